@@ -1,0 +1,28 @@
+//! Ringback: a media processing and caching node for telephony.
+//!
+//! Reading order: the vocabulary first ([`units`], [`ids`], [`clock`], [`problem`]), then the story of a media
+//! request ([`media`]), then what carries it ([`outbound`], [`api`], [`app`]).
+
+pub mod units;
+
+pub mod ids;
+
+pub mod clock;
+
+pub mod problem;
+
+pub mod observability;
+
+pub mod outbound;
+
+pub mod media;
+
+pub mod api;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;
+
+pub mod testing;

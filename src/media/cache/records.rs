@@ -1,0 +1,123 @@
+//! The records of the catalogue (`spec/media.md` §1, `spec/trust.md` §2). Small, written as JSON, read back by any later version.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{ArtifactId, BodyDigest, ChunkId, ContentHash},
+    media::format::Format,
+};
+
+/// One chunk of a body: up to 256 KiB, named by its own sha256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkRef {
+    /// Name and digest.
+    pub id: ChunkId,
+    /// Length in bytes.
+    pub length: u32,
+}
+
+/// What an artifact is made of. Immutable, and with nothing in it about anybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Its name.
+    pub artifact: ArtifactId,
+    /// The original it was made from.
+    pub content_hash: ContentHash,
+    /// What it was made into.
+    pub format: Format,
+    /// Versions of the stages that made it, as they stand in the artifact id.
+    pub pipeline: String,
+    /// Content type of a `raw` artifact; other formats know their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_type: Option<String>,
+    /// Length of the body in bytes.
+    pub length: u64,
+    /// Length of the audio in milliseconds.
+    pub duration_ms: u64,
+    /// sha256 of the whole body: its ETag and Repr-Digest.
+    pub digest: BodyDigest,
+    /// The chunks in order; their lengths add up to `length`.
+    pub chunks: Vec<ChunkRef>,
+}
+
+/// An original that is kept, so that a new format needs no download.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSource {
+    /// Its name.
+    pub content_hash: ContentHash,
+    /// Length in bytes.
+    pub length: u64,
+    /// Its chunks in order.
+    pub chunks: Vec<ChunkRef>,
+}
+
+/// Who may see an artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Anybody who has its address.
+    Public,
+    /// Only its tenant.
+    Private,
+}
+
+/// That a tenant may use an artifact, and how it can be made again. Arises only from bytes which that tenant delivered or fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Canonical URL of the source.
+    pub source_url: String,
+    /// Original, format and pipeline: the recipe, so that the artifact can be rebuilt when its manifest is gone.
+    pub content_hash: ContentHash,
+    /// What it is made into.
+    pub format: Format,
+    /// Versions of the stages, as they stand in the artifact id.
+    pub pipeline: String,
+    /// Who may see it.
+    pub visibility: Visibility,
+    /// Labels for purging and listing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// When the tenant first had it.
+    pub created_at: SystemTime,
+}
+
+/// What the index knows of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// Canonical URL.
+    pub url: String,
+    /// What fetching it led to.
+    pub outcome: Outcome,
+    /// The origin's ETag, as sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// The origin's Last-Modified, as sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<String>,
+    /// When the origin was last asked.
+    pub checked_at: SystemTime,
+    /// Until when the record may be used without asking.
+    pub fresh_until: SystemTime,
+    /// When the content hash last changed.
+    pub changed_at: SystemTime,
+}
+
+/// What fetching a source led to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Audio with this content hash.
+    Known {
+        /// Name of the original.
+        content_hash: ContentHash,
+    },
+    /// A problem that is remembered for a short while: its slug and text.
+    Negative {
+        /// [`crate::problem::Kind::slug`].
+        slug: String,
+        /// What the caller is told.
+        detail: String,
+    },
+}
