@@ -1,1 +1,13 @@
-//! Stub.
+//! The edge: every request enters here, gets its id, is admitted and sent to its room.
+
+mod config;
+
+mod edge;
+
+mod listener;
+
+mod v1;
+
+pub use config::{Anonymous, Config};
+pub use edge::{Edge, Parts};
+pub use listener::{ListenError, Listener};

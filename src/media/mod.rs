@@ -1,4 +1,8 @@
-//! The media layer: a URL in, telephony audio out, cached under a persistent address.
+//! The media layer: a URL in, telephony audio out, cached under a persistent address (`spec/media.md`).
+//!
+//! [`Media`] is the face of the room. A request goes [`http`] → [`Media::fetch`] or [`Media::artifact`] → [`hit`] or
+//! [`fill`] → [`body`]. What is named, how it is named and what it is made into is said in [`address`] and [`format`];
+//! [`origin`] brings originals, [`audio`] turns them into telephony formats, [`cache`] keeps both.
 
 pub mod format;
 
@@ -9,3 +13,367 @@ pub mod origin;
 pub mod audio;
 
 pub mod cache;
+
+pub mod spool;
+
+pub mod fill;
+
+mod hit;
+
+mod conditional;
+
+mod body;
+
+pub mod http;
+
+mod config;
+
+use std::{path::Path, sync::Arc, time::SystemTime};
+
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    clock::Clock,
+    ids::{ArtifactId, Tenant},
+    problem::{Kind, Problem},
+};
+
+use address::CanonicalUrl;
+use cache::{Cache, CacheError, Manifest, Reference, SourceRecord, Tier};
+use fill::{Fill, Finished, From, Joined, Ready, Wanted};
+use format::Format;
+use hit::{Found, Hit};
+use origin::{Origin, Validators};
+use spool::Spools;
+
+pub use body::AudioBody;
+pub use config::Config;
+
+/// How often a request looks at the index again because a fill found that there was nothing to fetch.
+const LOOKS_MAX: usize = 4;
+
+/// The media layer. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Media {
+    cache: Cache,
+    fill: Fill,
+    clock: Clock,
+}
+
+/// What a caller allows and asks of the cache (RFC 9111 §5.2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Directives {
+    /// Nothing is fetched or made.
+    pub only_if_cached: bool,
+    /// The origin is asked, whatever is fresh.
+    pub no_cache: bool,
+    /// Nothing is kept.
+    pub no_store: bool,
+}
+
+/// Audio of a remote source.
+#[derive(Clone, Debug)]
+pub struct FetchRequest {
+    /// Where from.
+    pub url: CanonicalUrl,
+    /// Into what.
+    pub format: Format,
+    /// Under what conditions.
+    pub directives: Directives,
+    /// Whether the caller needs to know the whole before the first byte: HEAD, ranges, conditions.
+    pub whole: bool,
+    /// Labels for the reference.
+    pub tags: Vec<String>,
+}
+
+/// Audio that was found or is being made.
+#[derive(Debug)]
+pub(in crate::media) struct Opened {
+    pub(in crate::media) audio: Audio,
+    pub(in crate::media) via: Via,
+}
+
+/// Where its bytes are.
+#[derive(Debug)]
+pub(in crate::media) enum Audio {
+    /// In the tiers.
+    Hit(Hit, Option<Arc<SourceRecord>>),
+    /// In a fill that is whole.
+    Filled(Arc<Finished>, Joined),
+    /// In a fill that goes on.
+    Running(Joined),
+}
+
+/// How an answer came about: the parameters of Cache-Status (RFC 9211).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::media) enum Via {
+    /// From the cache alone.
+    Hit,
+    /// From the cache, after the origin confirmed it.
+    Revalidated,
+    /// Fetched: the cache had nothing.
+    Miss,
+    /// Fetched: what the cache had was stale.
+    Stale,
+    /// Fetched: the caller insisted.
+    Request,
+    /// Made from an original that was kept.
+    Kept,
+}
+
+/// What a tenant may know of an artifact of its own.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// What it is made of; none when it was evicted.
+    pub manifest: Option<Arc<Manifest>>,
+    /// Where it comes from.
+    pub reference: Arc<Reference>,
+    /// Tiers that hold all of it.
+    pub tier: Option<Tier>,
+}
+
+impl Media {
+    /// Opens the media layer's stores in `data_directory`. Fills run as tasks of `tasks`.
+    ///
+    /// # Errors
+    /// The directory is locked by another process, or a store cannot be opened.
+    pub async fn open(
+        config: Config,
+        data_directory: &Path,
+        origin: Origin,
+        clock: Clock,
+        tasks: TaskTracker,
+    ) -> Result<Media, CacheError> {
+        let cache = Cache::open(&config.cache, data_directory).await?;
+        let spools = Spools::open(&data_directory.join("spool"), config.fill.spool, config.fill.memory)
+            .map_err(|source| CacheError::directory(data_directory, source))?;
+        let fill = Fill::new(config.fill, config.audio, cache.clone(), origin, spools, clock.clone(), tasks);
+        Ok(Media { cache, fill, clock })
+    }
+
+    /// Finds or makes audio of a remote source.
+    pub(in crate::media) async fn fetch(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Opened, Problem> {
+        let directives = request.directives;
+        let key = request.url.key();
+        if directives.no_cache {
+            self.fill.forget_failure(tenant, &key);
+        } else if let Some(problem) = self.fill.failure(tenant, &key) {
+            return Err(problem);
+        }
+        let mut revalidated = false;
+        for _ in 0..LOOKS_MAX {
+            let record = self.degrade(self.cache.source(tenant, &key).await).flatten();
+            let plan = self.plan(tenant, request, record, revalidated).await?;
+            let (wanted, via) = match plan {
+                Plan::Serve(opened) => return Ok(opened),
+                Plan::Fill(wanted, via) => (wanted, via),
+            };
+            let joined = self.fill.join(wanted);
+            let whole = request.whole || request.format.is_held() || request.format.is_raw();
+            let ready = if whole { joined.whole().await? } else { joined.started().await? };
+            match ready {
+                Ready::Whole(finished) => return Ok(Opened { audio: Audio::Filled(finished, joined), via }),
+                Ready::Streaming => return Ok(Opened { audio: Audio::Running(joined), via }),
+                Ready::LookAgain { revalidated: confirmed } => revalidated = confirmed,
+            }
+        }
+        Err(Problem::new(Kind::OriginFailed, "the origin keeps confirming audio that is no longer there"))
+    }
+
+    /// What to do for a request, from what the index and the tiers have.
+    async fn plan(
+        &self,
+        tenant: &Tenant,
+        request: &FetchRequest,
+        record: Option<Arc<SourceRecord>>,
+        revalidated: bool,
+    ) -> Result<Plan, Problem> {
+        let directives = request.directives;
+        let fresh = |record: &Arc<SourceRecord>| {
+            revalidated || (!directives.no_cache && self.clock.now_wall() < record.fresh_until)
+        };
+        let found = match &record {
+            Some(record) => self.find(tenant, record, request.format).await,
+            None => Found::Unknown,
+        };
+        let usable = record.as_ref().is_some_and(fresh);
+        match found {
+            Found::Hit(hit) if usable => {
+                let via = if revalidated { Via::Revalidated } else { Via::Hit };
+                return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, record), via }));
+            }
+            _ if directives.only_if_cached => {
+                return Err(Problem::new(Kind::NotCached, "there is no fresh audio of this source in this format"));
+            }
+            _ => {}
+        }
+        let kept = match &record {
+            Some(record) => self.degrade(self.cache.kept_source(&record.content_hash).await).flatten(),
+            None => None,
+        };
+        let (from, via) = match (&record, kept) {
+            (Some(_), Some(kept)) if usable => (From::Kept(kept), Via::Kept),
+            // Asking whether it changed is of use only if there is something to serve when it did not.
+            (Some(record), kept) if kept.is_some() || matches!(found, Found::Hit(_)) => {
+                let via = if directives.no_cache { Via::Request } else { Via::Stale };
+                (From::Origin(Validators::of(record.etag.clone(), record.last_modified.clone())), via)
+            }
+            (Some(_), _) if !usable => (From::Origin(None), Via::Stale),
+            _ => (From::Origin(None), Via::Miss),
+        };
+        let wanted = Wanted {
+            tenant: tenant.clone(),
+            url: request.url.clone(),
+            format: request.format,
+            from,
+            previous: record,
+            keep: !directives.no_store,
+            tags: request.tags.clone(),
+        };
+        Ok(Plan::Fill(wanted, via))
+    }
+
+    /// The artifact that an index entry leads to.
+    async fn find(&self, tenant: &Tenant, record: &SourceRecord, format: Format) -> Found {
+        let artifact = format.artifact_id(&record.content_hash, format::INPUT_SNIFFED, audio::PIPELINE);
+        if let Some(hit) = hit::in_memory(&self.cache, tenant, &artifact) {
+            return Found::Hit(hit);
+        }
+        self.degrade(hit::lookup(&self.cache, tenant, &artifact).await).unwrap_or(Found::Unknown)
+    }
+
+    /// Finds an artifact by its name, or makes it again where the tenant's reference says how.
+    pub(in crate::media) async fn artifact(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        directives: Directives,
+    ) -> Result<Opened, Problem> {
+        let found = hit::lookup(&self.cache, tenant, artifact).await.map_err(|error| error.problem())?;
+        let reference = match found {
+            Found::Hit(hit) => return Ok(Opened { audio: Audio::Hit(hit, None), via: Via::Hit }),
+            Found::Lost(reference) => reference,
+            Found::Unknown => return Err(unknown_artifact()),
+        };
+        if directives.only_if_cached {
+            return Err(Problem::new(Kind::NotCached, "the audio was evicted and is not in the cache"));
+        }
+        self.rebuild(tenant, artifact, &reference).await
+    }
+
+    /// Makes an evicted artifact again. It must come out under the same name, else its source has changed.
+    async fn rebuild(&self, tenant: &Tenant, artifact: &ArtifactId, reference: &Reference) -> Result<Opened, Problem> {
+        if reference.pipeline != audio::PIPELINE.to_string() {
+            return Err(Problem::new(Kind::NotFound, "the audio was evicted and was made by an older version"));
+        }
+        let url = CanonicalUrl::parse(&reference.source_url, &address::IgnoredQuery::default())
+            .map_err(|error| error.problem())?;
+        let request = FetchRequest {
+            url,
+            format: reference.format,
+            directives: Directives::default(),
+            whole: true,
+            tags: reference.tags.clone(),
+        };
+        let opened = self.fetch(tenant, &request).await?;
+        let same = match &opened.audio {
+            Audio::Hit(hit, _) => hit.manifest.artifact == *artifact,
+            Audio::Filled(finished, _) => finished.manifest.artifact == *artifact,
+            Audio::Running(_) => false,
+        };
+        if !same {
+            return Err(Problem::new(Kind::NotFound, "the audio was evicted and its source has changed since"));
+        }
+        Ok(opened)
+    }
+
+    /// What a tenant may know of an artifact.
+    ///
+    /// # Errors
+    /// `not-found` without a reference of this tenant's.
+    pub async fn describe(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<Description, Problem> {
+        match hit::lookup(&self.cache, tenant, artifact).await.map_err(|error| error.problem())? {
+            Found::Hit(hit) => {
+                Ok(Description { manifest: Some(hit.manifest), reference: hit.reference, tier: Some(hit.tier) })
+            }
+            Found::Lost(reference) => {
+                let manifest = self.cache.manifest(artifact).await.map_err(|error| error.problem())?;
+                Ok(Description { manifest, reference, tier: None })
+            }
+            Found::Unknown => Err(unknown_artifact()),
+        }
+    }
+
+    /// Drops a tenant's reference; bytes go with the last one.
+    ///
+    /// # Errors
+    /// `not-found` without a reference of this tenant's.
+    pub async fn forget(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<(), Problem> {
+        let dropped = self.cache.drop_reference(tenant, artifact).await.map_err(|error| error.problem())?;
+        dropped.map(|_| ()).ok_or_else(unknown_artifact)
+    }
+
+    /// Finds or makes audio and waits for the whole of it: for callers that want its address.
+    ///
+    /// # Errors
+    /// The fill's, or `fill-running` when it takes longer than callers wait.
+    pub async fn obtain(&self, tenant: &Tenant, request: FetchRequest) -> Result<Obtained, Problem> {
+        let request = FetchRequest { whole: true, ..request };
+        let opened = self.fetch(tenant, &request).await?;
+        let (manifest, cached, stored) = match opened.audio {
+            Audio::Hit(hit, _) => (hit.manifest, true, true),
+            Audio::Filled(finished, _) => (Arc::clone(&finished.manifest), false, finished.stored),
+            Audio::Running(_) => return Err(Problem::new(Kind::Internal, "a whole fill was asked for")),
+        };
+        Ok(Obtained { manifest, cached, stored })
+    }
+
+    /// Whether the stores work, and load figures for metrics.
+    pub fn report(&self) {
+        let (queued, flights) = self.fill.load();
+        metrics::gauge!("ringback_media_fill_queue_depth").set(queued as f64);
+        metrics::gauge!("ringback_media_fill_flights").set(flights as f64);
+        metrics::gauge!("ringback_media_spool_bytes").set(self.fill.spooled() as f64);
+        self.cache.report();
+    }
+
+    /// Writes what is still in memory to disk. After it nothing is stored any more.
+    pub async fn close(&self) {
+        self.cache.close().await;
+    }
+
+    /// A store that fails makes misses, not errors.
+    fn degrade<T>(&self, result: Result<T, CacheError>) -> Option<T> {
+        result
+            .inspect_err(|error| {
+                tracing::error!(%error, "catalogue cannot be read, going on without it");
+                metrics::counter!("ringback_media_catalogue_failures_total").increment(1);
+            })
+            .ok()
+    }
+
+    fn ttl(&self, until: SystemTime) -> u64 {
+        until.duration_since(self.clock.now_wall()).map_or(0, |left| left.as_secs())
+    }
+}
+
+/// Audio whose address is known.
+#[derive(Clone, Debug)]
+pub struct Obtained {
+    /// What it is.
+    pub manifest: Arc<Manifest>,
+    /// Whether it was there before.
+    pub cached: bool,
+    /// Whether its address works.
+    pub stored: bool,
+}
+
+enum Plan {
+    Serve(Opened),
+    Fill(Wanted, Via),
+}
+
+/// The same for artifacts that do not exist and those of others.
+fn unknown_artifact() -> Problem {
+    Problem::new(Kind::NotFound, "there is no such artifact")
+}

@@ -88,8 +88,8 @@ pub struct Reference {
 pub struct SourceRecord {
     /// Canonical URL.
     pub url: String,
-    /// What fetching it led to.
-    pub outcome: Outcome,
+    /// The original that is there.
+    pub content_hash: ContentHash,
     /// The origin's ETag, as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
@@ -102,22 +102,4 @@ pub struct SourceRecord {
     pub fresh_until: SystemTime,
     /// When the content hash last changed.
     pub changed_at: SystemTime,
-}
-
-/// What fetching a source led to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// Audio with this content hash.
-    Known {
-        /// Name of the original.
-        content_hash: ContentHash,
-    },
-    /// A problem that is remembered for a short while: its slug and text.
-    Negative {
-        /// [`crate::problem::Kind::slug`].
-        slug: String,
-        /// What the caller is told.
-        detail: String,
-    },
 }

@@ -1,0 +1,212 @@
+//! From a parsed request to a response: request id, who may, and which room answers.
+
+use std::{convert::Infallible, sync::Arc, time::Instant};
+
+use axum::{Router, body::Body};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+use tracing::Instrument as _;
+
+use crate::{
+    clock::Clock,
+    ids::{RandomId, Tenant},
+    media::{
+        AudioBody, Media,
+        address::IgnoredQuery,
+        http::{self as media_http, Addresses},
+    },
+    problem::{Kind, Problem, Side},
+};
+
+use super::{
+    config::{Anonymous, Config},
+    v1,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the edge hands to the rooms behind it.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The media layer.
+    pub media: Media,
+    /// Whom requests without credentials act for.
+    pub tenant: Tenant,
+    /// Query parameters that are no part of a source's identity.
+    pub ignored_query: IgnoredQuery,
+    /// How addresses are built.
+    pub addresses: Addresses,
+    /// Names this node in `CDN-Loop`.
+    pub node_loop_id: String,
+    /// Time.
+    pub clock: Clock,
+    /// Where work that outlives its request runs.
+    pub tasks: TaskTracker,
+    /// Fills started without waiting that can be asked for.
+    pub fills_remembered_max: usize,
+}
+
+/// Answers requests. Cheap to clone: one for each connection.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    anonymous: Anonymous,
+    router: Router,
+}
+
+/// A body from any room.
+pub(super) type ResponseBody = http_body_util::Either<AudioBody, Body>;
+
+impl Edge {
+    /// The edge in front of `parts`.
+    pub fn new(config: &Config, parts: Parts) -> Edge {
+        let router = v1::router(&parts, config.body_max);
+        Edge { inner: Arc::new(Inner { parts, anonymous: config.anonymous(), router }) }
+    }
+
+    /// Answers one request. Audio that is in memory is answered before anything else is set up for the request.
+    pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+        let id = RandomId::draw(&mut rand::rng());
+        let mut response = self.route(request, id).await;
+        if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        Ok(response)
+    }
+
+    async fn route(&self, request: Request<Incoming>, id: RandomId) -> Response<ResponseBody> {
+        let Inner { parts, anonymous, .. } = &*self.inner;
+        let path = request.uri().path();
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let is_media = path.starts_with("/media/");
+        if reads && is_media && matches!(anonymous, Anonymous::Read | Anonymous::All) {
+            let (head, body) = request.into_parts();
+            if let Some(response) = media_http::artifact_in_memory(&parts.media, &parts.tenant, &head) {
+                return response.map(ResponseBody::Left);
+            }
+            return self.slow(Request::from_parts(head, body), id).await;
+        }
+        self.slow(request, id).await
+    }
+
+    /// Everything that is not a hit in memory: logged, timed, with its own span.
+    async fn slow(&self, request: Request<Incoming>, id: RandomId) -> Response<ResponseBody> {
+        let started = self.inner.parts.clock.now();
+        let room = Room::of(request.uri().path());
+        let span = tracing::info_span!("request", request_id = %id, room = room.as_str());
+        let response = self.room(room, request).instrument(span.clone()).await;
+        span.in_scope(|| self.note(room, &response, started));
+        response
+    }
+
+    fn note(&self, room: Room, response: &Response<ResponseBody>, started: Instant) {
+        let took = self.inner.parts.clock.now().saturating_duration_since(started);
+        let (label, status) = (room.as_str(), response.status().as_u16());
+        metrics::counter!("ringback_http_requests_total", "room" => label, "class" => class(response.status()))
+            .increment(1);
+        metrics::histogram!("ringback_http_first_byte_seconds", "room" => label).record(took);
+        tracing::info!(status, milliseconds = took.as_secs_f64() * 1_000.0, "request answered");
+    }
+
+    async fn room(&self, room: Room, request: Request<Incoming>) -> Response<ResponseBody> {
+        let answered = match self.admit(room, &request) {
+            Err(problem) => Err(problem),
+            Ok(()) if room == Room::V1 => {
+                // The router's errors are answers: it cannot fail.
+                return match self.inner.router.clone().oneshot(request.map(Body::new)).await {
+                    Ok(response) => response.map(ResponseBody::Right),
+                    Err(never) => match never {},
+                };
+            }
+            Ok(()) => self.audio(room, request).await,
+        };
+        answered.unwrap_or_else(|problem| refuse(&problem)).map(ResponseBody::Left)
+    }
+
+    /// Whether this caller may ask this.
+    fn admit(&self, room: Room, request: &Request<Incoming>) -> Result<(), Problem> {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        match self.inner.anonymous {
+            Anonymous::All => Ok(()),
+            Anonymous::Read if reads && room != Room::Other => Ok(()),
+            _ => Err(Problem::new(Kind::Forbidden, "callers without credentials may not do this (http.anonymous)")),
+        }
+    }
+
+    async fn audio(&self, room: Room, request: Request<Incoming>) -> Result<Response<AudioBody>, Problem> {
+        let Parts { media, tenant, ignored_query, addresses, node_loop_id, .. } = &self.inner.parts;
+        let (head, _) = request.into_parts();
+        if room == Room::Other {
+            return Err(Problem::new(Kind::NotFound, "there is nothing under this path"));
+        }
+        if !matches!(head.method, Method::GET | Method::HEAD) {
+            return Err(Problem::new(Kind::MethodNotAllowed, "audio is asked for by GET and HEAD"));
+        }
+        if room == Room::Media {
+            return media_http::artifact(media, tenant, &head).await;
+        }
+        if crate::outbound::is_loop(head.headers.get_all("cdn-loop"), node_loop_id) {
+            return Err(Problem::new(Kind::LoopDetected, "this node's own request came back to it"));
+        }
+        media_http::fetch(media, tenant, ignored_query, addresses, &head).await
+    }
+}
+
+/// A problem as a response, logged by whose fault it is.
+fn refuse(problem: &Problem) -> Response<AudioBody> {
+    match problem.kind.side() {
+        Side::Us if problem.kind == Kind::Internal => tracing::error!(%problem, "request failed"),
+        Side::Us | Side::Origin => tracing::warn!(%problem, "request refused"),
+        Side::Client => tracing::info!(%problem, "request refused"),
+    }
+    let mut response = media_http::problem(problem);
+    if problem.kind == Kind::MethodNotAllowed {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    response
+}
+
+/// Which room a path belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Media,
+    Fetch,
+    V1,
+    Other,
+}
+
+impl Room {
+    fn of(path: &str) -> Room {
+        match path.split('/').nth(1) {
+            Some("media") => Room::Media,
+            Some("fetch") => Room::Fetch,
+            Some("v1") => Room::V1,
+            _ => Room::Other,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Room::Media => "media",
+            Room::Fetch => "fetch",
+            Room::V1 => "v1",
+            Room::Other => "other",
+        }
+    }
+}
+
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() / 100 {
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}

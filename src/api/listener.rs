@@ -1,0 +1,207 @@
+//! The listener: connections in, one task each, drained on shutdown.
+
+use std::{
+    fs::File,
+    io::{self, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{config::Config, edge::Edge};
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Header lines of a request.
+const HEADERS_MAX: usize = 64;
+/// After a failed accept (out of file descriptors), how long until the next.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// The listener could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A certificate or key file cannot be used.
+    #[error("cannot use the TLS file {}: {detail}", path.display())]
+    Tls {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        detail: String,
+    },
+}
+
+/// A bound listener that is not yet serving.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    tls: Option<Tls>,
+    config: Config,
+}
+
+#[derive(Clone)]
+struct Tls(TlsAcceptor);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+impl Listener {
+    /// Binds the configured address and reads the TLS files.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or a file cannot be used.
+    pub async fn bind(config: &Config) -> Result<Listener, ListenError> {
+        let tls = match config.tls_cert.as_os_str().is_empty() {
+            true => None,
+            false => Some(Tls(acceptor(&config.tls_cert, &config.tls_key)?)),
+        };
+        let address = config.listen;
+        let tcp = TcpListener::bind(address).await.map_err(|source| ListenError::Bind { address, source })?;
+        Ok(Listener { tcp, tls, config: config.clone() })
+    }
+
+    /// The address it is bound to: the port is known even where 0 was asked for.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// Serves until `shutdown`, then lets running requests end within the drain time.
+    pub async fn serve(self, edge: Edge, shutdown: CancellationToken) {
+        let connections = TaskTracker::new();
+        let places = Arc::new(Semaphore::new(self.config.connections_max));
+        let cut = CancellationToken::new();
+        loop {
+            let accepted = tokio::select! {
+                () = shutdown.cancelled() => break,
+                accepted = self.accept(&places) => accepted,
+            };
+            let Some((stream, place)) = accepted else { continue };
+            let connection = Connection {
+                edge: edge.clone(),
+                tls: self.tls.clone(),
+                shutdown: shutdown.clone(),
+                cut: cut.clone(),
+                head_timeout: self.config.head_timeout,
+                head_max: self.config.head_max.as_usize(),
+            };
+            connections.spawn(async move {
+                connection.run(stream).await;
+                drop(place);
+            });
+        }
+        drop(self.tcp);
+        connections.close();
+        if tokio::time::timeout(self.config.drain, connections.wait()).await.is_err() {
+            tracing::warn!(connections = connections.len(), "drain time is over, cutting connections");
+            cut.cancel();
+            connections.wait().await;
+        }
+    }
+
+    async fn accept(&self, places: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        match self.tcp.accept().await {
+            Ok((stream, _)) => {
+                metrics::counter!("ringback_http_connections_total").increment(1);
+                // Small answers must not wait for the acknowledgement of earlier ones.
+                stream.set_nodelay(true).ok()?;
+                Some((stream, place))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "connection cannot be accepted");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+                None
+            }
+        }
+    }
+}
+
+struct Connection {
+    edge: Edge,
+    tls: Option<Tls>,
+    shutdown: CancellationToken,
+    cut: CancellationToken,
+    head_timeout: Duration,
+    head_max: usize,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream) {
+        match &self.tls {
+            None => self.serve(stream).await,
+            Some(Tls(acceptor)) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => self.serve(stream).await,
+                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Err(_) => tracing::debug!("TLS handshake took too long"),
+            },
+        }
+    }
+
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
+        let edge = self.edge.clone();
+        let service = service_fn(move |request| edge.clone().answer(request));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.head_timeout)
+            .max_headers(HEADERS_MAX)
+            .max_buf_size(self.head_max)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = self.cut.cancelled() => return,
+            () = self.shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    served = connection => served,
+                    () = self.cut.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = served {
+            // Callers hang up in the middle of audio all day long.
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+}
+
+fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, ListenError> {
+    let problem = |path: &Path, detail: String| ListenError::Tls { path: path.to_owned(), detail };
+    let open = |path: &Path| File::open(path).map(BufReader::new).map_err(|error| problem(path, error.to_string()));
+    let chain: Vec<_> = CertificateDer::pem_reader_iter(open(cert)?)
+        .collect::<Result<_, _>>()
+        .map_err(|error| problem(cert, error.to_string()))?;
+    let private = PrivateKeyDer::from_pem_reader(open(key)?).map_err(|error| problem(key, error.to_string()))?;
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|error| problem(cert, error.to_string()))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

@@ -1,0 +1,97 @@
+//! Fills that were started without waiting: `GET /v1/fills/{fill}`.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use foyer::{Cache, CacheBuilder};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    ids::{RandomId, Tenant},
+    media::{FetchRequest, Media, Obtained},
+    problem::{Kind, Problem},
+};
+
+use super::{Failed, V1, media::Made};
+use crate::api::edge::Parts;
+
+/// How often a fill that takes longer than callers wait is waited for again: with the default wait, as long as a fetch may take.
+const WAITS_MAX: usize = 20;
+
+/// How a fill ended, once it has.
+type Outcome = Arc<OnceLock<Result<Obtained, Problem>>>;
+
+/// The fills that can be asked for: the newest ones, within a bound.
+#[derive(Clone, Debug)]
+pub(super) struct Fills {
+    media: Media,
+    tenant: Tenant,
+    tasks: TaskTracker,
+    known: Cache<RandomId, Outcome>,
+}
+
+impl Fills {
+    pub(super) fn new(parts: &Parts) -> Fills {
+        Fills {
+            media: parts.media.clone(),
+            tenant: parts.tenant.clone(),
+            tasks: parts.tasks.clone(),
+            known: CacheBuilder::new(parts.fills_remembered_max).build(),
+        }
+    }
+
+    /// Starts a fill that nobody waits for.
+    ///
+    /// # Errors
+    /// `busy` when as many run as are remembered.
+    pub(super) fn start(&self, request: FetchRequest) -> Result<RandomId, Problem> {
+        let id = RandomId::draw(&mut rand::rng());
+        let outcome = Outcome::default();
+        self.known.insert(id, Arc::clone(&outcome));
+        let (media, tenant) = (self.media.clone(), self.tenant.clone());
+        self.tasks.spawn(async move {
+            let mut result = media.obtain(&tenant, request.clone()).await;
+            for _ in 1..WAITS_MAX {
+                match &result {
+                    Err(problem) if problem.kind == Kind::FillRunning => {
+                        result = media.obtain(&tenant, request.clone()).await;
+                    }
+                    _ => break,
+                }
+            }
+            // Nobody else sets it.
+            outcome.get_or_init(|| result);
+        });
+        Ok(id)
+    }
+}
+
+/// How a fill stands: `running`, `done` with its address, or `failed` with its problem.
+pub(super) async fn describe(State(v1): State<V1>, Path(fill): Path<String>) -> Result<Response, Failed> {
+    let id = fill.parse::<RandomId>().ok();
+    let Some(outcome) = id.and_then(|id| v1.fills.known.get(&id)) else {
+        return Err(Problem::new(Kind::NotFound, "there is no such fill").into());
+    };
+    let body = match outcome.value().get() {
+        None => serde_json::json!({ "fill": fill, "status": "running" }),
+        Some(Ok(obtained)) => {
+            let made = Made::new(obtained, &v1.parts.addresses);
+            serde_json::json!({ "fill": fill, "status": "done", "media": made })
+        }
+        Some(Err(problem)) => serde_json::json!({
+            "fill": fill,
+            "status": "failed",
+            "problem": {
+                "type": format!("urn:ringback:problem:{}", problem.kind.slug()),
+                "title": problem.kind.title(),
+                "status": problem.kind.status(),
+                "detail": problem.detail,
+            },
+        }),
+    };
+    Ok(Json(body).into_response())
+}

@@ -1,0 +1,187 @@
+//! `POST /v1/media`, `GET` and `DELETE /v1/media/{artifact}`.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection},
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::ArtifactId,
+    media::{
+        Directives, FetchRequest, Obtained,
+        address::CanonicalUrl,
+        format::Format,
+        http::{Addresses, format_problem},
+    },
+    problem::{Kind, Problem},
+};
+
+use super::{Failed, V1};
+
+/// Labels of one reference.
+const TAGS_MAX: usize = 32;
+/// Bytes of one label.
+const TAG_BYTES_MAX: usize = 256;
+
+/// The body of `POST /v1/media`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    source: SourceOfCreate,
+    format: String,
+    #[serde(default)]
+    options: BTreeMap<String, OptionValue>,
+    #[serde(default = "yes")]
+    wait: bool,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceOfCreate {
+    url: String,
+}
+
+/// `"rate":16000` and `"rate":"16000"` mean the same.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OptionValue {
+    Text(String),
+    Number(u64),
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What is told of audio that is there.
+#[derive(Debug, Serialize)]
+pub(super) struct Made {
+    id: ArtifactId,
+    url: String,
+    content_hash: String,
+    format: String,
+    bytes: u64,
+    duration_ms: u64,
+    cache: &'static str,
+}
+
+impl Made {
+    pub(super) fn new(obtained: &Obtained, addresses: &Addresses) -> Made {
+        let manifest = &obtained.manifest;
+        Made {
+            id: manifest.artifact,
+            url: addresses.artifact_text(&manifest.artifact, manifest.format),
+            content_hash: manifest.content_hash.to_string(),
+            format: manifest.format.extension().to_owned(),
+            bytes: manifest.length,
+            duration_ms: manifest.duration_ms,
+            cache: if obtained.cached { "hit" } else { "miss" },
+        }
+    }
+}
+
+/// Finds or makes audio and says under which address it is: 200 where it was there, 201 where it was made, 202 where the caller does not wait.
+pub(super) async fn create(State(v1): State<V1>, body: Result<Bytes, BytesRejection>) -> Result<Response, Failed> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Kind::OverLimit, "the body is too large (http.body_max)"),
+        _ => Problem::new(Kind::BadRequest, "the body cannot be read"),
+    })?;
+    let create: Create = serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(Kind::BadRequest, format!("the body is not the JSON expected: {error}")))?;
+    let wait = create.wait;
+    let request = request(&v1, create)?;
+    if !wait {
+        let id = v1.fills.start(request)?;
+        let location = v1.parts.addresses.path(&format!("/v1/fills/{id}"));
+        let body = Json(serde_json::json!({ "fill": id.to_string(), "url": location }));
+        return Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response());
+    }
+    let obtained = v1.parts.media.obtain(&v1.parts.tenant, request).await?;
+    if !obtained.stored {
+        return Err(Problem::new(Kind::OriginFailed, "the origin does not allow this audio to be stored").into());
+    }
+    let status = if obtained.cached { StatusCode::OK } else { StatusCode::CREATED };
+    let made = Made::new(&obtained, &v1.parts.addresses);
+    Ok((status, [(header::LOCATION, made.url.clone())], Json(made)).into_response())
+}
+
+fn request(v1: &V1, create: Create) -> Result<FetchRequest, Problem> {
+    let fits = create.tags.len() <= TAGS_MAX
+        && create.tags.iter().all(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);
+    if !fits {
+        return Err(Problem::new(Kind::BadRequest, "at most 32 tags of 1 to 256 bytes"));
+    }
+    let options: Vec<(&str, String)> = create
+        .options
+        .iter()
+        .map(|(name, value)| {
+            let text = match value {
+                OptionValue::Text(text) => text.clone(),
+                OptionValue::Number(number) => number.to_string(),
+            };
+            (name.as_str(), text)
+        })
+        .collect();
+    let options: Vec<(&str, &str)> = options.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Ok(FetchRequest {
+        url: CanonicalUrl::parse(&create.source.url, &v1.parts.ignored_query).map_err(|error| error.problem())?,
+        format: Format::parse(&create.format, &options).map_err(format_problem)?,
+        directives: Directives::default(),
+        whole: true,
+        tags: create.tags,
+    })
+}
+
+/// What a tenant may know of its artifact.
+#[derive(Debug, Serialize)]
+struct Described {
+    id: ArtifactId,
+    url: String,
+    source: String,
+    content_hash: String,
+    format: String,
+    pipeline: String,
+    bytes: Option<u64>,
+    duration_ms: Option<u64>,
+    tags: Vec<String>,
+    tiers: Vec<&'static str>,
+}
+
+/// Metadata of an artifact and the tiers that hold it.
+pub(super) async fn describe(State(v1): State<V1>, Path(artifact): Path<String>) -> Result<Response, Failed> {
+    let artifact = parse(&artifact)?;
+    let description = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
+    let (reference, manifest) = (&description.reference, description.manifest.as_deref());
+    let described = Described {
+        id: artifact,
+        url: v1.parts.addresses.artifact_text(&artifact, reference.format),
+        source: reference.source_url.clone(),
+        content_hash: reference.content_hash.to_string(),
+        format: reference.format.extension().to_owned(),
+        pipeline: reference.pipeline.clone(),
+        bytes: manifest.map(|manifest| manifest.length),
+        duration_ms: manifest.map(|manifest| manifest.duration_ms),
+        tags: reference.tags.clone(),
+        tiers: description.tier.iter().map(|tier| tier.as_str()).collect(),
+    };
+    Ok(Json(described).into_response())
+}
+
+/// Drops the tenant's reference: 204.
+pub(super) async fn forget(State(v1): State<V1>, Path(artifact): Path<String>) -> Result<StatusCode, Failed> {
+    v1.parts.media.forget(&v1.parts.tenant, &parse(&artifact)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A malformed id is as unknown as any other.
+fn parse(artifact: &str) -> Result<ArtifactId, Problem> {
+    artifact.parse().map_err(|_| Problem::new(Kind::NotFound, "there is no such artifact"))
+}

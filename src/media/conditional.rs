@@ -1,0 +1,107 @@
+//! Conditions and ranges of a request (RFC 9110 §13, §14), decided without IO.
+
+use std::{ops::Range, time::SystemTime};
+
+use http::{HeaderMap, header};
+
+/// What a representation says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Representation<'a> {
+    /// The strong ETag, with its quotes.
+    pub(super) etag: &'a str,
+    /// Last-Modified, to the second.
+    pub(super) last_modified: Option<SystemTime>,
+    /// Bytes.
+    pub(super) length: u64,
+}
+
+/// What to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// 200 and all of it.
+    Whole,
+    /// 206 and this part of it.
+    Part(Range<u64>),
+    /// 304.
+    NotModified,
+    /// 416.
+    NotSatisfiable,
+}
+
+/// Whether a request has conditions or ranges, so that it can be answered only when the whole is known.
+pub(super) fn is_conditional(headers: &HeaderMap) -> bool {
+    [header::RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
+}
+
+/// Decides in the order of RFC 9110 §13.2.2: If-None-Match wins over If-Modified-Since, both over Range.
+pub(super) fn decide(headers: &HeaderMap, representation: Representation<'_>) -> Decision {
+    if headers.contains_key(header::IF_NONE_MATCH) {
+        if none_match(headers, representation.etag) {
+            return Decision::NotModified;
+        }
+    } else if let (Some(since), Some(modified)) = (date(headers, header::IF_MODIFIED_SINCE), representation.last_modified)
+        && modified <= since
+    {
+        return Decision::NotModified;
+    }
+    let Some(range) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return Decision::Whole };
+    if !if_range_holds(headers, representation) {
+        return Decision::Whole;
+    }
+    parse_range(range, representation.length)
+}
+
+fn none_match(headers: &HeaderMap, etag: &str) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    // The weak comparison of RFC 9110 §8.8.3.2. Our tags hold no comma, so splitting at commas cannot cut one in two.
+    values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|candidate| candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == etag)
+}
+
+/// If-Range by strong comparison: a weak tag or another date means the whole.
+fn if_range_holds(headers: &HeaderMap, representation: Representation<'_>) -> bool {
+    let Some(value) = headers.get(header::IF_RANGE) else { return true };
+    let Ok(value) = value.to_str() else { return false };
+    if value.trim_start().starts_with(['"', 'W']) && !value.contains(" GMT") {
+        return value.trim() == representation.etag;
+    }
+    httpdate::parse_http_date(value).is_ok_and(|date| Some(date) == representation.last_modified)
+}
+
+fn date(headers: &HeaderMap, name: header::HeaderName) -> Option<SystemTime> {
+    headers.get(name)?.to_str().ok().and_then(|value| httpdate::parse_http_date(value).ok())
+}
+
+/// One byte range of RFC 9110 §14.1.2. What is no byte range, or several of them, is answered with the whole, as §14.2 allows.
+fn parse_range(value: &str, length: u64) -> Decision {
+    let Some((unit, set)) = value.split_once('=') else { return Decision::Whole };
+    if !unit.trim().eq_ignore_ascii_case("bytes") || set.contains(',') {
+        return Decision::Whole;
+    }
+    let Some((first, last)) = set.trim().split_once('-') else { return Decision::Whole };
+    let range = match (position(first), position(last)) {
+        (Position::At(first), Position::At(last)) if first > last => return Decision::Whole,
+        (Position::At(first), Position::At(last)) => first..last.saturating_add(1).min(length),
+        (Position::At(first), Position::Open) => first..length,
+        (Position::Open, Position::At(suffix)) => length.saturating_sub(suffix)..length,
+        _ => return Decision::Whole,
+    };
+    if range.start < range.end { Decision::Part(range) } else { Decision::NotSatisfiable }
+}
+
+enum Position {
+    At(u64),
+    Open,
+    Nonsense,
+}
+
+fn position(text: &str) -> Position {
+    match text.trim() {
+        "" => Position::Open,
+        // More digits than a u64 holds lie behind any end.
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => Position::At(digits.parse().unwrap_or(u64::MAX)),
+        _ => Position::Nonsense,
+    }
+}

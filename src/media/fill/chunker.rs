@@ -1,0 +1,62 @@
+//! Cuts a body into chunks and names them as it passes.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    ids::{BodyDigest, ChunkId},
+    media::cache::{CHUNK_MAX, ChunkRef},
+};
+
+/// Digests of a body that passes through in pieces of any size.
+#[derive(Debug, Default)]
+pub(super) struct Chunker {
+    chunks: Vec<ChunkRef>,
+    /// The chunk that is being filled.
+    open: Sha256,
+    open_length: usize,
+    body: Sha256,
+    length: u64,
+}
+
+/// What a body turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Body {
+    /// Its chunks in order.
+    pub(super) chunks: Vec<ChunkRef>,
+    /// sha256 of the whole.
+    pub(super) digest: BodyDigest,
+    /// Bytes.
+    pub(super) length: u64,
+}
+
+impl Chunker {
+    /// Takes the next bytes of the body.
+    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+        self.body.update(bytes);
+        self.length += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let (part, rest) = bytes.split_at(bytes.len().min(CHUNK_MAX - self.open_length));
+            self.open.update(part);
+            self.open_length += part.len();
+            bytes = rest;
+            if self.open_length == CHUNK_MAX {
+                self.close();
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        let id = ChunkId::from_bytes(self.open.finalize_reset().into());
+        // CHUNK_MAX is far below u32::MAX.
+        self.chunks.push(ChunkRef { id, length: self.open_length as u32 });
+        self.open_length = 0;
+    }
+
+    /// The digests of all that passed.
+    pub(super) fn finish(mut self) -> Body {
+        if self.open_length > 0 {
+            self.close();
+        }
+        Body { chunks: self.chunks, digest: BodyDigest::from_bytes(self.body.finalize().into()), length: self.length }
+    }
+}

@@ -1,0 +1,74 @@
+//! Limits and times of the fill.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    problem::ConfigProblems,
+    units::{ByteCount, duration_text},
+};
+
+/// `[media.fill]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How long HEAD, ranges, conditional requests and held formats wait for a whole fill before 504.
+    #[serde(with = "duration_text")]
+    pub wait: Duration,
+    /// How long headers wait, from the origin's first byte, for the fill to finish, so that short prompts get full headers.
+    #[serde(with = "duration_text")]
+    pub grace: Duration,
+    /// Declared source length above which the grace is skipped, because the fill will not finish within it.
+    pub grace_source_max: ByteCount,
+    /// Bytes of all spool files together.
+    pub spool: ByteCount,
+    /// Bytes that one fill may hold in memory when the disk refuses.
+    pub memory: ByteCount,
+    /// Originals up to this length are kept, so that a new format needs no download; longer ones are not.
+    pub source_keep: ByteCount,
+    /// How long a failure is remembered, so that a broken source is not asked at every call.
+    #[serde(with = "duration_text")]
+    pub negative: Duration,
+    /// How many failures are remembered at once.
+    pub negative_max: usize,
+    /// Transcodes in progress at once, waiting for their origin included.
+    pub workers: usize,
+    /// Transcodes waiting for a worker; beyond it the answer is 503.
+    pub queue_max: usize,
+    /// Transcodes that use a CPU at once; 0 = one for each CPU of the machine.
+    pub cpus: usize,
+    /// Fills started with `wait: false` whose state can be asked for.
+    pub remembered_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            wait: Duration::from_secs(30),
+            grace: Duration::from_millis(250),
+            grace_source_max: ByteCount::mib(1),
+            spool: ByteCount::gib(8),
+            memory: ByteCount::mib(8),
+            source_keep: ByteCount::mib(64),
+            negative: Duration::from_secs(10),
+            negative_max: 10_000,
+            workers: 64,
+            queue_max: 1_024,
+            cpus: 0,
+            remembered_max: 10_000,
+        }
+    }
+}
+
+impl Config {
+    /// Notes what cannot work.
+    pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
+        let key = |name: &str| format!("{prefix}.{name}");
+        problems.check(self.workers > 0, &key("workers"), "at least one worker is needed");
+        problems.check(self.negative_max > 0, &key("negative_max"), "must be at least 1");
+        problems.check(self.remembered_max > 0, &key("remembered_max"), "must be at least 1");
+        problems.check(self.grace <= self.wait, &key("grace"), "must not be longer than wait");
+        problems.check(self.spool >= self.memory, &key("spool"), "must be at least as large as memory");
+    }
+}

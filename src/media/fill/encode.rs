@@ -1,0 +1,401 @@
+//! One encode per (source, format): from the original's spool through the audio pipeline into the artifact's.
+
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    media::{
+        audio::{self, AudioError},
+        cache::{Manifest, SourceRecord},
+        format::Format,
+        spool::{End, Spool},
+    },
+    problem::{Kind, Problem},
+};
+
+use super::{
+    Shared,
+    chunker::{Body, Chunker},
+    pool::Cpu,
+    source::{Received, SourceFlight, State as SourceState},
+};
+
+/// How far an encode has come.
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    /// It waits, or makes bytes.
+    Running,
+    /// All is made, checked and stored.
+    Done(Arc<Finished>),
+    /// There was nothing to make: look again at the index.
+    LookAgain {
+        /// The origin said that what the index has is still right.
+        revalidated: bool,
+    },
+    /// It will not come.
+    Failed(Problem),
+}
+
+/// A finished fill.
+#[derive(Debug)]
+pub(in crate::media) struct Finished {
+    pub(in crate::media) manifest: Arc<Manifest>,
+    pub(in crate::media) record: SourceRecord,
+    /// What goes before the spool's bytes: a WAV header.
+    pub(in crate::media) header: Bytes,
+    /// Whether it is under its address now.
+    pub(in crate::media) stored: bool,
+    pub(in crate::media) stages: Stages,
+}
+
+/// How long each stage took, from the start of the fetch.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::media) struct Stages {
+    pub(in crate::media) origin: std::time::Duration,
+    pub(in crate::media) received: std::time::Duration,
+    pub(in crate::media) encoded: std::time::Duration,
+    pub(in crate::media) stored: std::time::Duration,
+}
+
+/// An encode in progress.
+#[derive(Debug)]
+pub(in crate::media) struct EncodeFlight {
+    pub(super) format: Format,
+    /// The artifact's bytes, without the header of held formats.
+    pub(super) spool: Arc<Spool>,
+    pub(super) state: watch::Sender<State>,
+    pub(super) cancel: CancellationToken,
+    pub(super) source: Arc<SourceFlight>,
+    /// Whether the result may be stored, as far as the caller is concerned.
+    pub(super) keep: bool,
+    /// Labels for the reference.
+    pub(super) tags: Vec<String>,
+}
+
+impl EncodeFlight {
+    pub(super) fn new(
+        format: Format,
+        spool: Arc<Spool>,
+        source: Arc<SourceFlight>,
+        keep: bool,
+        tags: Vec<String>,
+    ) -> EncodeFlight {
+        let (state, _) = watch::channel(State::Running);
+        EncodeFlight { format, spool, state, cancel: CancellationToken::new(), source, keep, tags }
+    }
+
+    /// Waits for the end.
+    pub(super) async fn wait_end(&self) -> State {
+        let mut receiver = self.state.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        receiver.wait_for(|state| !matches!(state, State::Running)).await.map_or(State::Running, |state| state.clone())
+    }
+}
+
+/// Runs an encode to its end and says how it ended. Never leaves readers waiting.
+pub(super) async fn run(shared: Arc<Shared>, flight: Arc<EncodeFlight>) {
+    let made = tokio::select! {
+        made = make(&shared, &flight) => made,
+        () = flight.cancel.cancelled() => Err(Stop::Problem(Problem::new(Kind::Busy, "the fill was abandoned"))),
+    };
+    let state = match made {
+        Ok(finished) => {
+            metrics::counter!("ringback_media_fills_total", "result" => "done").increment(1);
+            State::Done(Arc::new(finished))
+        }
+        Err(Stop::LookAgain { revalidated }) => State::LookAgain { revalidated },
+        Err(Stop::Problem(problem)) => {
+            metrics::counter!("ringback_media_fills_total", "result" => problem.kind.slug()).increment(1);
+            if flight.keep {
+                shared.remember_failure(&flight.source, &problem);
+            }
+            State::Failed(problem)
+        }
+    };
+    // The state first: whoever is woken by the spool's end then finds the cause. A spool that is complete stays so.
+    let failure = match &state {
+        State::Failed(problem) => problem.clone(),
+        _ => Problem::new(Kind::Internal, "the fill ended without a body"),
+    };
+    flight.state.send_replace(state);
+    flight.spool.finish(End::Failed(failure));
+}
+
+/// Why an encode has nothing to show.
+enum Stop {
+    LookAgain { revalidated: bool },
+    Problem(Problem),
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Stop {
+        Stop::Problem(problem)
+    }
+}
+
+async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> {
+    match flight.source.wait(|state| !matches!(state, SourceState::Asking)).await {
+        SourceState::LookAgain { revalidated } => return Err(Stop::LookAgain { revalidated }),
+        SourceState::Failed(problem) => return Err(problem.into()),
+        _ => {}
+    }
+    let made = transcode(shared, flight).await?;
+    let (arrival, received) = match flight.source.wait_end().await {
+        SourceState::Received(arrival, received) => (arrival, received),
+        SourceState::LookAgain { revalidated } => return Err(Stop::LookAgain { revalidated }),
+        SourceState::Failed(problem) => return Err(problem.into()),
+        SourceState::Asking | SourceState::Arriving(_) => {
+            return Err(Problem::new(Kind::Internal, "the fetch has no end").into());
+        }
+    };
+    // The original is whole and so is what was made of it: streaming readers may end now.
+    flight.spool.finish(End::Complete);
+    let encoded = shared.clock.now();
+
+    let manifest = Arc::new(manifest(flight, &received, &made));
+    let header = Bytes::from(made.summary.header);
+    let stored = flight.keep && arrival.storable && shared.store(flight, &received, &manifest, &header).await;
+    let since = |instant: Instant| instant.saturating_duration_since(flight.source.started);
+    let stages = Stages {
+        origin: since(arrival.first_byte),
+        received: since(received.finished),
+        encoded: since(encoded),
+        stored: since(shared.clock.now()),
+    };
+    metrics::histogram!("ringback_media_fill_seconds").record(stages.stored);
+    Ok(Finished { manifest, record: received.record.clone(), header, stored, stages })
+}
+
+fn manifest(flight: &EncodeFlight, received: &Received, made: &Made) -> Manifest {
+    let format = flight.format;
+    Manifest {
+        artifact: format.artifact_id(&received.content_hash, crate::media::format::INPUT_SNIFFED, audio::PIPELINE),
+        content_hash: received.content_hash,
+        format,
+        pipeline: audio::PIPELINE.to_string(),
+        raw_type: format.is_raw().then(|| made.summary.kind.content_type().to_owned()),
+        length: made.body.length,
+        duration_ms: u64::try_from(made.summary.duration.as_millis()).unwrap_or(u64::MAX),
+        digest: made.body.digest,
+        chunks: made.body.chunks.clone(),
+    }
+}
+
+/// What the pipeline made.
+struct Made {
+    summary: audio::Summary,
+    body: Body,
+}
+
+async fn transcode(shared: &Shared, flight: &EncodeFlight) -> Result<Made, Stop> {
+    let (format, limits) = (flight.format, shared.audio_limits.clone());
+    let source = Arc::clone(&flight.source);
+    let spool = Arc::clone(&flight.spool);
+    let cancel = flight.cancel.clone();
+    let job = move |cpu| {
+        let worker = Arc::new(Mutex::new(Worker { cpu, cancel, spool, source, pending: Vec::new(), chunker: Chunker::default() }));
+        let input = Box::new(SourceInput { worker: Arc::clone(&worker), position: 0 });
+        let mut output = ArtifactOutput { worker: Arc::clone(&worker) };
+        let summary = audio::transcode(input, format, &limits, &mut output)?;
+        lock(&worker).finish(&summary).map(|body| Made { summary, body }).map_err(AudioError::Output)
+    };
+    match shared.pool.run(job).await? {
+        Ok(made) => Ok(made),
+        // The pipeline only saw a read or a write fail: the flights know why.
+        Err(AudioError::Input(error)) => match flight.source.wait_end().await {
+            SourceState::LookAgain { revalidated } => Err(Stop::LookAgain { revalidated }),
+            SourceState::Failed(problem) => Err(problem.into()),
+            _ => Err(broken_spool(&error).into()),
+        },
+        Err(AudioError::Output(error)) => Err(spooled_problem(&error).unwrap_or_else(|| broken_spool(&error)).into()),
+        Err(error) => Err(error.problem().into()),
+    }
+}
+
+fn broken_spool(error: &io::Error) -> Problem {
+    tracing::error!(%error, "spool cannot be used");
+    Problem::new(Kind::Internal, "the spool cannot be used")
+}
+
+/// A spool's refusal, which went through the pipeline as an `io::Error`.
+fn spooled_problem(error: &io::Error) -> Option<Problem> {
+    error.get_ref()?.downcast_ref::<Problem>().cloned()
+}
+
+/// What a worker's two ends share: its CPU, and the output that must not stay behind while the input waits.
+struct Worker {
+    cpu: Cpu,
+    cancel: CancellationToken,
+    spool: Arc<Spool>,
+    source: Arc<SourceFlight>,
+    /// Encoded bytes that readers do not see yet.
+    pending: Vec<u8>,
+    chunker: Chunker,
+}
+
+/// Encoded bytes are handed to readers in pieces of this size, or when the input has to wait: a write and a wake-up per packet cost more
+/// than the encoding.
+const FLUSH_BYTES: usize = 8 * 1024;
+
+impl Worker {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.pending.extend_from_slice(bytes);
+        if self.pending.len() >= FLUSH_BYTES {
+            self.flush()?;
+            self.cpu.give_way();
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("the fill was abandoned"));
+        }
+        self.chunker.update(&self.pending);
+        self.spool.append(&self.pending).map_err(io::Error::other)?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Bytes at `position`: what is there, or what comes next; 0 at the end.
+    fn read_source(&mut self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(io::Error::other("the fill was abandoned"));
+            }
+            let read = self.source.spool.read_at(position, buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let progress = self.source.spool.progress();
+            match progress.end {
+                // Bytes may have come between the read and the look: only an end without more bytes is the end.
+                _ if progress.length > position => {}
+                Some(End::Complete) => return Ok(0),
+                Some(End::Failed(problem)) => return Err(io::Error::other(problem)),
+                None => self.wait_for_source(position)?,
+            }
+        }
+    }
+
+    fn wait_for_source(&mut self, position: u64) -> io::Result<()> {
+        if !self.pending.is_empty() {
+            self.flush()?;
+        }
+        let (source, cancel) = (&self.source, &self.cancel);
+        self.cpu.wait(async {
+            tokio::select! {
+                _ = source.spool.wait_past(position) => {}
+                () = cancel.cancelled() => {}
+            }
+        });
+        Ok(())
+    }
+
+    /// Hands out the rest and names the body: the header, where there is one, is a chunk of its own before the others.
+    fn finish(&mut self, summary: &audio::Summary) -> io::Result<Body> {
+        self.flush()?;
+        let data = std::mem::take(&mut self.chunker).finish();
+        if summary.header.is_empty() {
+            return Ok(data);
+        }
+        let mut whole = Chunker::default();
+        whole.update(&summary.header);
+        let mut body = whole.finish();
+        body.chunks.extend(data.chunks);
+        body.length += data.length;
+        body.digest = self.digest_after(&summary.header)?;
+        Ok(body)
+    }
+
+    /// The digest of header and data together: the header is known last and comes first, so the data is read once more.
+    fn digest_after(&self, header: &[u8]) -> io::Result<crate::ids::BodyDigest> {
+        use sha2::{Digest as _, Sha256};
+        let mut digest = Sha256::new_with_prefix(header);
+        let mut buffer = vec![0; crate::media::cache::CHUNK_MAX];
+        let mut offset = 0;
+        loop {
+            let read = self.spool.read_at(offset, &mut buffer)?;
+            if read == 0 {
+                return Ok(crate::ids::BodyDigest::from_bytes(digest.finalize().into()));
+            }
+            digest.update(&buffer[..read]);
+            offset += read as u64;
+        }
+    }
+}
+
+/// One thread uses a worker's two ends in turn: the lock is never contended, it only lets both own it.
+fn lock(worker: &Mutex<Worker>) -> std::sync::MutexGuard<'_, Worker> {
+    worker.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The original, as the pipeline reads it.
+struct SourceInput {
+    worker: Arc<Mutex<Worker>>,
+    position: u64,
+}
+
+impl Read for SourceInput {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = lock(&self.worker).read_source(self.position, buffer)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for SourceInput {
+    fn seek(&mut self, target: SeekFrom) -> io::Result<u64> {
+        let position = match target {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+            SeekFrom::End(by) => audio::Input::wait_complete(self)?.checked_add_signed(by),
+        };
+        self.position = position.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.position)
+    }
+}
+
+impl audio::Input for SourceInput {
+    fn length(&self) -> Option<u64> {
+        match &*lock(&self.worker).source.state.borrow() {
+            SourceState::Received(_, received) => Some(received.body.length),
+            SourceState::Arriving(arrival) => arrival.declared,
+            _ => None,
+        }
+    }
+
+    fn wait_complete(&mut self) -> io::Result<u64> {
+        let mut worker = lock(&self.worker);
+        let Worker { cpu, source, cancel, .. } = &mut *worker;
+        let progress = cpu.wait(async {
+            tokio::select! {
+                progress = source.spool.wait_end() => Some(progress),
+                () = cancel.cancelled() => None,
+            }
+        });
+        match progress.and_then(|progress| progress.end.map(|end| (progress.length, end))) {
+            Some((length, End::Complete)) => Ok(length),
+            Some((_, End::Failed(problem))) => Err(io::Error::other(problem)),
+            None => Err(io::Error::other("the fill was abandoned")),
+        }
+    }
+}
+
+/// Where the pipeline's bytes go.
+struct ArtifactOutput {
+    worker: Arc<Mutex<Worker>>,
+}
+
+impl audio::Output for ArtifactOutput {
+    fn write(&mut self, body: &[u8]) -> io::Result<()> {
+        lock(&self.worker).write(body)
+    }
+}

@@ -1,0 +1,493 @@
+//! The fill: what a miss does (`spec/media.md` §4).
+//!
+//! The story, from the first caller's miss to a stored artifact:
+//!
+//! 1. [`Fill::join`] finds the flight for (tenant, source, format) or starts it. Two levels: one [`source`] fetch feeds any
+//!    number of [`encode`]s, one for each format asked.
+//! 2. The source task asks the origin (or the tiers, where they keep the original) and writes what comes to a spool, hashing.
+//! 3. The encode task runs the audio pipeline on the [`pool`]: it reads that spool as it grows and writes the artifact's spool.
+//! 4. Every caller holds a [`Joined`] and reads the artifact's spool at its own pace, or waits for the whole.
+//! 5. When the original is whole and everything is encoded, chunks go to the tiers, then manifest, reference and index entry are
+//!    committed at once. A fill that fails leaves only a short-lived memory of the failure.
+//!
+//! Leaving is dropping: the last [`Joined`] that goes cancels the encode, and the last encode that ends cancels the fetch,
+//! unless so much has arrived that finishing is cheaper than starting again.
+
+mod chunker;
+
+mod config;
+
+mod encode;
+
+mod pool;
+
+mod source;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use foyer::{Cache as MemoryCache, CacheBuilder};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    clock::Clock,
+    ids::{SourceKey, Tenant},
+    media::{
+        address::CanonicalUrl,
+        audio,
+        cache::{CHUNK_MAX, Cache, ChunkRef, Commit, KeptSource, Manifest, Reference, SourceRecord, Visibility},
+        format::Format,
+        origin::Origin,
+        spool::{Spool, Spools},
+    },
+    problem::{Kind, Problem, Side},
+};
+
+pub use config::Config;
+pub(in crate::media) use encode::{Finished, Stages};
+pub(in crate::media) use source::{Arrival, From};
+
+use encode::{EncodeFlight, State as EncodeState};
+use pool::Pool;
+use source::{Received, SourceFlight, State as SourceState};
+
+/// When to ask again after `busy`.
+const RETRY_AFTER_BUSY: Duration = Duration::from_secs(1);
+/// When to ask again while a fill is running.
+const RETRY_AFTER_RUNNING: Duration = Duration::from_secs(2);
+
+/// All fills of the node.
+#[derive(Clone, Debug)]
+pub(in crate::media) struct Fill {
+    shared: Arc<Shared>,
+}
+
+/// What every flight needs.
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    audio_limits: audio::Limits,
+    cache: Cache,
+    origin: Origin,
+    spools: Spools,
+    pool: Pool,
+    clock: Clock,
+    tasks: TaskTracker,
+    /// A std lock: held for map operations only.
+    flights: Mutex<HashMap<FlightKey, Flight>>,
+    private_flights: AtomicU64,
+    failures: MemoryCache<(Tenant, SourceKey), Arc<Failure>>,
+}
+
+/// A failure that is remembered for a while.
+#[derive(Debug)]
+struct Failure {
+    problem: Problem,
+    until: SystemTime,
+}
+
+/// What single flight is per.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct FlightKey {
+    tenant: Tenant,
+    source: SourceKey,
+    /// Set for `no-store`: a flight that nobody else joins.
+    private: Option<u64>,
+}
+
+/// A fetch and the encodes that live on it.
+#[derive(Debug)]
+struct Flight {
+    source: Arc<SourceFlight>,
+    encodes: HashMap<Format, Encode>,
+}
+
+#[derive(Debug)]
+struct Encode {
+    flight: Arc<EncodeFlight>,
+    waiters: usize,
+    /// Goes on without waiters: somebody was told that it would.
+    pinned: bool,
+}
+
+/// What a caller asks of a fill.
+#[derive(Debug)]
+pub(in crate::media) struct Wanted {
+    pub(in crate::media) tenant: Tenant,
+    pub(in crate::media) url: CanonicalUrl,
+    pub(in crate::media) format: Format,
+    pub(in crate::media) from: From,
+    /// The index entry that the fill may confirm or replace.
+    pub(in crate::media) previous: Option<Arc<SourceRecord>>,
+    /// Whether the result may be stored and shared; false for `no-store`.
+    pub(in crate::media) keep: bool,
+    pub(in crate::media) tags: Vec<String>,
+}
+
+/// How a fill looks to a caller who waited.
+#[derive(Debug)]
+pub(in crate::media) enum Ready {
+    /// All of it is there.
+    Whole(Arc<Finished>),
+    /// It has begun and goes on.
+    Streaming,
+    /// Look again at the index.
+    LookAgain {
+        /// The origin said that what the index has is still right.
+        revalidated: bool,
+    },
+}
+
+impl Fill {
+    #[expect(clippy::too_many_arguments, reason = "the composition root hands over every part once")]
+    pub(in crate::media) fn new(
+        config: Config,
+        audio: audio::Config,
+        cache: Cache,
+        origin: Origin,
+        spools: Spools,
+        clock: Clock,
+        tasks: TaskTracker,
+    ) -> Fill {
+        let cpus = match config.cpus {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            cpus => cpus,
+        };
+        let shared = Shared {
+            pool: Pool::new(config.workers, config.queue_max, cpus),
+            failures: CacheBuilder::new(config.negative_max).build(),
+            flights: Mutex::default(),
+            private_flights: AtomicU64::new(0),
+            audio_limits: audio.limits(),
+            config,
+            cache,
+            origin,
+            spools,
+            clock,
+            tasks,
+        };
+        Fill { shared: Arc::new(shared) }
+    }
+
+    /// The remembered failure of a source, while it lasts.
+    pub(in crate::media) fn failure(&self, tenant: &Tenant, source: &SourceKey) -> Option<Problem> {
+        let key = (tenant.clone(), *source);
+        let failure = self.shared.failures.get(&key)?;
+        let left = failure.until.duration_since(self.shared.clock.now_wall()).ok()?;
+        Some(failure.problem.clone().retry_after(left))
+    }
+
+    /// Forgets a source's failure: the caller insists on asking again.
+    pub(in crate::media) fn forget_failure(&self, tenant: &Tenant, source: &SourceKey) {
+        self.shared.failures.remove(&(tenant.clone(), *source));
+    }
+
+    /// Joins the fill of this source and format, or starts it.
+    pub(in crate::media) fn join(&self, wanted: Wanted) -> Joined {
+        let shared = &self.shared;
+        let private = (!wanted.keep).then(|| shared.private_flights.fetch_add(1, Ordering::Relaxed));
+        let key = FlightKey { tenant: wanted.tenant.clone(), source: wanted.url.key(), private };
+        let mut flights = shared.flights();
+        let flight = flights.entry(key.clone()).or_insert_with(|| shared.start_source(&wanted));
+        let source = &flight.source;
+        let mut joined = true;
+        let encode = flight.encodes.entry(wanted.format).or_insert_with(|| {
+            joined = false;
+            shared.start_encode(&key, source, &wanted)
+        });
+        encode.waiters += 1;
+        let flight = Arc::clone(&encode.flight);
+        drop(flights);
+        if joined {
+            metrics::counter!("ringback_media_fills_coalesced_total").increment(1);
+        }
+        Joined { shared: Arc::clone(shared), key, flight, joined }
+    }
+
+    /// Transcodes in the queue and flights in progress: for metrics.
+    pub(in crate::media) fn load(&self) -> (usize, usize) {
+        (self.shared.pool.queue_depth(), self.shared.flights().len())
+    }
+
+    /// Bytes in spools: for metrics.
+    pub(in crate::media) fn spooled(&self) -> u64 {
+        self.shared.spools.used().get()
+    }
+}
+
+impl Shared {
+    fn flights(&self) -> MutexGuard<'_, HashMap<FlightKey, Flight>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start_source(self: &Arc<Self>, wanted: &Wanted) -> Flight {
+        let (tenant, url) = (wanted.tenant.clone(), wanted.url.clone());
+        let flight = Arc::new(SourceFlight::new(tenant, url, self.spools.create(), self.clock.now()));
+        let task = source::run(Arc::clone(self), Arc::clone(&flight), wanted.previous.clone(), wanted.from.clone());
+        self.tasks.spawn(task);
+        Flight { source: flight, encodes: HashMap::new() }
+    }
+
+    fn start_encode(self: &Arc<Self>, key: &FlightKey, source: &Arc<SourceFlight>, wanted: &Wanted) -> Encode {
+        let spool = self.spools.create();
+        let flight = EncodeFlight::new(wanted.format, spool, Arc::clone(source), wanted.keep, wanted.tags.clone());
+        let flight = Arc::new(flight);
+        let (shared, running, key) = (Arc::clone(self), Arc::clone(&flight), key.clone());
+        self.tasks.spawn(async move {
+            encode::run(Arc::clone(&shared), Arc::clone(&running)).await;
+            shared.finish(&key, &running);
+        });
+        Encode { flight, waiters: 0, pinned: false }
+    }
+
+    /// An encode has ended: it can no longer be joined, and the last one takes the fetch along.
+    fn finish(&self, key: &FlightKey, ended: &Arc<EncodeFlight>) {
+        let mut flights = self.flights();
+        let Some(flight) = flights.get_mut(key) else { return };
+        let same = flight.encodes.get(&ended.format).is_some_and(|encode| Arc::ptr_eq(&encode.flight, ended));
+        if same {
+            flight.encodes.remove(&ended.format);
+            self.close_if_idle(&mut flights, key);
+        }
+    }
+
+    /// A waiter has left. The last one ends the encode, unless it is pinned or nearly done.
+    fn leave(&self, key: &FlightKey, left: &Arc<EncodeFlight>) {
+        let mut flights = self.flights();
+        let Some(flight) = flights.get_mut(key) else { return };
+        let Some(encode) = flight.encodes.get_mut(&left.format) else { return };
+        if !Arc::ptr_eq(&encode.flight, left) {
+            return;
+        }
+        encode.waiters -= 1;
+        let wanted = encode.waiters > 0 || encode.pinned || (left.keep && flight.source.worth_finishing());
+        if !wanted {
+            flight.encodes.remove(&left.format);
+            left.cancel.cancel();
+            self.close_if_idle(&mut flights, key);
+            metrics::counter!("ringback_media_fills_abandoned_total").increment(1);
+        }
+    }
+
+    fn close_if_idle(&self, flights: &mut HashMap<FlightKey, Flight>, key: &FlightKey) {
+        if flights.get(key).is_some_and(|flight| flight.encodes.is_empty())
+            && let Some(flight) = flights.remove(key)
+        {
+            flight.source.cancel.cancel();
+        }
+    }
+
+    /// Remembers what a source did wrong. Our own trouble is not the source's.
+    fn remember_failure(&self, source: &SourceFlight, problem: &Problem) {
+        let lasting = problem.kind.side() != Side::Us && problem.kind != Kind::LoopDetected;
+        if lasting && !self.config.negative.is_zero() {
+            let until = self.clock.now_wall() + self.config.negative;
+            let failure = Arc::new(Failure { problem: problem.clone(), until });
+            self.failures.insert((source.tenant.clone(), source.url.key()), failure);
+        }
+    }
+
+    /// Writes an index entry that changed without a fill. A cache that fails is not the caller's trouble.
+    async fn commit_source(&self, source: &SourceFlight, record: SourceRecord) {
+        let commit = Commit {
+            tenant: source.tenant.clone(),
+            source_key: source.url.key(),
+            source: Some(record),
+            manifest: None,
+            reference: None,
+            kept: None,
+        };
+        self.commit(commit).await;
+    }
+
+    async fn commit(&self, commit: Commit) -> bool {
+        let committed = self.cache.commit(commit).await;
+        if let Err(error) = &committed {
+            tracing::error!(%error, "catalogue refused a commit, serving without storing");
+            metrics::counter!("ringback_media_commit_failures_total").increment(1);
+        }
+        committed.is_ok()
+    }
+
+    /// Leaves a finished fill to the tiers: chunks first, then in one commit all that names them.
+    async fn store(&self, flight: &EncodeFlight, received: &Received, manifest: &Arc<Manifest>, header: &Bytes) -> bool {
+        let data = if header.is_empty() { &manifest.chunks[..] } else { &manifest.chunks[1..] };
+        if let (false, Some(chunk)) = (header.is_empty(), manifest.chunks.first()) {
+            self.cache.admit(chunk.id, header.clone()).await;
+        }
+        if !self.admit(&flight.spool, data).await {
+            return false;
+        }
+        let reference = Reference {
+            source_url: flight.source.url.as_str().to_owned(),
+            content_hash: received.content_hash,
+            format: flight.format,
+            pipeline: manifest.pipeline.clone(),
+            visibility: Visibility::Public,
+            tags: flight.tags.clone(),
+            created_at: self.clock.now_wall(),
+        };
+        let kept = self.keep_source(&flight.source, received).await;
+        self.commit(Commit {
+            tenant: flight.source.tenant.clone(),
+            source_key: flight.source.url.key(),
+            source: Some(received.record.clone()),
+            manifest: Some(Manifest::clone(manifest)),
+            reference: Some((manifest.artifact, reference)),
+            kept,
+        })
+        .await
+    }
+
+    /// Leaves the original to the tiers, once for each fetch and within the limit.
+    async fn keep_source(&self, source: &SourceFlight, received: &Received) -> Option<KeptSource> {
+        let length = received.body.length;
+        if length > self.config.source_keep.get() || source.kept.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let chunks = received.body.chunks.clone();
+        let admitted = self.admit(&source.spool, &chunks).await;
+        admitted.then_some(KeptSource { content_hash: received.content_hash, length, chunks })
+    }
+
+    /// Reads chunks from a spool into the tiers, those that are not there yet.
+    async fn admit(&self, spool: &Arc<Spool>, chunks: &[ChunkRef]) -> bool {
+        let mut offset = 0;
+        for chunk in chunks {
+            let length = u64::from(chunk.length);
+            if self.cache.chunk_tier(&chunk.id).await.is_none() {
+                match spool.read(offset, CHUNK_MAX.min(chunk.length as usize)).await {
+                    Ok(bytes) => self.cache.admit(chunk.id, bytes).await,
+                    Err(error) => {
+                        tracing::error!(%error, "spool cannot be read back, serving without storing");
+                        return false;
+                    }
+                }
+            }
+            offset += length;
+        }
+        true
+    }
+}
+
+/// A caller's share in a fill. Dropping it is leaving.
+#[derive(Debug)]
+pub(in crate::media) struct Joined {
+    shared: Arc<Shared>,
+    key: FlightKey,
+    flight: Arc<EncodeFlight>,
+    /// Whether the fill was already running for somebody else.
+    joined: bool,
+}
+
+impl Joined {
+    /// The artifact's bytes as they come, without the header of held formats.
+    pub(in crate::media) fn spool(&self) -> &Arc<Spool> {
+        &self.flight.spool
+    }
+
+    /// Whether the fill was already running for somebody else.
+    pub(in crate::media) fn was_running(&self) -> bool {
+        self.joined
+    }
+
+    /// What the origin said with its first byte, and how long that took; none while it has not come.
+    pub(in crate::media) fn arrival(&self) -> Option<(Arrival, Duration)> {
+        let source = &self.flight.source;
+        match &*source.state.borrow() {
+            SourceState::Arriving(arrival) | SourceState::Received(arrival, _) => {
+                Some((*arrival, arrival.first_byte.saturating_duration_since(source.started)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the result is kept, as far as the caller is concerned.
+    pub(in crate::media) fn keeps(&self) -> bool {
+        self.flight.keep
+    }
+
+    /// Waits for all of it, at most `wait`.
+    ///
+    /// # Errors
+    /// The fill's; `fill-running` when the time is over: the fill then goes on without this caller.
+    pub(in crate::media) async fn whole(&self) -> Result<Ready, Problem> {
+        match tokio::time::timeout(self.shared.config.wait, self.flight.wait_end()).await {
+            Ok(state) => outcome(state),
+            Err(_) => {
+                self.pin();
+                Err(Problem::new(Kind::FillRunning, "the audio was not ready in time (media.fill.wait); it is still being made")
+                    .retry_after(RETRY_AFTER_RUNNING))
+            }
+        }
+    }
+
+    /// Waits for the end of a fill whose bytes are all out; none where it failed after all.
+    pub(in crate::media) async fn finished(&self) -> Option<Arc<Finished>> {
+        match self.flight.wait_end().await {
+            EncodeState::Done(finished) => Some(finished),
+            _ => None,
+        }
+    }
+
+    /// Waits for the first bytes and, where the source is short, a moment longer for all of it.
+    ///
+    /// # Errors
+    /// The fill's, where it fails before there are bytes.
+    pub(in crate::media) async fn started(&self) -> Result<Ready, Problem> {
+        let ended = self.flight.wait_end();
+        tokio::pin!(ended);
+        tokio::select! {
+            biased;
+            state = &mut ended => return outcome(state),
+            progress = self.flight.spool.wait_past(0) => if progress.length == 0 {
+                // It ended without a byte: the state says how.
+                return outcome(ended.await);
+            },
+        }
+        let Some(grace) = self.grace_left() else { return Ok(Ready::Streaming) };
+        match tokio::time::timeout(grace, ended).await {
+            Ok(state) => outcome(state),
+            Err(_) => Ok(Ready::Streaming),
+        }
+    }
+
+    /// What is left of the grace; none where the source is too long for it, or says nothing of its length.
+    fn grace_left(&self) -> Option<Duration> {
+        let config = &self.shared.config;
+        let (arrival, _) = self.arrival()?;
+        arrival.declared.filter(|declared| *declared <= config.grace_source_max.get())?;
+        Some(config.grace.saturating_sub(self.shared.clock.now().saturating_duration_since(arrival.first_byte)))
+    }
+
+    /// Lets the fill go on whoever leaves.
+    pub(in crate::media) fn pin(&self) {
+        let mut flights = self.shared.flights();
+        let encode = flights.get_mut(&self.key).and_then(|flight| flight.encodes.get_mut(&self.flight.format));
+        if let Some(encode) = encode.filter(|encode| Arc::ptr_eq(&encode.flight, &self.flight)) {
+            encode.pinned = true;
+        }
+    }
+}
+
+fn outcome(state: EncodeState) -> Result<Ready, Problem> {
+    match state {
+        EncodeState::Done(finished) => Ok(Ready::Whole(finished)),
+        EncodeState::LookAgain { revalidated } => Ok(Ready::LookAgain { revalidated }),
+        EncodeState::Failed(problem) => Err(problem),
+        EncodeState::Running => Err(Problem::new(Kind::Internal, "the fill has no end")),
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.shared.leave(&self.key, &self.flight);
+    }
+}

@@ -1,0 +1,304 @@
+//! One origin fetch per (tenant, source): the original's bytes into a spool, hashed as they pass.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ids::{ContentHash, Tenant},
+    media::{
+        address::CanonicalUrl,
+        cache::{Cache, KeptSource, SourceRecord},
+        origin::{Fetched, Freshness, Incoming, Validators},
+        spool::{End, Spool},
+    },
+    problem::{Kind, Problem},
+};
+
+use super::{
+    Shared,
+    chunker::{Body, Chunker},
+};
+
+/// Where a fill gets the original from.
+#[derive(Clone, Debug)]
+pub(in crate::media) enum From {
+    /// The origin; with validators where an unchanged answer is of use.
+    Origin(Option<Validators>),
+    /// The tiers, which still have it.
+    Kept(Arc<KeptSource>),
+}
+
+/// How far the original has come.
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    /// The origin has been asked.
+    Asking,
+    /// Bytes arrive.
+    Arriving(Arrival),
+    /// All of it is there and its length is what was promised.
+    Received(Arrival, Arc<Received>),
+    /// Nothing was fetched: look again at the index, which knows more now.
+    LookAgain {
+        /// The origin said that what the index has is still right.
+        revalidated: bool,
+    },
+    /// It will not come.
+    Failed(Problem),
+}
+
+/// What is known from the first byte on.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::media) struct Arrival {
+    /// Length, where the origin says it.
+    pub(super) declared: Option<u64>,
+    pub(super) first_byte: Instant,
+    /// Until when the result may be used without asking.
+    pub(in crate::media) fresh_until: SystemTime,
+    /// The origin's Last-Modified.
+    pub(in crate::media) last_modified: Option<SystemTime>,
+    /// Whether anything of it may be stored.
+    pub(in crate::media) storable: bool,
+}
+
+/// An original that is there.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) body: Body,
+    pub(super) content_hash: ContentHash,
+    pub(super) record: SourceRecord,
+    pub(super) finished: Instant,
+}
+
+/// A fetch in progress, or done as long as somebody makes something of it.
+#[derive(Debug)]
+pub(in crate::media) struct SourceFlight {
+    pub(super) tenant: Tenant,
+    pub(super) url: CanonicalUrl,
+    /// The original's bytes.
+    pub(super) spool: Arc<Spool>,
+    pub(super) state: watch::Sender<State>,
+    pub(super) cancel: CancellationToken,
+    pub(super) started: Instant,
+    /// Set by the first encode that stores the original, so that it is stored once.
+    pub(super) kept: AtomicBool,
+}
+
+impl SourceFlight {
+    pub(super) fn new(tenant: Tenant, url: CanonicalUrl, spool: Arc<Spool>, started: Instant) -> SourceFlight {
+        let (state, _) = watch::channel(State::Asking);
+        let cancel = CancellationToken::new();
+        SourceFlight { tenant, url, spool, state, cancel, started, kept: AtomicBool::new(false) }
+    }
+
+    /// Waits until `holds`.
+    pub(super) async fn wait(&self, holds: impl FnMut(&State) -> bool) -> State {
+        let mut receiver = self.state.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        receiver.wait_for(holds).await.map_or(State::Asking, |state| state.clone())
+    }
+
+    /// Waits until it is known whether the whole original came.
+    pub(super) async fn wait_end(&self) -> State {
+        self.wait(|state| !matches!(state, State::Asking | State::Arriving(_))).await
+    }
+
+    /// Whether a fetch that nobody waits for any more is worth finishing: its length is known and four fifths are here.
+    pub(super) fn worth_finishing(&self) -> bool {
+        match &*self.state.borrow() {
+            State::Received(..) => true,
+            State::Arriving(Arrival { declared: Some(declared), .. }) => {
+                self.spool.length() >= declared - declared / 5
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Runs a fetch to its end and says how it ended. Never leaves readers waiting.
+pub(super) async fn run(shared: Arc<Shared>, flight: Arc<SourceFlight>, previous: Option<Arc<SourceRecord>>, from: From) {
+    let fetched = tokio::select! {
+        fetched = fetch(&shared, &flight, previous.as_deref(), from) => fetched,
+        () = flight.cancel.cancelled() => Err(Stop::Problem(Problem::new(Kind::Busy, "the fetch was abandoned"))),
+    };
+    let (end, state) = match fetched {
+        Ok((arrival, received)) => (End::Complete, State::Received(arrival, Arc::new(received))),
+        Err(Stop::LookAgain { revalidated }) => {
+            let problem = Problem::new(Kind::Internal, "the fetch ended without a body");
+            (End::Failed(problem), State::LookAgain { revalidated })
+        }
+        Err(Stop::Problem(problem)) => {
+            tracing::info!(source = %flight.url.redacted(), %problem, "fetch failed");
+            (End::Failed(problem.clone()), State::Failed(problem))
+        }
+    };
+    // The state first: whoever is woken by the spool's end then finds the cause.
+    flight.state.send_replace(state);
+    flight.spool.finish(end);
+}
+
+/// Why a fetch has no original to show.
+enum Stop {
+    LookAgain { revalidated: bool },
+    Problem(Problem),
+}
+
+impl std::convert::From<Problem> for Stop {
+    fn from(problem: Problem) -> Stop {
+        Stop::Problem(problem)
+    }
+}
+
+async fn fetch(
+    shared: &Shared,
+    flight: &SourceFlight,
+    previous: Option<&SourceRecord>,
+    from: From,
+) -> Result<(Arrival, Received), Stop> {
+    match from {
+        From::Kept(kept) => replay(shared, flight, previous, &kept).await,
+        From::Origin(validators) => {
+            metrics::counter!("ringback_media_origin_requests_total").increment(1);
+            let fetched = shared.origin.fetch(&flight.url, validators.as_ref()).await;
+            match fetched.map_err(|error| error.problem())? {
+                Fetched::Body(incoming) => receive(shared, flight, previous, incoming).await,
+                Fetched::NotModified { freshness, validators } => {
+                    revalidate(shared, flight, previous, freshness, validators).await;
+                    Err(Stop::LookAgain { revalidated: true })
+                }
+            }
+        }
+    }
+}
+
+/// The bytes of a response, into the spool.
+async fn receive(
+    shared: &Shared,
+    flight: &SourceFlight,
+    previous: Option<&SourceRecord>,
+    mut incoming: Incoming,
+) -> Result<(Arrival, Received), Stop> {
+    let arrival = Arrival {
+        declared: incoming.declared_length,
+        first_byte: shared.clock.now(),
+        fresh_until: shared.clock.now_wall() + incoming.freshness.fresh_for.min(FRESH_MAX),
+        last_modified: incoming.validators.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok()),
+        storable: incoming.freshness.storable,
+    };
+    flight.state.send_replace(State::Arriving(arrival));
+    let mut hashed = Hashed::new(&flight.spool);
+    while let Some(bytes) = incoming.chunk().await.map_err(|error| error.problem())? {
+        metrics::counter!("ringback_media_origin_bytes_total").increment(bytes.len() as u64);
+        hashed = hashed.append(bytes).await?;
+    }
+    let body = hashed.chunker.finish();
+    let content_hash = ContentHash::from_bytes(*body.digest.as_bytes());
+    let record = record(shared, flight, previous, content_hash, &incoming.freshness, incoming.validators.clone());
+    Ok((arrival, Received { body, content_hash, record, finished: shared.clock.now() }))
+}
+
+/// The chunks of a kept original, into the spool. They were checked against their digests when they were read.
+async fn replay(
+    shared: &Shared,
+    flight: &SourceFlight,
+    previous: Option<&SourceRecord>,
+    kept: &KeptSource,
+) -> Result<(Arrival, Received), Stop> {
+    let Some(record) = previous.cloned() else {
+        return Err(Problem::new(Kind::Internal, "a kept source without an index entry").into());
+    };
+    let arrival = Arrival {
+        declared: Some(kept.length),
+        first_byte: shared.clock.now(),
+        fresh_until: record.fresh_until,
+        last_modified: record.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok()),
+        storable: true,
+    };
+    flight.state.send_replace(State::Arriving(arrival));
+    let mut hashed = Hashed::new(&flight.spool);
+    for chunk in &kept.chunks {
+        let Some(bytes) = read_kept(&shared.cache, chunk).await else {
+            tracing::warn!(content_hash = %kept.content_hash, "kept source has lost a chunk, dropping it");
+            shared.cache.drop_kept(&kept.content_hash).await.map_err(|error| error.problem())?;
+            return Err(Stop::LookAgain { revalidated: false });
+        };
+        hashed = hashed.append(bytes).await?;
+    }
+    flight.kept.store(true, Ordering::Relaxed);
+    let body = hashed.chunker.finish();
+    Ok((arrival, Received { body, content_hash: kept.content_hash, record, finished: shared.clock.now() }))
+}
+
+async fn read_kept(cache: &Cache, chunk: &crate::media::cache::ChunkRef) -> Option<Bytes> {
+    cache.chunk(&chunk.id).await.ok().flatten().map(|(bytes, _)| bytes)
+}
+
+/// A 304: what the index has is still right, for as long as the answer says.
+async fn revalidate(
+    shared: &Shared,
+    flight: &SourceFlight,
+    previous: Option<&SourceRecord>,
+    freshness: Freshness,
+    validators: Validators,
+) {
+    let Some(previous) = previous else { return };
+    metrics::counter!("ringback_media_origin_revalidated_total").increment(1);
+    let refreshed = record(shared, flight, Some(previous), previous.content_hash, &freshness, validators);
+    shared.commit_source(flight, refreshed).await;
+}
+
+/// The index entry that an answer of the origin leads to.
+fn record(
+    shared: &Shared,
+    flight: &SourceFlight,
+    previous: Option<&SourceRecord>,
+    content_hash: ContentHash,
+    freshness: &Freshness,
+    validators: Validators,
+) -> SourceRecord {
+    let now = shared.clock.now_wall();
+    let unchanged = previous.filter(|previous| previous.content_hash == content_hash);
+    SourceRecord {
+        url: flight.url.as_str().to_owned(),
+        content_hash,
+        // A 304 need not repeat validators (RFC 9111 §4.3.4): those that are known stay.
+        etag: validators.etag.or_else(|| unchanged.and_then(|previous| previous.etag.clone())),
+        last_modified: validators.last_modified.or_else(|| unchanged.and_then(|previous| previous.last_modified.clone())),
+        checked_at: now,
+        fresh_until: now + freshness.fresh_for.min(FRESH_MAX),
+        changed_at: unchanged.map_or(now, |previous| previous.changed_at),
+    }
+}
+
+/// Keeps `now + fresh_for` inside what a wall clock can hold, whatever an origin claims.
+const FRESH_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// A spool that is written to, and the digests of what was written.
+struct Hashed {
+    spool: Arc<Spool>,
+    chunker: Chunker,
+}
+
+impl Hashed {
+    fn new(spool: &Arc<Spool>) -> Hashed {
+        Hashed { spool: Arc::clone(spool), chunker: Chunker::default() }
+    }
+
+    /// Writes and hashes on the blocking pool: neither belongs on a thread that serves hits.
+    async fn append(mut self, bytes: Bytes) -> Result<Hashed, Problem> {
+        let job = move || {
+            self.chunker.update(&bytes);
+            self.spool.append(&bytes).map(|()| self)
+        };
+        let joined = tokio::task::spawn_blocking(job).await;
+        joined.unwrap_or_else(|_| Err(Problem::new(Kind::Internal, "writing to the spool died")))
+    }
+}

@@ -1,0 +1,458 @@
+//! `/media` and `/fetch` over HTTP: requests in, responses with audio out (`spec/media.md` §2, `spec/wire.md` §1).
+
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    header::{self},
+    request::Parts,
+};
+
+use crate::{
+    ids::{ArtifactId, BodyDigest, Tenant},
+    media::{
+        AudioBody, Directives, FetchRequest, Media,
+        address::{FetchPath, IgnoredQuery, MediaPath},
+        cache::{Manifest, SourceRecord},
+        conditional::{self, Decision, Representation},
+        fill::{Finished, Stages},
+        format::{Format, FormatError},
+        hit,
+    },
+    problem::{Kind, Problem},
+};
+
+use super::{Audio, Opened, Via, address::CanonicalUrl};
+
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Persistent addresses never change meaning.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const BYTES: HeaderValue = HeaderValue::from_static("bytes");
+const HIT_MEMORY: HeaderValue = HeaderValue::from_static("ringback; hit; ttl=31536000; detail=memory");
+const HIT_DISK: HeaderValue = HeaderValue::from_static("ringback; hit; ttl=31536000; detail=disk");
+
+/// Last-Modified of every artifact of this pipeline: the day its versions were set. A constant, so that nodes agree.
+const PIPELINE_SINCE: HeaderValue = HeaderValue::from_static("Sun, 01 Nov 2026 00:00:00 GMT");
+/// [`PIPELINE_SINCE`] in seconds of the Unix epoch.
+const PIPELINE_SINCE_SECONDS: u64 = 1_793_491_200;
+
+/// Answers `GET` and `HEAD /media/{artifact}.{ext}` where all of it is in memory; none where that takes more than a look.
+///
+/// This is the hot path: it waits for nothing and formats nothing but what the artifact itself says.
+pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Option<Response<AudioBody>> {
+    let (artifact, extension) = MediaPath::parse(parts.uri.path()).ok()?;
+    let hit = hit::in_memory(&media.cache, tenant, &artifact)?;
+    if !hit.manifest.format.answers_to(extension) {
+        return None;
+    }
+    let mut headers = HeaderMap::with_capacity(12);
+    artifact_headers(&mut headers, &hit.manifest, extension);
+    headers.insert(CACHE_STATUS, HIT_MEMORY);
+    Some(media.answer_hit(parts, headers, &hit, pipeline_since()))
+}
+
+/// Answers `GET` and `HEAD /media/{artifact}.{ext}`.
+///
+/// # Errors
+/// The problem to answer instead.
+pub async fn artifact(media: &Media, tenant: &Tenant, parts: &Parts) -> Result<Response<AudioBody>, Problem> {
+    let (artifact, extension) = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
+    known_extension(extension)?;
+    let opened = media.artifact(tenant, &artifact, directives(&parts.headers)).await?;
+    let manifest = match &opened.audio {
+        Audio::Hit(hit, _) => &hit.manifest,
+        Audio::Filled(finished, _) => &finished.manifest,
+        Audio::Running(_) => return Err(Problem::new(Kind::Internal, "an artifact without its length")),
+    };
+    if !manifest.format.answers_to(extension) {
+        let detail = format!("this artifact is \".{}\"", manifest.format.extension());
+        return Err(Problem::new(Kind::WrongExtension, detail));
+    }
+    let mut headers = HeaderMap::with_capacity(12);
+    artifact_headers(&mut headers, manifest, extension);
+    let cached = match &opened.audio {
+        Audio::Hit(hit, _) if hit.tier == super::Tier::Memory => HIT_MEMORY,
+        Audio::Hit(..) => HIT_DISK,
+        _ => value(cache_status(&opened, 31_536_000)),
+    };
+    headers.insert(CACHE_STATUS, cached);
+    Ok(media.answer(parts, headers, opened, pipeline_since()))
+}
+
+fn pipeline_since() -> Option<SystemTime> {
+    Some(UNIX_EPOCH + Duration::from_secs(PIPELINE_SINCE_SECONDS))
+}
+
+fn artifact_headers(headers: &mut HeaderMap, manifest: &Manifest, extension: &str) {
+    headers.insert(header::CACHE_CONTROL, IMMUTABLE);
+    headers.insert(header::LAST_MODIFIED, PIPELINE_SINCE);
+    representation_headers(headers, manifest, extension);
+}
+
+/// What any answer with this artifact says of it.
+fn representation_headers(headers: &mut HeaderMap, manifest: &Manifest, extension: &str) {
+    headers.insert(header::CONTENT_TYPE, content_type(manifest, extension));
+    headers.insert(header::ETAG, etag(&manifest.digest));
+    headers.insert(REPR_DIGEST, repr_digest(&manifest.digest));
+    headers.insert(header::ACCEPT_RANGES, BYTES);
+}
+
+fn content_type(manifest: &Manifest, extension: &str) -> HeaderValue {
+    match manifest.format.content_type(extension) {
+        Some(Cow::Borrowed(text)) => HeaderValue::from_static(text),
+        Some(Cow::Owned(text)) => value(text),
+        None => value(manifest.raw_type.clone().unwrap_or_else(|| "application/octet-stream".to_owned())),
+    }
+}
+
+/// Answers `GET` and `HEAD /fetch/…`.
+///
+/// # Errors
+/// The problem to answer instead.
+pub async fn fetch(
+    media: &Media,
+    tenant: &Tenant,
+    ignored: &IgnoredQuery,
+    addresses: &Addresses,
+    parts: &Parts,
+) -> Result<Response<AudioBody>, Problem> {
+    let path = FetchPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
+    if !path.is_unsigned() {
+        return Err(Problem::new(Kind::SignatureInvalid, "no signing keys are configured: the signature part is \"_\""));
+    }
+    let options: Vec<(&str, &str)> = path.options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let format = Format::parse(&path.extension, &options).map_err(format_problem)?;
+    let request = FetchRequest {
+        url: CanonicalUrl::parse(&path.source, ignored).map_err(|error| error.problem())?,
+        format,
+        directives: directives(&parts.headers),
+        whole: wants_whole(parts),
+        tags: Vec::new(),
+    };
+    let opened = media.fetch(tenant, &request).await?;
+    let mut headers = HeaderMap::with_capacity(16);
+    let modified = match &opened.audio {
+        Audio::Hit(hit, record) => {
+            representation_headers(&mut headers, &hit.manifest, &path.extension);
+            headers.insert(header::CONTENT_LOCATION, addresses.artifact(&hit.manifest));
+            record.as_deref().and_then(|record| source_headers(&mut headers, media, &Source::of(record, true)))
+        }
+        Audio::Filled(finished, _) => {
+            representation_headers(&mut headers, &finished.manifest, &path.extension);
+            if finished.stored {
+                headers.insert(header::CONTENT_LOCATION, addresses.artifact(&finished.manifest));
+            }
+            headers.insert(SERVER_TIMING, server_timing(&finished.stages));
+            source_headers(&mut headers, media, &Source::of(&finished.record, finished.stored))
+        }
+        Audio::Running(joined) => {
+            let content_type = format.content_type(&path.extension);
+            headers.insert(header::CONTENT_TYPE, value(content_type.unwrap_or_default().into_owned()));
+            if let Some((arrival, latency)) = joined.arrival() {
+                headers.insert(SERVER_TIMING, value(format!("origin;dur={}", milliseconds(latency))));
+                let source = Source {
+                    fresh_until: arrival.fresh_until,
+                    modified: arrival.last_modified,
+                    stored: joined.keeps() && arrival.storable,
+                };
+                source_headers(&mut headers, media, &source);
+            }
+            None
+        }
+    };
+    let ttl = match &opened.audio {
+        Audio::Hit(_, Some(record)) => media.ttl(record.fresh_until),
+        Audio::Filled(finished, _) => media.ttl(finished.record.fresh_until),
+        _ => 0,
+    };
+    headers.insert(CACHE_STATUS, value(cache_status(&opened, ttl)));
+    Ok(media.answer(parts, headers, opened, modified))
+}
+
+/// What is said of a source beside its audio.
+struct Source {
+    fresh_until: SystemTime,
+    modified: Option<SystemTime>,
+    stored: bool,
+}
+
+impl Source {
+    fn of(record: &SourceRecord, stored: bool) -> Source {
+        let origin = record.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok());
+        Source { fresh_until: record.fresh_until, modified: Some(origin.unwrap_or(record.changed_at)), stored }
+    }
+}
+
+/// Cache-Control and Last-Modified of a source's audio; gives back the latter to compare with.
+fn source_headers(headers: &mut HeaderMap, media: &Media, source: &Source) -> Option<SystemTime> {
+    let cache_control =
+        if source.stored { value(format!("public, max-age={}", media.ttl(source.fresh_until))) } else { NO_STORE };
+    headers.insert(header::CACHE_CONTROL, cache_control);
+    let modified = source.modified?;
+    headers.insert(header::LAST_MODIFIED, value(httpdate::fmt_http_date(modified)));
+    // Dates on the wire have no fractions: comparing with them would make every second request a miss.
+    let seconds = modified.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    Some(UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+/// Builds addresses that callers can use: from the configured public URL, never from the Host header.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// Without a slash at the end; empty = addresses are paths.
+    public_url: String,
+}
+
+impl Addresses {
+    /// Addresses under `public_url`, or paths alone where there is none.
+    pub fn new(public_url: Option<&str>) -> Addresses {
+        Addresses { public_url: public_url.unwrap_or_default().trim_end_matches('/').to_owned() }
+    }
+
+    /// The persistent address of an artifact, as text.
+    pub fn artifact_text(&self, artifact: &ArtifactId, format: Format) -> String {
+        self.path(&MediaPath::print(artifact, format.extension()))
+    }
+
+    /// The address of a path of this node.
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url)
+    }
+
+    fn artifact(&self, manifest: &Manifest) -> HeaderValue {
+        value(self.artifact_text(&manifest.artifact, manifest.format))
+    }
+}
+
+impl Media {
+    /// Turns opened audio and its headers into a response, with conditions, ranges and HEAD.
+    fn answer(
+        &self,
+        parts: &Parts,
+        mut headers: HeaderMap,
+        opened: Opened,
+        modified: Option<SystemTime>,
+    ) -> Response<AudioBody> {
+        match opened.audio {
+            Audio::Hit(hit, _) => self.answer_hit(parts, headers, &hit, modified),
+            Audio::Filled(finished, joined) => {
+                let length = finished.manifest.length;
+                match decide(parts, &headers, length, modified) {
+                    Decision::Whole => whole(parts, headers, length, || {
+                        AudioBody::from_fill(&finished, joined, 0..length)
+                    }),
+                    Decision::Part(range) => part(parts, headers, length, range.clone(), || {
+                        AudioBody::from_fill(&finished, joined, range)
+                    }),
+                    other => without_body(headers, length, &other),
+                }
+            }
+            Audio::Running(joined) => {
+                let wants_trailers = te_trailers(&parts.headers);
+                if wants_trailers {
+                    headers.insert(header::TRAILER, HeaderValue::from_static("etag, repr-digest"));
+                }
+                let trailers: Option<fn(&Finished) -> HeaderMap> = wants_trailers.then_some(trailers);
+                respond(StatusCode::OK, headers, AudioBody::from_running(joined, trailers))
+            }
+        }
+    }
+
+    fn answer_hit(
+        &self,
+        parts: &Parts,
+        headers: HeaderMap,
+        hit: &hit::Hit,
+        modified: Option<SystemTime>,
+    ) -> Response<AudioBody> {
+        metrics::counter!("ringback_media_hits_total", "tier" => hit.tier.as_str()).increment(1);
+        let length = hit.manifest.length;
+        let body = |range| AudioBody::from_tiers(&self.cache, &hit.manifest, &hit.there, range);
+        match decide(parts, &headers, length, modified) {
+            Decision::Whole => whole(parts, headers, length, || body(0..length)),
+            Decision::Part(range) => part(parts, headers, length, range.clone(), || body(range)),
+            other => without_body(headers, length, &other),
+        }
+    }
+}
+
+fn decide(parts: &Parts, headers: &HeaderMap, length: u64, last_modified: Option<SystemTime>) -> Decision {
+    if !conditional::is_conditional(&parts.headers) {
+        return Decision::Whole;
+    }
+    let etag = headers.get(header::ETAG).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    conditional::decide(&parts.headers, Representation { etag, last_modified, length })
+}
+
+fn whole(parts: &Parts, mut headers: HeaderMap, length: u64, body: impl FnOnce() -> AudioBody) -> Response<AudioBody> {
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let body = if parts.method == Method::HEAD { AudioBody::empty() } else { body() };
+    respond(StatusCode::OK, headers, body)
+}
+
+fn part(
+    parts: &Parts,
+    mut headers: HeaderMap,
+    length: u64,
+    range: std::ops::Range<u64>,
+    body: impl FnOnce() -> AudioBody,
+) -> Response<AudioBody> {
+    let last = range.end - 1;
+    headers.insert(header::CONTENT_RANGE, value(format!("bytes {}-{last}/{length}", range.start)));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+    let body = if parts.method == Method::HEAD { AudioBody::empty() } else { body() };
+    respond(StatusCode::PARTIAL_CONTENT, headers, body)
+}
+
+fn without_body(mut headers: HeaderMap, length: u64, decision: &Decision) -> Response<AudioBody> {
+    if *decision == Decision::NotSatisfiable {
+        let mut response = crate::media::http::problem(&Problem::new(
+            Kind::RangeNotSatisfiable,
+            format!("the audio has {length} bytes"),
+        ));
+        response.headers_mut().insert(header::CONTENT_RANGE, value(format!("bytes */{length}")));
+        return response;
+    }
+    headers.remove(header::CONTENT_TYPE);
+    respond(StatusCode::NOT_MODIFIED, headers, AudioBody::empty())
+}
+
+fn respond(status: StatusCode, headers: HeaderMap, body: AudioBody) -> Response<AudioBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// A problem as `application/problem+json` (RFC 9457): never audio, never cacheable.
+pub fn problem(problem: &Problem) -> Response<AudioBody> {
+    let kind = problem.kind;
+    metrics::counter!("ringback_media_problems_total", "kind" => kind.slug()).increment(1);
+    let body = serde_json::json!({
+        "type": format!("urn:ringback:problem:{}", kind.slug()),
+        "title": kind.title(),
+        "status": kind.status(),
+        "detail": problem.detail,
+    });
+    let body = Bytes::from(body.to_string());
+    let mut headers = HeaderMap::with_capacity(6);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    if let Some(after) = problem.retry_after {
+        // Rounded up: coming back too early is of no use.
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)));
+    }
+    let status = StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    respond(status, headers, AudioBody::ready(VecDeque::from([body])))
+}
+
+/// The problem that an unusable format is.
+pub fn format_problem(error: FormatError) -> Problem {
+    let kind = match error {
+        FormatError::UnknownExtension { .. } => Kind::NotAcceptable,
+        _ => Kind::BadRequest,
+    };
+    Problem::new(kind, error.to_string())
+}
+
+fn known_extension(extension: &str) -> Result<(), Problem> {
+    Format::parse(extension, &[]).map(|_| ()).map_err(format_problem)
+}
+
+/// Whether a request can be answered only when the whole is known.
+fn wants_whole(parts: &Parts) -> bool {
+    let prefers_wait = parts.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').any(|preference| {
+            let name = preference.split([';', '=']).next().unwrap_or_default();
+            name.trim().eq_ignore_ascii_case("wait")
+        })
+    });
+    parts.method == Method::HEAD || prefers_wait || conditional::is_conditional(&parts.headers)
+}
+
+fn directives(headers: &HeaderMap) -> Directives {
+    let mut directives = Directives::default();
+    for value in headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok()) {
+        for directive in value.split(',').map(str::trim) {
+            directives.only_if_cached |= directive.eq_ignore_ascii_case("only-if-cached");
+            directives.no_cache |= directive.eq_ignore_ascii_case("no-cache");
+            directives.no_store |= directive.eq_ignore_ascii_case("no-store");
+        }
+    }
+    directives
+}
+
+fn te_trailers(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::TE).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+}
+
+fn trailers(finished: &Finished) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(2);
+    trailers.insert(header::ETAG, etag(&finished.manifest.digest));
+    trailers.insert(REPR_DIGEST, repr_digest(&finished.manifest.digest));
+    trailers
+}
+
+fn etag(digest: &BodyDigest) -> HeaderValue {
+    value(format!("\"{digest}\""))
+}
+
+/// RFC 9530 §2.
+fn repr_digest(digest: &BodyDigest) -> HeaderValue {
+    value(format!("sha-256=:{}:", STANDARD.encode(digest.as_bytes())))
+}
+
+/// RFC 9211.
+fn cache_status(opened: &Opened, ttl: u64) -> String {
+    let detail = match &opened.audio {
+        Audio::Hit(hit, _) => hit.tier.as_str(),
+        _ if opened.via == Via::Kept => "kept",
+        _ => "origin",
+    };
+    let how = match opened.via {
+        Via::Hit => format!("hit; ttl={ttl}"),
+        Via::Revalidated => format!("fwd=stale; fwd-status=304; ttl={ttl}"),
+        Via::Miss | Via::Kept => "fwd=miss".to_owned(),
+        Via::Stale => "fwd=stale".to_owned(),
+        Via::Request => "fwd=request".to_owned(),
+    };
+    let stored = matches!(&opened.audio, Audio::Filled(finished, _) if finished.stored);
+    let collapsed = match &opened.audio {
+        Audio::Filled(_, joined) | Audio::Running(joined) => joined.was_running(),
+        Audio::Hit(..) => false,
+    };
+    let flag = |set: bool, text: &'static str| if set { text } else { "" };
+    format!("ringback; {how}{}{}; detail={detail}", flag(stored, "; stored"), flag(collapsed, "; collapsed"))
+}
+
+/// Each stage by itself, in the order in which they end.
+fn server_timing(stages: &Stages) -> HeaderValue {
+    let Stages { origin, received, encoded, stored } = *stages;
+    value(format!(
+        "origin;dur={}, receive;dur={}, encode;dur={}, store;dur={}",
+        milliseconds(origin),
+        milliseconds(received.saturating_sub(origin)),
+        milliseconds(encoded.saturating_sub(received)),
+        milliseconds(stored.saturating_sub(encoded)),
+    ))
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.1}", duration.as_secs_f64() * 1_000.0)
+}
+
+/// Header values that we format are ASCII; what would not be is dropped rather than sent.
+fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
