@@ -1,0 +1,241 @@
+//! The catalogue: which sources, references, manifests and kept sources there are. One SQLite file with a front in memory.
+//!
+//! One thread writes, in transactions that take up everything that waits (group commit). Readers ask the front, then one of a few
+//! read connections. Write-ahead log and `synchronous = NORMAL`: a commit survives the process, a loss of power can cost the last ones.
+
+mod front;
+mod query;
+mod schema;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use self::{
+    front::{Front, Key, Record},
+    writer::{Change, Job, LiveCounts},
+};
+use super::{
+    CacheError,
+    metrics::Metrics,
+    records::{KeptSource, Manifest, Reference, SourceRecord},
+};
+use crate::{
+    ids::{ArtifactId, ChunkId, ContentHash, SourceKey, Tenant},
+    units::ByteCount,
+};
+
+/// Read connections, and so lookups at a time that memory cannot answer. A lookup takes microseconds unless the disk must be read.
+const READERS: usize = 4;
+/// Changes that may wait for the writer; beyond, committers wait.
+const QUEUE_MAX: usize = 1024;
+
+/// What is written down in one transaction.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// Whose source and reference these are.
+    pub tenant: Tenant,
+    /// The source they came from.
+    pub source_key: SourceKey,
+    /// What the index is to know of the source.
+    pub source: Option<SourceRecord>,
+    /// The artifact that was made.
+    pub manifest: Option<Manifest>,
+    /// The tenant's reference to an artifact.
+    pub reference: Option<(ArtifactId, Reference)>,
+    /// The original, if it is kept.
+    pub kept: Option<KeptSource>,
+}
+
+impl Commit {
+    /// A commit of nothing yet.
+    pub fn new(tenant: Tenant, source_key: SourceKey) -> Commit {
+        Commit { tenant, source_key, source: None, manifest: None, reference: None, kept: None }
+    }
+}
+
+/// What dropping a reference took along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The reference.
+    pub reference: Reference,
+    /// Whether it was the last one of its artifact, so that the manifest went too.
+    pub artifact_gone: bool,
+    /// Chunks that nothing owned any more.
+    pub chunks: Vec<ChunkId>,
+}
+
+/// Rows of the catalogue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Index entries.
+    pub sources: u64,
+    /// References of all tenants.
+    pub references: u64,
+    /// Manifests.
+    pub artifacts: u64,
+    /// Kept originals.
+    pub kept_sources: u64,
+}
+
+/// The catalogue. Clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct Catalogue {
+    front: Front,
+    readers: Arc<Readers>,
+    writer: mpsc::Sender<Job>,
+    counts: Arc<LiveCounts>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Readers {
+    /// Permits for the connections below, so that no blocking thread waits for one.
+    turns: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Catalogue {
+    /// Opens or makes the file, brings its schema up to date and starts the writing thread, which ends with the last clone.
+    pub(super) fn open(path: &Path, memory: ByteCount, metrics: Metrics) -> Result<Catalogue, CacheError> {
+        let unreadable = |source| CacheError::CatalogueUnreadable { path: path.to_owned(), source: Arc::new(source) };
+        let connection = schema::open_writer(path).map_err(unreadable)?;
+        let idle = (0..READERS).map(|_| schema::open_reader(path)).collect::<Result<_, _>>().map_err(unreadable)?;
+        let counts = Arc::new(LiveCounts::default());
+        counts.store(query::counts(&connection).map_err(unreadable)?);
+        let front = Front::new(memory);
+        let (writer, jobs) = mpsc::channel(QUEUE_MAX);
+        writer::spawn(connection, jobs, front.clone(), counts.clone(), metrics.clone())
+            .map_err(|source| CacheError::DataDirectory { path: path.to_owned(), source: Arc::new(source) })?;
+        let readers = Arc::new(Readers { turns: Arc::new(Semaphore::new(READERS)), idle: Mutex::new(idle) });
+        Ok(Catalogue { front, readers, writer, counts, metrics })
+    }
+
+    pub(super) async fn source(
+        &self,
+        tenant: &Tenant,
+        key: &SourceKey,
+    ) -> Result<Option<Arc<SourceRecord>>, CacheError> {
+        Ok(self.lookup(Key::Source(tenant.clone(), *key)).await?.and_then(Record::into_source))
+    }
+
+    pub(super) async fn reference(
+        &self,
+        tenant: &Tenant,
+        id: &ArtifactId,
+    ) -> Result<Option<Arc<Reference>>, CacheError> {
+        Ok(self.lookup(Key::Reference(tenant.clone(), *id)).await?.and_then(Record::into_reference))
+    }
+
+    pub(super) async fn manifest(&self, id: &ArtifactId) -> Result<Option<Arc<Manifest>>, CacheError> {
+        Ok(self.lookup(Key::Manifest(*id)).await?.and_then(Record::into_manifest))
+    }
+
+    pub(super) async fn kept_source(&self, hash: &ContentHash) -> Result<Option<Arc<KeptSource>>, CacheError> {
+        Ok(self.lookup(Key::Kept(*hash)).await?.and_then(Record::into_kept))
+    }
+
+    pub(super) fn source_in_memory(&self, tenant: &Tenant, key: &SourceKey) -> Option<Arc<SourceRecord>> {
+        self.recall(&Key::Source(tenant.clone(), *key))?.into_source()
+    }
+
+    pub(super) fn reference_in_memory(&self, tenant: &Tenant, id: &ArtifactId) -> Option<Arc<Reference>> {
+        self.recall(&Key::Reference(tenant.clone(), *id))?.into_reference()
+    }
+
+    pub(super) fn manifest_in_memory(&self, id: &ArtifactId) -> Option<Arc<Manifest>> {
+        self.recall(&Key::Manifest(*id))?.into_manifest()
+    }
+
+    pub(super) async fn commit(&self, commit: Commit) -> Result<(), CacheError> {
+        // Written as JSON here rather than by the one writing thread.
+        self.change(Change::commit(commit)?).await.map(drop)
+    }
+
+    pub(super) async fn forget_source(&self, tenant: &Tenant, key: &SourceKey) -> Result<(), CacheError> {
+        self.change(Change::ForgetSource(tenant.clone(), *key)).await.map(drop)
+    }
+
+    pub(super) async fn drop_manifest(&self, id: &ArtifactId) -> Result<(), CacheError> {
+        self.change(Change::DropManifest(*id)).await.map(drop)
+    }
+
+    pub(super) async fn drop_kept(&self, hash: &ContentHash) -> Result<(), CacheError> {
+        self.change(Change::DropKept(*hash)).await.map(drop)
+    }
+
+    pub(super) async fn drop_reference(&self, tenant: &Tenant, id: &ArtifactId) -> Result<Option<Dropped>, CacheError> {
+        self.change(Change::DropReference(tenant.clone(), *id)).await
+    }
+
+    /// Writes what waits, empties the log into the file and ends the thread.
+    pub(super) async fn close(&self) {
+        if let Err(error) = self.change(Change::Close).await
+            && !matches!(error, CacheError::Closed)
+        {
+            tracing::warn!(%error, "the catalogue did not close cleanly");
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.counts.load()
+    }
+
+    pub(super) fn front_entries(&self) -> usize {
+        self.front.entries()
+    }
+
+    pub(super) fn front_bytes(&self) -> usize {
+        self.front.bytes()
+    }
+
+    fn recall(&self, key: &Key) -> Option<Record> {
+        let record = self.front.get(key)?;
+        self.metrics.catalogue_hits.increment(1);
+        Some(record)
+    }
+
+    async fn lookup(&self, key: Key) -> Result<Option<Record>, CacheError> {
+        if let Some(record) = self.recall(&key) {
+            return Ok(Some(record));
+        }
+        self.metrics.catalogue_reads.increment(1);
+        let turn = self.readers.turns.clone().acquire_owned().await.map_err(|_| CacheError::Closed)?;
+        let (readers, front, metrics) = (self.readers.clone(), self.front.clone(), self.metrics.clone());
+        let read = move || {
+            let _turn = turn;
+            let Some(connection) = lock(&readers.idle).pop() else { return Err(CacheError::Closed) };
+            let generation = front.generation(&key);
+            let text = query::record(&connection, &key);
+            lock(&readers.idle).push(connection);
+            let Some(text) = text? else { return Ok(None) };
+            match Record::read(&key, &text) {
+                Ok(record) => {
+                    front.fill(key, record.clone(), generation);
+                    Ok(Some(record))
+                }
+                Err(error) => {
+                    metrics.catalogue_unreadable.increment(1);
+                    tracing::warn!(%error, "a catalogue record cannot be read and counts as absent");
+                    Ok(None)
+                }
+            }
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| CacheError::Closed)?
+    }
+
+    async fn change(&self, change: Change) -> Result<Option<Dropped>, CacheError> {
+        let (reply, outcome) = oneshot::channel();
+        self.writer.send(Job { change, reply }).await.map_err(|_| CacheError::Closed)?;
+        outcome.await.map_err(|_| CacheError::Closed)?
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,219 @@
+//! Every statement. Functions over a connection or an open transaction; rows in, rows out.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{Counts, Dropped, front::Key};
+use crate::{
+    ids::{ArtifactId, ChunkId, ContentHash, SourceKey, Tenant},
+    media::cache::records::{ChunkRef, KeptSource, Manifest, Outcome, Reference, SourceRecord},
+};
+
+/// The record under a key, as text.
+pub(super) fn record(db: &Connection, key: &Key) -> rusqlite::Result<Option<String>> {
+    match key {
+        Key::Source(tenant, key) => source(db, tenant, key),
+        Key::Reference(tenant, artifact) => db
+            .prepare_cached("SELECT record FROM refs WHERE tenant = ?1 AND artifact = ?2")?
+            .query_row(params![tenant.as_str(), artifact.as_bytes()], |row| row.get(0))
+            .optional(),
+        Key::Manifest(artifact) => manifest(db, artifact),
+        Key::Kept(hash) => kept(db, hash),
+    }
+}
+
+/// Rows of each table, as the triggers keep them.
+pub(super) fn counts(db: &Connection) -> rusqlite::Result<Counts> {
+    let mut counts = Counts::default();
+    let mut statement = db.prepare_cached("SELECT name, n FROM counts")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let n = row.get::<_, i64>(1)?.unsigned_abs();
+        match row.get_ref(0)?.as_str()? {
+            "sources" => counts.sources = n,
+            "refs" => counts.references = n,
+            "manifests" => counts.artifacts = n,
+            "kept" => counts.kept_sources = n,
+            _ => {}
+        }
+    }
+    Ok(counts)
+}
+
+pub(super) fn put_source(db: &Connection, tenant: &Tenant, key: &SourceKey, text: &str) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT INTO sources VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET record = excluded.record")?
+        .execute(params![tenant.as_str(), key.as_bytes(), text])
+        .map(drop)
+}
+
+pub(super) fn put_reference(
+    db: &Connection,
+    tenant: &Tenant,
+    artifact: &ArtifactId,
+    source_key: &SourceKey,
+    reference: &Reference,
+    text: &str,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO refs VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE \
+         SET content_hash = excluded.content_hash, source_key = excluded.source_key, record = excluded.record",
+    )?
+    .execute(params![
+        tenant.as_str(),
+        artifact.as_bytes(),
+        reference.content_hash.as_bytes(),
+        source_key.as_bytes(),
+        text
+    ])
+    .map(drop)
+}
+
+pub(super) fn put_manifest(db: &Connection, record: &Manifest, text: &str) -> rusqlite::Result<()> {
+    let owner = record.artifact.as_bytes();
+    match manifest(db, &record.artifact)? {
+        Some(old) if old == text => return Ok(()),
+        Some(old) => disown(db, chunks_of_manifest(&old), owner)?,
+        None => {}
+    }
+    db.prepare_cached("INSERT INTO manifests VALUES (?1, ?2) ON CONFLICT DO UPDATE SET record = excluded.record")?
+        .execute(params![owner, text])?;
+    own(db, &record.chunks, owner)
+}
+
+pub(super) fn put_kept(db: &Connection, record: &KeptSource, text: &str) -> rusqlite::Result<()> {
+    let owner = record.content_hash.as_bytes();
+    match kept(db, &record.content_hash)? {
+        Some(old) if old == text => return Ok(()),
+        Some(old) => disown(db, chunks_of_kept(&old), owner)?,
+        None => {}
+    }
+    db.prepare_cached("INSERT INTO kept VALUES (?1, ?2) ON CONFLICT DO UPDATE SET record = excluded.record")?
+        .execute(params![owner, text])?;
+    own(db, &record.chunks, owner)
+}
+
+pub(super) fn delete_source(db: &Connection, tenant: &Tenant, key: &SourceKey) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM sources WHERE tenant = ?1 AND key = ?2")?
+        .execute(params![tenant.as_str(), key.as_bytes()])
+        .map(drop)
+}
+
+/// Deletes a manifest and answers the chunks that it owned.
+pub(super) fn delete_manifest(db: &Connection, artifact: &ArtifactId) -> rusqlite::Result<Vec<ChunkRef>> {
+    let Some(text) = manifest(db, artifact)? else { return Ok(Vec::new()) };
+    let chunks = chunks_of_manifest(&text);
+    disown(db, chunks.clone(), artifact.as_bytes())?;
+    db.prepare_cached("DELETE FROM manifests WHERE artifact = ?1")?.execute([artifact.as_bytes()])?;
+    Ok(chunks)
+}
+
+/// Deletes a kept source and answers the chunks that it owned.
+pub(super) fn delete_kept(db: &Connection, hash: &ContentHash) -> rusqlite::Result<Vec<ChunkRef>> {
+    let Some(text) = kept(db, hash)? else { return Ok(Vec::new()) };
+    let chunks = chunks_of_kept(&text);
+    disown(db, chunks.clone(), hash.as_bytes())?;
+    db.prepare_cached("DELETE FROM kept WHERE content_hash = ?1")?.execute([hash.as_bytes()])?;
+    Ok(chunks)
+}
+
+/// A reference that was deleted with all that hung on it, and the keys that are no more.
+pub(super) struct Deleted {
+    pub(super) dropped: Dropped,
+    pub(super) keys: Vec<Key>,
+}
+
+/// Deletes a reference and what only it kept alive; see [`Cache::drop_reference`](crate::media::cache::Cache::drop_reference).
+pub(super) fn delete_reference(
+    db: &Connection,
+    tenant: &Tenant,
+    artifact: &ArtifactId,
+) -> rusqlite::Result<Option<Deleted>> {
+    let row = db
+        .prepare_cached("DELETE FROM refs WHERE tenant = ?1 AND artifact = ?2 RETURNING record, source_key")?
+        .query_row(params![tenant.as_str(), artifact.as_bytes()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, [u8; 32]>(1)?))
+        })
+        .optional()?;
+    let Some((text, source_key)) = row else { return Ok(None) };
+    // A record that this version cannot read counts as absent here as everywhere; nothing further is known to hang on it.
+    let Ok(reference) = serde_json::from_str::<Reference>(&text) else { return Ok(None) };
+
+    let mut keys = vec![Key::Reference(tenant.clone(), *artifact)];
+    let source_key = SourceKey::from_bytes(source_key);
+    if source_leads_to(db, tenant, &source_key, &reference.content_hash)? {
+        delete_source(db, tenant, &source_key)?;
+        keys.push(Key::Source(tenant.clone(), source_key));
+    }
+    let mut chunks = Vec::new();
+    let artifact_gone = !exists(db, "SELECT 1 FROM refs WHERE artifact = ?1", artifact.as_bytes())?;
+    if artifact_gone {
+        chunks.extend(delete_manifest(db, artifact)?);
+        keys.push(Key::Manifest(*artifact));
+    }
+    if !exists(db, "SELECT 1 FROM refs WHERE content_hash = ?1", reference.content_hash.as_bytes())? {
+        chunks.extend(delete_kept(db, &reference.content_hash)?);
+        keys.push(Key::Kept(reference.content_hash));
+    }
+    let chunks = unowned(db, &chunks)?;
+    Ok(Some(Deleted { dropped: Dropped { reference, artifact_gone, chunks }, keys }))
+}
+
+fn source(db: &Connection, tenant: &Tenant, key: &SourceKey) -> rusqlite::Result<Option<String>> {
+    db.prepare_cached("SELECT record FROM sources WHERE tenant = ?1 AND key = ?2")?
+        .query_row(params![tenant.as_str(), key.as_bytes()], |row| row.get(0))
+        .optional()
+}
+
+fn manifest(db: &Connection, artifact: &ArtifactId) -> rusqlite::Result<Option<String>> {
+    db.prepare_cached("SELECT record FROM manifests WHERE artifact = ?1")?
+        .query_row([artifact.as_bytes()], |row| row.get(0))
+        .optional()
+}
+
+fn kept(db: &Connection, hash: &ContentHash) -> rusqlite::Result<Option<String>> {
+    db.prepare_cached("SELECT record FROM kept WHERE content_hash = ?1")?
+        .query_row([hash.as_bytes()], |row| row.get(0))
+        .optional()
+}
+
+/// Whether the index entry still stands for these bytes: a source that changed since belongs to another artifact.
+fn source_leads_to(db: &Connection, tenant: &Tenant, key: &SourceKey, content: &ContentHash) -> rusqlite::Result<bool> {
+    let record = source(db, tenant, key)?.and_then(|text| serde_json::from_str::<SourceRecord>(&text).ok());
+    Ok(record.is_some_and(|record| record.outcome == Outcome::Known { content_hash: *content }))
+}
+
+fn exists(db: &Connection, sql: &str, key: &[u8; 32]) -> rusqlite::Result<bool> {
+    db.prepare_cached(sql)?.exists([key])
+}
+
+fn own(db: &Connection, chunks: &[ChunkRef], owner: &[u8; 32]) -> rusqlite::Result<()> {
+    // One chunk can stand twice in a body: silence does.
+    let mut statement = db.prepare_cached("INSERT OR IGNORE INTO chunk_owners VALUES (?1, ?2)")?;
+    chunks.iter().try_for_each(|chunk| statement.execute(params![chunk.id.as_bytes(), owner]).map(drop))
+}
+
+fn disown(db: &Connection, chunks: Vec<ChunkRef>, owner: &[u8; 32]) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached("DELETE FROM chunk_owners WHERE chunk = ?1 AND owner = ?2")?;
+    chunks.iter().try_for_each(|chunk| statement.execute(params![chunk.id.as_bytes(), owner]).map(drop))
+}
+
+/// Those that nothing owns, each once.
+fn unowned(db: &Connection, chunks: &[ChunkRef]) -> rusqlite::Result<Vec<ChunkId>> {
+    let mut ids: Vec<ChunkId> = chunks.iter().map(|chunk| chunk.id).collect();
+    ids.sort();
+    ids.dedup();
+    let mut free = Vec::with_capacity(ids.len());
+    for id in ids {
+        if !exists(db, "SELECT 1 FROM chunk_owners WHERE chunk = ?1", id.as_bytes())? {
+            free.push(id);
+        }
+    }
+    Ok(free)
+}
+
+fn chunks_of_manifest(text: &str) -> Vec<ChunkRef> {
+    serde_json::from_str::<Manifest>(text).map(|record| record.chunks).unwrap_or_default()
+}
+
+fn chunks_of_kept(text: &str) -> Vec<ChunkRef> {
+    serde_json::from_str::<KeptSource>(text).map(|record| record.chunks).unwrap_or_default()
+}

@@ -1,0 +1,83 @@
+//! The file: its tables, how it is opened, and how an older one is brought up to date.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+/// Longest that a connection waits for another's lock: only while a second connection recovers the log after a crash.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+/// Statements that a connection keeps compiled: more than there are.
+const STATEMENTS: usize = 64;
+
+/// One step per version of the schema. Steps only add (an older program must be able to use the file), and a released step is never edited.
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE sources (
+    tenant TEXT NOT NULL, key BLOB NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (tenant, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE refs (
+    tenant TEXT NOT NULL, artifact BLOB NOT NULL,
+    content_hash BLOB NOT NULL, source_key BLOB NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (tenant, artifact)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refs_by_artifact ON refs (artifact);
+CREATE INDEX refs_by_content ON refs (content_hash);
+
+CREATE TABLE manifests (artifact BLOB PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE kept (content_hash BLOB PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Owner: an artifact id or a content hash.
+CREATE TABLE chunk_owners (chunk BLOB NOT NULL, owner BLOB NOT NULL, PRIMARY KEY (chunk, owner)) STRICT, WITHOUT ROWID;
+
+-- Counting rows at start would read the whole file.
+CREATE TABLE counts (name TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO counts VALUES ('sources', 0), ('refs', 0), ('manifests', 0), ('kept', 0);
+CREATE TRIGGER sources_in AFTER INSERT ON sources BEGIN UPDATE counts SET n = n + 1 WHERE name = 'sources'; END;
+CREATE TRIGGER sources_out AFTER DELETE ON sources BEGIN UPDATE counts SET n = n - 1 WHERE name = 'sources'; END;
+CREATE TRIGGER refs_in AFTER INSERT ON refs BEGIN UPDATE counts SET n = n + 1 WHERE name = 'refs'; END;
+CREATE TRIGGER refs_out AFTER DELETE ON refs BEGIN UPDATE counts SET n = n - 1 WHERE name = 'refs'; END;
+CREATE TRIGGER manifests_in AFTER INSERT ON manifests BEGIN UPDATE counts SET n = n + 1 WHERE name = 'manifests'; END;
+CREATE TRIGGER manifests_out AFTER DELETE ON manifests BEGIN UPDATE counts SET n = n - 1 WHERE name = 'manifests'; END;
+CREATE TRIGGER kept_in AFTER INSERT ON kept BEGIN UPDATE counts SET n = n + 1 WHERE name = 'kept'; END;
+CREATE TRIGGER kept_out AFTER DELETE ON kept BEGIN UPDATE counts SET n = n - 1 WHERE name = 'kept'; END;
+"];
+
+/// Opens or makes the file for writing and brings it up to date.
+pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_MAX)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens the file for lookups.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_MAX)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let mut reached = 0;
+    for step in MIGRATIONS {
+        reached += 1;
+        if version < reached {
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", reached)?;
+        }
+    }
+    if reached < version {
+        tracing::info!(version, known = reached, "the catalogue was written by a later version of this program");
+    }
+    transaction.commit()
+}

@@ -1,0 +1,284 @@
+//! The one thread that writes: takes all changes that wait, applies them in one transaction, updates the front, replies.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Commit, Counts, Dropped,
+    front::{Front, Key, Record},
+    query,
+};
+use crate::{
+    ids::{ArtifactId, ContentHash, SourceKey, Tenant},
+    media::cache::{
+        error::CacheError,
+        metrics::Metrics,
+        records::{KeptSource, Manifest, Reference, SourceRecord},
+    },
+};
+
+/// Most changes in one transaction: beyond a few hundred a batch gains nothing, and the first waits for the last.
+const BATCH_MAX: usize = 256;
+
+/// A change and who waits for it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) change: Change,
+    pub(super) reply: oneshot::Sender<Result<Option<Dropped>, CacheError>>,
+}
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(super) enum Change {
+    Commit(Box<Rows>),
+    ForgetSource(Tenant, SourceKey),
+    DropManifest(ArtifactId),
+    DropKept(ContentHash),
+    DropReference(Tenant, ArtifactId),
+    /// The last change: what comes after it finds the channel closed.
+    Close,
+}
+
+/// A [`Commit`], written as JSON.
+#[derive(Debug)]
+pub(super) struct Rows {
+    tenant: Tenant,
+    source_key: SourceKey,
+    source: Option<Row<SourceRecord>>,
+    manifest: Option<Row<Manifest>>,
+    reference: Option<(ArtifactId, Row<Reference>)>,
+    kept: Option<Row<KeptSource>>,
+}
+
+#[derive(Debug)]
+struct Row<T> {
+    record: Arc<T>,
+    text: String,
+}
+
+impl<T: Serialize> Row<T> {
+    fn new(record: T) -> Result<Row<T>, CacheError> {
+        Ok(Row { text: serde_json::to_string(&record)?, record: Arc::new(record) })
+    }
+}
+
+impl Change {
+    pub(super) fn commit(commit: Commit) -> Result<Change, CacheError> {
+        let Commit { tenant, source_key, source, manifest, reference, kept } = commit;
+        let reference = match reference {
+            Some((artifact, record)) => Some((artifact, Row::new(record)?)),
+            None => None,
+        };
+        Ok(Change::Commit(Box::new(Rows {
+            tenant,
+            source_key,
+            source: source.map(Row::new).transpose()?,
+            manifest: manifest.map(Row::new).transpose()?,
+            reference,
+            kept: kept.map(Row::new).transpose()?,
+        })))
+    }
+}
+
+/// The counts as of the last transaction.
+#[derive(Debug, Default)]
+pub(super) struct LiveCounts {
+    sources: AtomicU64,
+    references: AtomicU64,
+    artifacts: AtomicU64,
+    kept_sources: AtomicU64,
+}
+
+impl LiveCounts {
+    pub(super) fn store(&self, counts: Counts) {
+        self.sources.store(counts.sources, Ordering::Relaxed);
+        self.references.store(counts.references, Ordering::Relaxed);
+        self.artifacts.store(counts.artifacts, Ordering::Relaxed);
+        self.kept_sources.store(counts.kept_sources, Ordering::Relaxed);
+    }
+
+    pub(super) fn load(&self) -> Counts {
+        Counts {
+            sources: self.sources.load(Ordering::Relaxed),
+            references: self.references.load(Ordering::Relaxed),
+            artifacts: self.artifacts.load(Ordering::Relaxed),
+            kept_sources: self.kept_sources.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Starts the thread. It ends at [`Change::Close`], or when nobody can send any more and all is written.
+pub(super) fn spawn(
+    connection: Connection,
+    jobs: mpsc::Receiver<Job>,
+    front: Front,
+    counts: Arc<LiveCounts>,
+    metrics: Metrics,
+) -> io::Result<()> {
+    let writer = Writer { connection, front, counts, metrics };
+    thread::Builder::new().name("catalogue".to_owned()).spawn(move || writer.run(jobs)).map(drop)
+}
+
+struct Writer {
+    connection: Connection,
+    front: Front,
+    counts: Arc<LiveCounts>,
+    metrics: Metrics,
+}
+
+/// What the front learns from a change, and what its sender is told.
+#[derive(Default)]
+struct Effect {
+    changed: Vec<(Key, Option<Record>)>,
+    dropped: Option<Dropped>,
+}
+
+impl Writer {
+    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut batch = Vec::new();
+        while let Some(first) = jobs.blocking_recv() {
+            batch.push(first);
+            while batch.len() < BATCH_MAX
+                && let Ok(job) = jobs.try_recv()
+            {
+                batch.push(job);
+            }
+            let closing = batch.iter().any(|job| matches!(job.change, Change::Close));
+            if closing {
+                jobs.close();
+            }
+            self.apply(&mut batch);
+            if closing {
+                // Those that were already in the queue are still written.
+                while let Ok(job) = jobs.try_recv() {
+                    batch.push(job);
+                }
+                self.apply(&mut batch);
+                break;
+            }
+        }
+        // Not needed for safety: it makes the next start quicker and leaves one file to back up.
+        if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
+            tracing::debug!(%error, "the catalogue's log was left as it is");
+        }
+    }
+
+    fn apply(&mut self, batch: &mut Vec<Job>) {
+        if batch.is_empty() {
+            return;
+        }
+        let effects = self.transact(batch);
+        match effects {
+            Ok(effects) => {
+                self.metrics.catalogue_batches.increment(1);
+                self.metrics.catalogue_commits.increment(batch.len() as u64);
+                for (job, effect) in batch.drain(..).zip(effects) {
+                    self.update_front(effect.changed);
+                    // Whoever asked may have gone; the change stands.
+                    let _gone = job.reply.send(Ok(effect.dropped));
+                }
+            }
+            Err(error) => {
+                self.metrics.catalogue_failures.increment(1);
+                tracing::error!(%error, changes = batch.len(), "the catalogue cannot be written");
+                let error = CacheError::from(error);
+                for job in batch.drain(..) {
+                    if let Change::Commit(rows) = &job.change {
+                        self.update_front(rows.records());
+                    }
+                    let _gone = job.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn transact(&mut self, batch: &[Job]) -> rusqlite::Result<Vec<Effect>> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let effects =
+            batch.iter().map(|job| execute(&transaction, &job.change)).collect::<rusqlite::Result<Vec<_>>>()?;
+        let counts = query::counts(&transaction)?;
+        transaction.commit()?;
+        self.counts.store(counts);
+        Ok(effects)
+    }
+
+    fn update_front(&self, changed: Vec<(Key, Option<Record>)>) {
+        for (key, record) in changed {
+            self.front.change(key, record);
+        }
+    }
+}
+
+fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
+    let gone = |key| Effect { changed: vec![(key, None)], dropped: None };
+    Ok(match change {
+        Change::Commit(rows) => {
+            rows.put(db)?;
+            Effect { changed: rows.records(), dropped: None }
+        }
+        Change::ForgetSource(tenant, key) => {
+            query::delete_source(db, tenant, key)?;
+            gone(Key::Source(tenant.clone(), *key))
+        }
+        Change::DropManifest(artifact) => {
+            query::delete_manifest(db, artifact)?;
+            gone(Key::Manifest(*artifact))
+        }
+        Change::DropKept(hash) => {
+            query::delete_kept(db, hash)?;
+            gone(Key::Kept(*hash))
+        }
+        Change::DropReference(tenant, artifact) => match query::delete_reference(db, tenant, artifact)? {
+            Some(deleted) => Effect {
+                changed: deleted.keys.into_iter().map(|key| (key, None)).collect(),
+                dropped: Some(deleted.dropped),
+            },
+            None => Effect::default(),
+        },
+        Change::Close => Effect::default(),
+    })
+}
+
+impl Rows {
+    fn put(&self, db: &Transaction<'_>) -> rusqlite::Result<()> {
+        if let Some(row) = &self.kept {
+            query::put_kept(db, &row.record, &row.text)?;
+        }
+        if let Some(row) = &self.manifest {
+            query::put_manifest(db, &row.record, &row.text)?;
+        }
+        if let Some((artifact, row)) = &self.reference {
+            query::put_reference(db, &self.tenant, artifact, &self.source_key, &row.record, &row.text)?;
+        }
+        if let Some(row) = &self.source {
+            query::put_source(db, &self.tenant, &self.source_key, &row.text)?;
+        }
+        Ok(())
+    }
+
+    fn records(&self) -> Vec<(Key, Option<Record>)> {
+        let source = self
+            .source
+            .as_ref()
+            .map(|row| (Key::Source(self.tenant.clone(), self.source_key), Record::Source(row.record.clone())));
+        let manifest = self
+            .manifest
+            .as_ref()
+            .map(|row| (Key::Manifest(row.record.artifact), Record::Manifest(row.record.clone())));
+        let reference = self.reference.as_ref().map(|(artifact, row)| {
+            (Key::Reference(self.tenant.clone(), *artifact), Record::Reference(row.record.clone()))
+        });
+        let kept = self.kept.as_ref().map(|row| (Key::Kept(row.record.content_hash), Record::Kept(row.record.clone())));
+        [source, manifest, reference, kept].into_iter().flatten().map(|(key, record)| (key, Some(record))).collect()
+    }
+}
