@@ -65,10 +65,10 @@ struct Inner {
 pub(super) type ResponseBody = http_body_util::Either<AudioBody, Body>;
 
 impl Edge {
-    /// The edge in front of `parts`.
-    pub fn new(config: &Config, parts: Parts) -> Edge {
+    /// The edge in front of `parts`, behind a listener that only this machine reaches (`loopback`) or any other.
+    pub fn new(config: &Config, loopback: bool, parts: Parts) -> Edge {
         let router = v1::router(&parts, config.body_max);
-        Edge { inner: Arc::new(Inner { parts, anonymous: config.anonymous(), router }) }
+        Edge { inner: Arc::new(Inner { parts, anonymous: config.anonymous(loopback), router }) }
     }
 
     /// Answers one request. Audio that is in memory is answered before anything else is set up for the request.

@@ -1,17 +1,9 @@
 //! The listener: connections in, one task each, drained on shutdown.
 
-use std::{
-    fs::File,
-    io::{self, BufReader},
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -42,14 +34,6 @@ pub enum ListenError {
         #[source]
         source: io::Error,
     },
-    /// A certificate or key file cannot be used.
-    #[error("cannot use the TLS file {}: {detail}", path.display())]
-    Tls {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        detail: String,
-    },
 }
 
 /// A bound listener that is not yet serving.
@@ -70,16 +54,16 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Listener {
-    /// Binds the configured address and reads the TLS files.
+    /// Binds `address`; with `tls`, connections are TLS.
     ///
     /// # Errors
-    /// The address cannot be bound, or a file cannot be used.
-    pub async fn bind(config: &Config) -> Result<Listener, ListenError> {
-        let tls = match config.tls_cert.as_os_str().is_empty() {
-            true => None,
-            false => Some(Tls(acceptor(&config.tls_cert, &config.tls_key)?)),
-        };
-        let address = config.listen;
+    /// The address cannot be bound.
+    pub async fn bind(
+        address: SocketAddr,
+        tls: Option<rustls::ServerConfig>,
+        config: &Config,
+    ) -> Result<Listener, ListenError> {
+        let tls = tls.map(|config| Tls(TlsAcceptor::from(Arc::new(config))));
         let tcp = TcpListener::bind(address).await.map_err(|source| ListenError::Bind { address, source })?;
         Ok(Listener { tcp, tls, config: config.clone() })
     }
@@ -92,8 +76,8 @@ impl Listener {
         self.tcp.local_addr()
     }
 
-    /// Serves until `shutdown`, then lets running requests end within the drain time.
-    pub async fn serve(self, edge: Edge, shutdown: CancellationToken) {
+    /// Serves until `shutdown`, then lets running requests go on for `drain` before they are cut.
+    pub async fn serve(self, edge: Edge, shutdown: CancellationToken, drain: Duration) {
         let connections = TaskTracker::new();
         let places = Arc::new(Semaphore::new(self.config.connections_max));
         let cut = CancellationToken::new();
@@ -118,7 +102,7 @@ impl Listener {
         }
         drop(self.tcp);
         connections.close();
-        if tokio::time::timeout(self.config.drain, connections.wait()).await.is_err() {
+        if tokio::time::timeout(drain, connections.wait()).await.is_err() {
             tracing::warn!(connections = connections.len(), "drain time is over, cutting connections");
             cut.cancel();
             connections.wait().await;
@@ -190,18 +174,4 @@ impl Connection {
             tracing::debug!(%error, "connection ended");
         }
     }
-}
-
-fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, ListenError> {
-    let problem = |path: &Path, detail: String| ListenError::Tls { path: path.to_owned(), detail };
-    let open = |path: &Path| File::open(path).map(BufReader::new).map_err(|error| problem(path, error.to_string()));
-    let chain: Vec<_> = CertificateDer::pem_reader_iter(open(cert)?)
-        .collect::<Result<_, _>>()
-        .map_err(|error| problem(cert, error.to_string()))?;
-    let private = PrivateKeyDer::from_pem_reader(open(key)?).map_err(|error| problem(key, error.to_string()))?;
-    let config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|error| problem(cert, error.to_string()))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -130,7 +130,7 @@ impl TierSource {
     async fn next(mut self) -> io::Result<Option<(Frame<Bytes>, TierSource)>> {
         let Some(mut part) = self.parts.pop_front() else { return Ok(None) };
         if part.there.is_none() {
-            part.there = self.cache.chunk(&part.chunk.id).await.ok().flatten().map(|(bytes, _)| bytes);
+            part.there = self.cache.chunk(&part.chunk.id).await.map(|(bytes, _)| bytes);
         }
         match part.cut() {
             Some(bytes) => Ok(Some((Frame::data(bytes), self))),

@@ -62,13 +62,13 @@ pub(in crate::media) async fn lookup(
     let mut there = Vec::new();
     for (index, chunk) in manifest.chunks.iter().enumerate() {
         let found = if index < CHUNKS_HELD_MAX {
-            let read = cache.chunk(&chunk.id).await?;
+            let read = cache.chunk(&chunk.id).await;
             read.map(|(bytes, tier)| {
                 there.push(Some(bytes));
                 tier
             })
         } else {
-            cache.chunk_tier(&chunk.id).await
+            cache.chunk_tier(&chunk.id)
         };
         match found {
             Some(Tier::Memory) => {}

@@ -146,7 +146,7 @@ impl Media {
     ) -> Result<Media, CacheError> {
         let cache = Cache::open(&config.cache, data_directory).await?;
         let spools = Spools::open(&data_directory.join("spool"), config.fill.spool, config.fill.memory)
-            .map_err(|source| CacheError::directory(data_directory, source))?;
+            .map_err(|source| CacheError::DataDirectory { path: data_directory.join("spool"), source: Arc::new(source) })?;
         let fill = Fill::new(config.fill, config.audio, cache.clone(), origin, spools, clock.clone(), tasks);
         Ok(Media { cache, fill, clock })
     }
@@ -334,7 +334,13 @@ impl Media {
         metrics::gauge!("ringback_media_fill_queue_depth").set(queued as f64);
         metrics::gauge!("ringback_media_fill_flights").set(flights as f64);
         metrics::gauge!("ringback_media_spool_bytes").set(self.fill.spooled() as f64);
-        self.cache.report();
+        let stats = self.cache.stats();
+        metrics::gauge!("ringback_media_cache_memory_bytes").set(stats.memory_bytes as f64);
+        metrics::gauge!("ringback_media_cache_memory_chunks").set(stats.memory_chunks as f64);
+        metrics::gauge!("ringback_media_cache_disk_bytes").set(stats.disk_bytes.unwrap_or_default() as f64);
+        metrics::gauge!("ringback_media_cache_disk_writing").set(f64::from(u8::from(stats.disk_writing)));
+        metrics::gauge!("ringback_media_catalogue_memory_bytes").set(stats.record_bytes as f64);
+        metrics::gauge!("ringback_media_artifacts").set(stats.counts.manifests as f64);
     }
 
     /// Writes what is still in memory to disk. After it nothing is stored any more.

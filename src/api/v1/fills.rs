@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use foyer::{Cache, CacheBuilder};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -32,6 +33,8 @@ pub(super) struct Fills {
     tenant: Tenant,
     tasks: TaskTracker,
     known: Cache<RandomId, Outcome>,
+    /// One permit for each fill that runs, so that callers who do not wait cannot pile up work.
+    places: Arc<Semaphore>,
 }
 
 impl Fills {
@@ -41,6 +44,7 @@ impl Fills {
             tenant: parts.tenant.clone(),
             tasks: parts.tasks.clone(),
             known: CacheBuilder::new(parts.fills_remembered_max).build(),
+            places: Arc::new(Semaphore::new(parts.fills_remembered_max)),
         }
     }
 
@@ -49,6 +53,9 @@ impl Fills {
     /// # Errors
     /// `busy` when as many run as are remembered.
     pub(super) fn start(&self, request: FetchRequest) -> Result<RandomId, Problem> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            Problem::new(Kind::Busy, "as many fills run as can be remembered (media.fill.remembered_max)")
+        })?;
         let id = RandomId::draw(&mut rand::rng());
         let outcome = Outcome::default();
         self.known.insert(id, Arc::clone(&outcome));
@@ -65,6 +72,7 @@ impl Fills {
             }
             // Nobody else sets it.
             outcome.get_or_init(|| result);
+            drop(place);
         });
         Ok(id)
     }

@@ -362,7 +362,7 @@ impl Shared {
         let mut offset = 0;
         for chunk in chunks {
             let length = u64::from(chunk.length);
-            if self.cache.chunk_tier(&chunk.id).await.is_none() {
+            if self.cache.chunk_tier(&chunk.id).is_none() {
                 match spool.read(offset, CHUNK_MAX.min(chunk.length as usize)).await {
                     Ok(bytes) => self.cache.admit(chunk.id, bytes).await,
                     Err(error) => {

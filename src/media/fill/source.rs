@@ -225,7 +225,7 @@ async fn replay(
     flight.state.send_replace(State::Arriving(arrival));
     let mut hashed = Hashed::new(&flight.spool);
     for chunk in &kept.chunks {
-        let Some(bytes) = read_kept(&shared.cache, chunk).await else {
+        let Some((bytes, _)) = shared.cache.chunk(&chunk.id).await else {
             tracing::warn!(content_hash = %kept.content_hash, "kept source has lost a chunk, dropping it");
             shared.cache.drop_kept(&kept.content_hash).await.map_err(|error| error.problem())?;
             return Err(Stop::LookAgain { revalidated: false });
@@ -235,10 +235,6 @@ async fn replay(
     flight.kept.store(true, Ordering::Relaxed);
     let body = hashed.chunker.finish();
     Ok((arrival, Received { body, content_hash: kept.content_hash, record, finished: shared.clock.now() }))
-}
-
-async fn read_kept(cache: &Cache, chunk: &crate::media::cache::ChunkRef) -> Option<Bytes> {
-    cache.chunk(&chunk.id).await.ok().flatten().map(|(bytes, _)| bytes)
 }
 
 /// A 304: what the index has is still right, for as long as the answer says.
