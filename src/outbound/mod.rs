@@ -1,1 +1,36 @@
-//! Stub.
+//! The one guarded HTTP client. Everything that this node fetches goes out through here.
+//!
+//! An address of a source comes from strangers, so every request is a chance to make the node talk to what only the
+//! node can reach. The [`Guard`] judges each address **at the moment of connecting** and at every redirect hop
+//! (`spec/trust.md` §5, `spec/media.md` §7): literal addresses in [`Client::get`], resolved ones inside the resolver,
+//! whose answer is exactly what is connected to. There is no second look-up in which the name could have moved.
+//!
+//! Compression, extra certificate authorities, request signing and the outbox for callbacks come with their issues.
+
+mod config;
+
+mod error;
+
+mod address_space;
+
+mod guard;
+
+mod cdn_loop;
+
+mod redirect;
+
+mod resolve;
+
+mod body;
+
+mod client;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::Body;
+pub use cdn_loop::is_loop;
+pub use client::{Client, Get, Response, install_crypto_provider};
+pub use config::Config;
+pub use error::{OutboundError, TimeoutKind};
+pub use guard::{AllowRule, AllowRuleError, Guard, Refusal};

@@ -1,0 +1,195 @@
+//! The path that names a remote source and what to make of it:
+//!
+//! ```text
+//! /fetch/{signature}/{options}/{base64url(source)}.{ext}
+//! /fetch/{signature}/{options}/plain/{percent-escaped source}.{ext}
+//! ```
+//!
+//! `{signature}` is `_` (or `unsafe`) where none is needed; `{options}` is `-` or `name:value,name:value`. The base64url
+//! text may be split by `/` and padded. The extension starts at the last dot, and chooses the format.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use percent_encoding::percent_decode_str;
+
+use super::error::AddressError;
+
+/// The signature part of a path that is not signed.
+pub const UNSIGNED: &str = "_";
+
+const SHAPE: &str =
+    "/fetch/{signature}/{options}/{base64url(url)}.{ext} or /fetch/{signature}/{options}/plain/{url}.{ext}";
+
+/// Longest path that is minted, in characters. Some clients keep whole addresses in 1 000 bytes; with up to 128 for the
+/// public URL in front, 900 are not passed.
+const MINTED_CHARS_MAX: usize = 900 - 128;
+/// base64url of an HMAC-SHA512 has 86.
+const SIGNATURE_CHARS_MAX: usize = 128;
+const OPTIONS_MAX: usize = 16;
+const OPTIONS_CHARS_MAX: usize = 512;
+const EXTENSION_CHARS_MAX: usize = 16;
+
+/// The parts of a `/fetch` path, decoded but not judged: whether signature, options, source and extension mean anything
+/// is for others to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchPath {
+    /// As received; see [`is_unsigned`](FetchPath::is_unsigned).
+    pub signature: String,
+    /// Names and values in the order given.
+    pub options: Vec<(String, String)>,
+    /// The source's URL as text.
+    pub source: String,
+    /// Extension without its dot.
+    pub extension: String,
+}
+
+impl FetchPath {
+    /// An unsigned path without options.
+    pub fn unsigned(source: &str, extension: &str) -> FetchPath {
+        FetchPath {
+            signature: UNSIGNED.to_owned(),
+            options: Vec::new(),
+            source: source.to_owned(),
+            extension: extension.to_owned(),
+        }
+    }
+
+    /// Reads a request's path as received, percent-escapes and all; a query is ignored.
+    ///
+    /// # Errors
+    /// Which part has not the form that the grammar asks for.
+    pub fn parse(raw_path: &str) -> Result<FetchPath, AddressError> {
+        let shape = || AddressError::Shape { expected: SHAPE };
+        let rest = without_query(raw_path).strip_prefix("/fetch/").ok_or_else(shape)?;
+        let (signature, rest) = rest.split_once('/').ok_or_else(shape)?;
+        let (options, rest) = rest.split_once('/').ok_or_else(shape)?;
+        if !is_signature(signature) {
+            return Err(AddressError::Signature);
+        }
+        let (source, extension) = rest.rsplit_once('.').ok_or(AddressError::Extension)?;
+        if !is_extension(extension) {
+            return Err(AddressError::Extension);
+        }
+        let source = match source.strip_prefix("plain/") {
+            Some(escaped) => decode_plain(escaped)?,
+            None => decode_base64(source)?,
+        };
+        Ok(FetchPath {
+            signature: signature.to_owned(),
+            options: parse_options(options)?,
+            source,
+            extension: extension.to_owned(),
+        })
+    }
+
+    /// Whether the path says that it is not signed.
+    pub fn is_unsigned(&self) -> bool {
+        matches!(self.signature.as_str(), UNSIGNED | "unsafe")
+    }
+
+    /// Options as the format table takes them.
+    pub fn option_pairs(&self) -> Vec<(&str, &str)> {
+        self.options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    /// The path, in its base64url form: no dot but the extension's, and nothing that a proxy might rewrite.
+    ///
+    /// # Errors
+    /// [`AddressError::TooLongToMint`] where clients would cut it; the part that could not be read back.
+    pub fn print(&self) -> Result<String, AddressError> {
+        if !is_signature(&self.signature) {
+            return Err(AddressError::Signature);
+        }
+        if !is_extension(&self.extension) {
+            return Err(AddressError::Extension);
+        }
+        if self.source.is_empty() {
+            return Err(AddressError::SourceCoding { expected: "text" });
+        }
+        let options = print_options(&self.options)?;
+        let source = URL_SAFE_NO_PAD.encode(&self.source);
+        let path = format!("/fetch/{}/{options}/{source}.{}", self.signature, self.extension);
+        if path.len() > MINTED_CHARS_MAX {
+            return Err(AddressError::TooLongToMint { length: path.len(), max: MINTED_CHARS_MAX });
+        }
+        Ok(path)
+    }
+}
+
+/// The path without what routers and players append.
+pub(super) fn without_query(raw_path: &str) -> &str {
+    raw_path.split_once('?').map_or(raw_path, |(path, _)| path)
+}
+
+/// Whether this could be an extension: whether it is one, the format table says.
+pub(super) fn is_extension(text: &str) -> bool {
+    (1..=EXTENSION_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+fn is_signature(text: &str) -> bool {
+    (1..=SIGNATURE_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+fn decode_plain(escaped: &str) -> Result<String, AddressError> {
+    let expected = "percent-escaped UTF-8 text";
+    let text = percent_decode_str(escaped).decode_utf8().map_err(|_| AddressError::SourceCoding { expected })?;
+    if text.is_empty() { Err(AddressError::SourceCoding { expected }) } else { Ok(text.into_owned()) }
+}
+
+fn decode_base64(text: &str) -> Result<String, AddressError> {
+    let refuse = || AddressError::SourceCoding { expected: "base64url of UTF-8 text" };
+    // Padding may arrive escaped; nothing else in base64url is ever escaped.
+    let joined = text.replace("%3D", "=").replace("%3d", "=").replace('/', "");
+    let bytes = URL_SAFE_NO_PAD.decode(joined.trim_end_matches('=')).map_err(|_| refuse())?;
+    String::from_utf8(bytes).ok().filter(|text| !text.is_empty()).ok_or_else(refuse)
+}
+
+fn parse_options(text: &str) -> Result<Vec<(String, String)>, AddressError> {
+    if text == "-" {
+        return Ok(Vec::new());
+    }
+    if text.len() > OPTIONS_CHARS_MAX {
+        return Err(AddressError::Options { what: "too long" });
+    }
+    let mut options = Vec::new();
+    for option in text.split(',') {
+        let (name, value) = option.split_once(':').ok_or(AddressError::Options { what: "no colon" })?;
+        check_option(name, value)?;
+        if options.len() == OPTIONS_MAX {
+            return Err(AddressError::Options { what: "too many" });
+        }
+        options.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(options)
+}
+
+fn print_options(options: &[(String, String)]) -> Result<String, AddressError> {
+    if options.is_empty() {
+        return Ok("-".to_owned());
+    }
+    if options.len() > OPTIONS_MAX {
+        return Err(AddressError::Options { what: "too many" });
+    }
+    let mut texts = Vec::with_capacity(options.len());
+    for (name, value) in options {
+        check_option(name, value)?;
+        texts.push(format!("{name}:{value}"));
+    }
+    let text = texts.join(",");
+    if text.len() > OPTIONS_CHARS_MAX { Err(AddressError::Options { what: "too long" }) } else { Ok(text) }
+}
+
+/// Values are kept to characters that mean the same raw and escaped, so that an address has one spelling.
+fn check_option(name: &str, value: &str) -> Result<(), AddressError> {
+    let named = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !named {
+        return Err(AddressError::Options { what: "a name is not lower-case letters and digits" });
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'+' | b':');
+    if value.is_empty() || !value.bytes().all(plain) {
+        return Err(AddressError::Options {
+            what: "a value is empty or has other characters than letters, digits and -_.~+:",
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    problem::ConfigProblems,
+    units::{ByteCount, duration_text},
+};
+
+/// How sources are fetched and for how long they are believed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Longest source in bytes. 512 MiB: five hours of CD audio as FLAC; more is no prompt.
+    pub source_max: ByteCount,
+    /// Fetches at once from one origin (scheme, host and port). 16: warming a list must not bring a prompt server down.
+    pub per_origin_max: usize,
+    /// Fetches that may wait for one origin; over it a request is told busy at once. 1024: a warm list's worth.
+    pub per_origin_waiting_max: usize,
+    /// How long a fetch waits for its turn before it is told busy. 30 s, as long as callers wait for a fill.
+    #[serde(with = "duration_text")]
+    pub per_origin_wait: Duration,
+    /// Freshness of a source whose origin says nothing. 5 min: a changed prompt is heard soon, a busy one costs one
+    /// conditional request in that time.
+    #[serde(with = "duration_text")]
+    pub fresh_default: Duration,
+    /// Most freshness that is believed. 30 days: an origin that says "ten years" by mistake can be mended.
+    #[serde(with = "duration_text")]
+    pub fresh_max: Duration,
+    /// Most of an origin's `Retry-After` that is passed on. 1 h.
+    #[serde(with = "duration_text")]
+    pub retry_after_max: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            source_max: ByteCount::mib(512),
+            per_origin_max: 16,
+            per_origin_waiting_max: 1024,
+            per_origin_wait: Duration::from_secs(30),
+            fresh_default: Duration::from_secs(5 * 60),
+            fresh_max: Duration::from_secs(30 * 24 * 3600),
+            retry_after_max: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl Config {
+    /// Notes every mistake under its key; `prefix` is the dotted path of this section.
+    pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
+        problems.check(self.source_max.get() > 0, &format!("{prefix}.source_max"), "must be at least one byte");
+        problems.check(self.per_origin_max > 0, &format!("{prefix}.per_origin_max"), "must be at least 1");
+        problems.check(
+            self.fresh_default <= self.fresh_max,
+            &format!("{prefix}.fresh_default"),
+            "must not be longer than fresh_max",
+        );
+    }
+}

@@ -1,0 +1,184 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use url::Url;
+
+use super::{
+    config::Config,
+    error::OriginError,
+    freshness::{Freshness, retry_after, text_of},
+    gates::{Gates, Permit},
+};
+use crate::{
+    clock::Clock,
+    outbound::{Body, Client, Get, Response},
+    units::ByteCount,
+};
+
+/// Fetches sources. Clones share the limits per origin.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    client: Client,
+    config: Config,
+    clock: Clock,
+    gates: Arc<Gates>,
+}
+
+/// What an earlier answer can be checked by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// `ETag` as sent.
+    pub etag: Option<String>,
+    /// `Last-Modified` as sent.
+    pub last_modified: Option<String>,
+}
+
+/// What an origin had to say.
+#[derive(Debug)]
+pub enum Fetched {
+    /// What is known still holds (304).
+    NotModified {
+        /// For how much longer.
+        freshness: Freshness,
+        /// Those of the 304, and where it is silent those that were sent.
+        validators: Validators,
+    },
+    /// A source is coming in.
+    Body(Box<Incoming>),
+}
+
+/// A source on its way. Holds its place among the origin's fetches until dropped; dropping it early ends the transfer.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Length in bytes as declared, never over the limit. What is empty ends at once.
+    pub declared_length: Option<u64>,
+    /// `Content-Type` as sent: a hint for people, since the container is sniffed.
+    pub content_type: Option<String>,
+    /// How long the source may be used without asking again.
+    pub freshness: Freshness,
+    /// What it can be checked by.
+    pub validators: Validators,
+    body: Body,
+    received: u64,
+    max: ByteCount,
+    host: Box<str>,
+    _permit: Permit,
+}
+
+impl Origin {
+    /// An origin room on top of the guarded client.
+    pub fn new(client: Client, config: Config, clock: Clock) -> Origin {
+        let gates = Gates::new(config.per_origin_max, config.per_origin_waiting_max);
+        Origin { client, config, clock, gates }
+    }
+
+    /// Asks for a source; with `known`, only if it has changed. Answers when the headers are there.
+    ///
+    /// `url` must be in canonical form without credentials. Cancel-safe: dropping the future gives its place back.
+    ///
+    /// # Errors
+    /// As [`OriginError`] names them; a declared length over `source_max` fails here.
+    pub async fn fetch(&self, url: &Url, known: Option<&Validators>) -> Result<Fetched, OriginError> {
+        let host: Box<str> = url.host_str().unwrap_or_default().into();
+        let origin = url.origin().ascii_serialization();
+        let permit = tokio::time::timeout(self.config.per_origin_wait, self.gates.enter(&origin));
+        let permit = permit.await.ok().flatten().ok_or_else(|| OriginError::Busy { host: host.clone() })?;
+        let get = Get { headers: conditions(known), ..Get::new(url.clone()) };
+        let response = self.client.get(get).await?;
+        self.judge(response, known, host, permit)
+    }
+
+    fn judge(
+        &self,
+        response: Response,
+        known: Option<&Validators>,
+        host: Box<str>,
+        permit: Permit,
+    ) -> Result<Fetched, OriginError> {
+        let Response { status, headers, body, .. } = response;
+        let now = self.clock.now_wall();
+        match status {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED => {
+                let known = known.filter(|known| !conditions(Some(known)).is_empty());
+                let known = known.ok_or(OriginError::UnaskedNotModified { host })?;
+                let sent = validators_of(&headers);
+                let validators = Validators {
+                    etag: sent.etag.or_else(|| known.etag.clone()),
+                    last_modified: sent.last_modified.or_else(|| known.last_modified.clone()),
+                };
+                let freshness = Freshness::of(&headers, now, &self.config);
+                return Ok(Fetched::NotModified { freshness, validators });
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                return Err(OriginError::Missing { host, status: status.as_u16() });
+            }
+            _ => {
+                let retry_after = retry_after(&headers, now, self.config.retry_after_max);
+                return Err(OriginError::Status { host, status: status.as_u16(), retry_after });
+            }
+        }
+        let max = self.config.source_max;
+        let declared_length = body.declared_length();
+        if declared_length.is_some_and(|length| length > max.get()) {
+            return Err(OriginError::OverLimit { host, max });
+        }
+        Ok(Fetched::Body(Box::new(Incoming {
+            declared_length,
+            content_type: text_of(&headers, header::CONTENT_TYPE),
+            freshness: Freshness::of(&headers, now, &self.config),
+            validators: validators_of(&headers),
+            body,
+            received: 0,
+            max,
+            host,
+            _permit: permit,
+        })))
+    }
+}
+
+impl Incoming {
+    /// The next piece; `None` at the end, which is a complete source.
+    ///
+    /// # Errors
+    /// [`OriginError::OverLimit`] as soon as more than `source_max` has come, and whatever breaks a body
+    /// ([`Body::chunk`]). Cancel-safe.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, OriginError> {
+        let Some(piece) = self.body.chunk().await? else {
+            return Ok(None);
+        };
+        self.received += piece.len() as u64;
+        if self.received > self.max.get() {
+            return Err(OriginError::OverLimit { host: self.host.clone(), max: self.max });
+        }
+        Ok(Some(piece))
+    }
+
+    /// Bytes that have come so far.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        metrics::counter!("ringback_media_origin_bytes_total").increment(self.received);
+    }
+}
+
+/// The headers that make a request conditional. What cannot stand in a header is left out.
+fn conditions(known: Option<&Validators>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let Some(known) = known else { return headers };
+    for (name, text) in [(header::IF_NONE_MATCH, &known.etag), (header::IF_MODIFIED_SINCE, &known.last_modified)] {
+        if let Some(value) = text.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+fn validators_of(headers: &HeaderMap) -> Validators {
+    Validators { etag: text_of(headers, header::ETAG), last_modified: text_of(headers, header::LAST_MODIFIED) }
+}

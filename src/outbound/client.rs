@@ -1,0 +1,270 @@
+use std::{
+    error::Error as _,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use tokio::sync::Semaphore;
+use url::{Host, Url};
+
+use super::{
+    body::Body,
+    cdn_loop,
+    config::Config,
+    error::{OutboundError, TimeoutKind},
+    guard::Guard,
+    redirect,
+    resolve::{ASKED, Asked, GuardedResolver, Lookup, ResolveError, is_local, system_lookup},
+};
+use crate::clock::Clock;
+
+const USER_AGENT: &str = concat!("ringback/", env!("CARGO_PKG_VERSION"));
+
+/// Makes ring the process's TLS provider. Harmless to call again; [`Client::new`] does.
+pub fn install_crypto_provider() {
+    // An error says that a provider is installed already, which is what is wanted.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// The guarded HTTP client. Clones share one pool of connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    http: reqwest::Client,
+    guard: Arc<Guard>,
+    config: Config,
+    loop_id: HeaderValue,
+    clock: Clock,
+}
+
+/// One GET request.
+#[derive(Debug)]
+pub struct Get {
+    /// What to fetch: http or https.
+    pub url: Url,
+    /// Headers besides those the client sets itself. Values marked sensitive, credentials and cookies do not follow a
+    /// redirect to another origin. `CDN-Loop` values of the request that caused this one belong here.
+    pub headers: HeaderMap,
+    /// When the caller loses interest, if before `total_timeout`.
+    pub deadline: Option<Instant>,
+}
+
+impl Get {
+    /// A request for `url` with no headers and no deadline of its own.
+    pub fn new(url: Url) -> Get {
+        Get { url, headers: HeaderMap::new(), deadline: None }
+    }
+}
+
+/// An answer whose headers have arrived.
+#[derive(Debug)]
+pub struct Response {
+    /// Status code; never one of a redirect that was followed.
+    pub status: StatusCode,
+    /// Headers as received.
+    pub headers: HeaderMap,
+    /// Where the answer came from, after redirects.
+    pub final_url: Url,
+    /// The body, as it arrives.
+    pub body: Body,
+}
+
+impl Client {
+    /// Builds the client. `node_loop_id` names this node in `CDN-Loop`: the whole token, for example `ringback-5f0c`.
+    ///
+    /// # Errors
+    /// [`OutboundError::Setup`].
+    pub fn new(config: &Config, guard: Guard, node_loop_id: &str, clock: Clock) -> Result<Client, OutboundError> {
+        Client::with_lookup(config, guard, node_loop_id, clock, Arc::new(system_lookup))
+    }
+
+    pub(super) fn with_lookup(
+        config: &Config,
+        guard: Guard,
+        node_loop_id: &str,
+        clock: Clock,
+        lookup: Arc<Lookup>,
+    ) -> Result<Client, OutboundError> {
+        install_crypto_provider();
+        let loop_id = HeaderValue::from_str(node_loop_id)
+            .ok()
+            .filter(|_| cdn_loop::is_id(node_loop_id))
+            .ok_or(OutboundError::Setup { what: "the node's name is not a token", source: None })?;
+        let guard = Arc::new(guard);
+        let resolver =
+            GuardedResolver { guard: guard.clone(), lookup, lookups: Arc::new(Semaphore::new(config.lookups_max)) };
+        let mut defaults = HeaderMap::new();
+        defaults.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let http = reqwest::Client::builder()
+            .dns_resolver(Arc::new(resolver))
+            // A proxy would connect where the guard cannot see.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .user_agent(USER_AGENT)
+            .default_headers(defaults)
+            .http1_only()
+            .tcp_nodelay(true)
+            .connect_timeout(config.connect_timeout)
+            .pool_idle_timeout(config.idle_connection_timeout)
+            .pool_max_idle_per_host(config.idle_connections_max)
+            .build()
+            .map_err(|error| OutboundError::Setup { what: "TLS", source: Some(error) })?;
+        Ok(Client { shared: Arc::new(Shared { http, guard, config: config.clone(), loop_id, clock }) })
+    }
+
+    /// Sends one GET, follows its redirects, and answers when the headers of the last response are there.
+    ///
+    /// # Errors
+    /// As [`OutboundError`] names them. A status of 400 and above is an answer, not an error.
+    pub async fn get(&self, get: Get) -> Result<Response, OutboundError> {
+        let outcome = self.shared.get(get).await;
+        let label = outcome.as_ref().map_or_else(OutboundError::label, |_| "answered");
+        metrics::counter!("ringback_outbound_requests_total", "outcome" => label).increment(1);
+        outcome
+    }
+}
+
+impl Shared {
+    async fn get(&self, get: Get) -> Result<Response, OutboundError> {
+        let Get { mut url, mut headers, deadline } = get;
+        let total_limit = self.clock.now() + self.config.total_timeout;
+        let deadline = deadline.map_or(total_limit, |deadline| deadline.min(total_limit));
+        let mut target = Target::of(&url)?;
+        let own_name = self.loop_id.to_str().unwrap_or_default();
+        if cdn_loop::is_loop(headers.get_all(cdn_loop::CDN_LOOP), own_name) {
+            return Err(OutboundError::LoopDetected { host: target.label });
+        }
+        cdn_loop::append(&mut headers, &self.loop_id);
+
+        for _ in 0..=self.config.redirects_max {
+            let response = self.send(&target, &url, &headers, deadline).await?;
+            let next = redirect::next(&url, response.status(), response.headers())
+                .map_err(|why| OutboundError::BadRedirect { host: target.label.clone(), why })?;
+            let Some(next) = next else {
+                return self.accept(response, target, url, deadline);
+            };
+            redirect::keep_secrets(&mut headers, &url, &next);
+            target = Target::of(&next)?;
+            url = next;
+        }
+        Err(OutboundError::TooManyRedirects { host: target.label, max: self.config.redirects_max })
+    }
+
+    /// One hop: judges a literal address here, a name in the resolver, and waits for the response headers.
+    async fn send(
+        &self,
+        target: &Target,
+        url: &Url,
+        headers: &HeaderMap,
+        deadline: Instant,
+    ) -> Result<reqwest::Response, OutboundError> {
+        if let Some(address) = target.literal {
+            self.guard
+                .judge(&target.asked.host, SocketAddr::new(address, target.asked.port), is_local)
+                .map_err(|refusal| OutboundError::Forbidden { host: target.label.clone(), refusal })?;
+        }
+        let header_limit = self.clock.now() + self.config.header_timeout;
+        let (limit, which) =
+            if header_limit < deadline { (header_limit, TimeoutKind::Headers) } else { (deadline, TimeoutKind::Total) };
+        let request = self.http.get(url.clone()).headers(headers.clone());
+        let answer = ASKED.scope(target.asked.clone(), request.send());
+        match tokio::time::timeout_at(limit.into(), answer).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(target.failure(error)),
+            Err(_) => Err(OutboundError::Timeout { host: target.label.clone(), which }),
+        }
+    }
+
+    fn accept(
+        &self,
+        mut response: reqwest::Response,
+        target: Target,
+        final_url: Url,
+        deadline: Instant,
+    ) -> Result<Response, OutboundError> {
+        let host = target.label;
+        let max = self.config.header_bytes_max.get();
+        let header_bytes: usize =
+            response.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if header_bytes as u64 > max {
+            return Err(OutboundError::HeadersTooLarge { host, max });
+        }
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        // An error page may be compressed for all we care: nobody reads it.
+        if status.is_success() && !is_identity(&headers) {
+            return Err(OutboundError::Encoding { host });
+        }
+        let body = Body::new(response, host, &self.config, deadline, self.clock.clone());
+        Ok(Response { status, headers, final_url, body })
+    }
+}
+
+fn is_identity(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).all(|coding| {
+        let coding = coding.trim_ascii();
+        coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+    })
+}
+
+/// Whom a hop is for.
+struct Target {
+    asked: Asked,
+    /// The host, if it is an address and needs no look-up.
+    literal: Option<IpAddr>,
+    /// Host, and port where the address names one: what errors say.
+    label: Box<str>,
+}
+
+impl Target {
+    fn of(url: &Url) -> Result<Target, OutboundError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(OutboundError::NotHttp);
+        }
+        let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or(OutboundError::NotHttp)?;
+        // `url` has already turned decimal, octal and hexadecimal hosts into addresses.
+        let literal = match url.host() {
+            Some(Host::Ipv4(address)) => Some(address.into()),
+            Some(Host::Ipv6(address)) => Some(address.into()),
+            Some(Host::Domain(name)) => name.parse().ok(),
+            None => None,
+        };
+        let label = match url.port() {
+            Some(port) => format!("{host}:{port}").into(),
+            None => host.into(),
+        };
+        Ok(Target { asked: Asked { host: host.into(), port }, literal, label })
+    }
+
+    fn failure(&self, error: reqwest::Error) -> OutboundError {
+        let host = self.label.clone();
+        let source = error.without_url();
+        let mut cause = source.source();
+        while let Some(inner) = cause {
+            match inner.downcast_ref::<ResolveError>() {
+                Some(ResolveError::Refused(refusal)) => {
+                    return OutboundError::Forbidden { host, refusal: *refusal };
+                }
+                Some(ResolveError::Lookup(_) | ResolveError::Unasked) => {
+                    return OutboundError::Dns { host, source };
+                }
+                None => cause = inner.source(),
+            }
+        }
+        match (source.is_connect(), source.is_timeout()) {
+            (true, true) => OutboundError::Timeout { host, which: TimeoutKind::Connect },
+            (true, false) => OutboundError::Connect { host, source },
+            (false, true) => OutboundError::Timeout { host, which: TimeoutKind::Headers },
+            (false, false) => OutboundError::Protocol { host, source },
+        }
+    }
+}
