@@ -68,7 +68,6 @@ pub fn read_identity(certificate: &Path, key: &Path) -> Result<CertifiedKey, Tls
     if chain.is_empty() {
         return Err(TlsError::NoCertificate { path: certificate.to_owned() });
     }
-    let key =
-        PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Key { path: key.to_owned(), source })?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Key { path: key.to_owned(), source })?;
     CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|source| TlsError::Pair { source })
 }

@@ -8,9 +8,8 @@ use super::{ObservabilityError, process};
 ///
 /// From a hit in memory (tens of microseconds) over a cold fill's first byte (tens of milliseconds and the origin's
 /// own time) to the limit of a whole fetch (300 s).
-const SECONDS: [f64; 17] = [
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0,
-];
+const SECONDS: [f64; 17] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
 
 /// Upper bounds, in bytes, of the buckets of every histogram whose name ends in `_bytes`: 1 KiB to 512 MiB.
 const BYTES: [f64; 7] = [1024.0, 8192.0, 65_536.0, 524_288.0, 4_194_304.0, 33_554_432.0, 536_870_912.0];
