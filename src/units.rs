@@ -156,8 +156,8 @@ impl serde::Serialize for ByteCount {
 impl<'de> serde::Deserialize<'de> for ByteCount {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<ByteCount, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse::<bytesize::ByteSize>().map(|size| ByteCount(size.as_u64())).map_err(|error| {
-            serde::de::Error::custom(format!("{text:?} is not a size such as \"512MiB\": {error}"))
-        })
+        text.parse::<bytesize::ByteSize>()
+            .map(|size| ByteCount(size.as_u64()))
+            .map_err(|error| serde::de::Error::custom(format!("{text:?} is not a size such as \"512MiB\": {error}")))
     }
 }

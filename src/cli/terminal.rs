@@ -1,0 +1,64 @@
+//! Where verbs write: results to one side, what people want to know meanwhile to the other.
+
+use std::{
+    fmt,
+    io::{self, IsTerminal as _, Write},
+};
+
+/// The two outputs of the program. Tests put buffers in their place.
+pub(super) struct Terminal {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    interactive: bool,
+}
+
+impl Terminal {
+    /// Standard output and standard error.
+    pub(super) fn of_process() -> Terminal {
+        Terminal { out: Box::new(io::stdout()), err: Box::new(io::stderr()), interactive: io::stderr().is_terminal() }
+    }
+
+    /// Two writers of the caller's, neither of them a terminal.
+    #[cfg(test)]
+    pub(super) fn of(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Terminal {
+        Terminal { out: Box::new(out), err: Box::new(err), interactive: false }
+    }
+
+    /// Whether a person watches standard error, so that a line may be drawn over again.
+    pub(super) fn is_interactive(&self) -> bool {
+        self.interactive
+    }
+
+    /// Writes a line of the result.
+    ///
+    /// # Errors
+    /// The output is closed or full: the result did not arrive, so the verb has failed.
+    pub(super) fn say(&mut self, line: &str) -> io::Result<()> {
+        self.out.write_all(line.as_bytes())?;
+        self.out.write_all(b"\n")?;
+        self.out.flush()
+    }
+
+    /// The result's own output, for what is not lines.
+    pub(super) fn out(&mut self) -> &mut dyn Write {
+        &mut self.out
+    }
+
+    /// Writes a line about what is going on.
+    ///
+    /// A closed standard error is no reason to stop working, so a failure to write is passed over.
+    pub(super) fn note(&mut self, line: &str) {
+        self.err.write_all(line.as_bytes()).and_then(|()| self.err.write_all(b"\n")).unwrap_or_default();
+    }
+
+    /// Writes a line about what went wrong, with the program's name before it.
+    pub(super) fn complain(&mut self, line: &str) {
+        self.note(&format!("ringback: {line}"));
+    }
+}
+
+impl fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terminal").field("interactive", &self.interactive).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,221 @@
+//! `ringback transcode`: converts a local file through the node's own pipeline, so that the bytes are the node's bytes.
+
+use std::{
+    fs::{File, Permissions},
+    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::{
+    ids::ContentHash,
+    media::{
+        audio,
+        format::{Format, INPUT_SNIFFED},
+    },
+};
+
+use super::{Exit, terminal::Terminal};
+
+/// Longest original that is read from standard input, in bytes: it is kept in a temporary file, because it must seek.
+const STDIN_BYTES_MAX: u64 = 4 << 30;
+
+/// The name that stands for standard input and output.
+const STANDARD: &str = "-";
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The original: MP3, WAV, FLAC, Ogg Vorbis, Ogg Opus, AAC or M4A; - is standard input
+    #[arg(value_name = "IN")]
+    input: PathBuf,
+    /// Where the audio goes; - is standard output. Replaced at once when all is done, untouched if anything fails
+    #[arg(value_name = "OUT")]
+    output: PathBuf,
+    /// Output format, by its extension (ulaw, alaw, wav, wav16, sln, sln16, opus, …) [default: the extension of OUT]
+    #[arg(long, value_name = "EXT")]
+    format: Option<String>,
+    /// Option of the format, such as rate:16000 or bitrate:24000; repeatable
+    #[arg(long, value_name = "NAME:VALUE", value_parser = super::parse_option)]
+    option: Vec<(String, String)>,
+    /// Write {"kind", "duration_ms", "bytes", "id", …} instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    let format = match format_of(arguments) {
+        Ok(format) => format,
+        Err(error) => {
+            terminal.complain(&format!("{error:#}"));
+            return Ok(Exit::Usage);
+        }
+    };
+    let (original, content) = open(&arguments.input)?;
+    let mut body = Body::beside(&arguments.output)?;
+    let summary = audio::transcode(Box::new(original), format, &audio::Limits::default(), &mut body)
+        .with_context(|| format!("converting {}", arguments.input.display()))?;
+    let bytes = body
+        .finish(&summary.header, &arguments.output, terminal)
+        .with_context(|| format!("writing {}", arguments.output.display()))?;
+
+    let id = format.artifact_id(&content, INPUT_SNIFFED, audio::PIPELINE);
+    let kind = summary.kind.as_str();
+    let report = if arguments.json {
+        serde_json::json!({
+            "id": id, "content_hash": content, "format": format, "kind": kind, "bytes": bytes,
+            "duration_ms": summary.duration.as_millis(), "truncated": summary.truncated,
+        })
+        .to_string()
+    } else {
+        let truncated = if summary.truncated { "\ntruncated  the original ends before it should" } else { "" };
+        let seconds = summary.duration.as_secs_f64();
+        format!("kind       {kind}\nduration   {seconds:.3} s\nbytes      {bytes}\nartifact   {id}{truncated}")
+    };
+    // Where the audio itself is the result, what there is to say about it goes the other way.
+    if is_standard(&arguments.output) {
+        terminal.note(&report)
+    } else {
+        terminal.say(&report)?
+    }
+    Ok(Exit::Done)
+}
+
+fn format_of(arguments: &Arguments) -> anyhow::Result<Format> {
+    let extension = match &arguments.format {
+        Some(extension) => extension.as_str(),
+        None => {
+            let extension = arguments.output.extension().and_then(|extension| extension.to_str());
+            extension.context("OUT has no extension to take the format from: say --format")?
+        }
+    };
+    let options: Vec<_> = arguments.option.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let format = Format::parse(extension, &options)?;
+    if format.is_raw() {
+        bail!("raw is the original as it is: there is nothing to convert");
+    }
+    Ok(format)
+}
+
+fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == STANDARD
+}
+
+/// Opens the original and hashes it.
+fn open(path: &Path) -> anyhow::Result<(Original, ContentHash)> {
+    let mut hasher = Hasher(Sha256::new());
+    let mut file = if is_standard(path) {
+        let mut file = tempfile::tempfile().context("making a temporary file for standard input")?;
+        let length =
+            io::copy(&mut io::stdin().take(STDIN_BYTES_MAX + 1), &mut file).context("reading standard input")?;
+        if length > STDIN_BYTES_MAX {
+            bail!("standard input is longer than {STDIN_BYTES_MAX} bytes");
+        }
+        file.rewind()?;
+        file
+    } else {
+        File::open(path).with_context(|| format!("opening {}", path.display()))?
+    };
+    let length = io::copy(&mut file, &mut hasher).with_context(|| format!("reading {}", path.display()))?;
+    file.rewind()?;
+    Ok((Original { file, length }, ContentHash::from_bytes(hasher.0.finalize().into())))
+}
+
+/// What is written is hashed.
+struct Hasher(Sha256);
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file that is all there.
+struct Original {
+    file: File,
+    length: u64,
+}
+
+impl Read for Original {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+impl Seek for Original {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+impl audio::Input for Original {
+    fn length(&self) -> Option<u64> {
+        Some(self.length)
+    }
+
+    fn wait_complete(&mut self) -> io::Result<u64> {
+        Ok(self.length)
+    }
+}
+
+/// The audio on its way: in a file beside its place, which nobody sees until it is whole.
+struct Body {
+    file: BufWriter<NamedTempFile>,
+    directory: PathBuf,
+}
+
+impl audio::Output for Body {
+    fn write(&mut self, body: &[u8]) -> io::Result<()> {
+        self.file.write_all(body)
+    }
+}
+
+impl Body {
+    fn beside(output: &Path) -> anyhow::Result<Body> {
+        let directory = match output.parent() {
+            _ if is_standard(output) => std::env::temp_dir(),
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let file =
+            temporary(&directory).with_context(|| format!("making a temporary file in {}", directory.display()))?;
+        Ok(Body { file: BufWriter::new(file), directory })
+    }
+
+    /// Puts header and body into their place, all at once. Returns how many bytes they are.
+    ///
+    /// The header comes last because it counts what follows it, so a body that needs one is copied behind it.
+    fn finish(self, header: &[u8], output: &Path, terminal: &mut Terminal) -> io::Result<u64> {
+        let mut body = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        body.rewind()?;
+        if is_standard(output) {
+            terminal.out().write_all(header)?;
+            let bytes = io::copy(&mut body, terminal.out())?;
+            terminal.out().flush()?;
+            return Ok(header.len() as u64 + bytes);
+        }
+        if !header.is_empty() {
+            let mut whole = temporary(&self.directory)?;
+            whole.write_all(header)?;
+            io::copy(body.as_file_mut(), whole.as_file_mut())?;
+            body = whole;
+        }
+        let bytes = body.as_file().metadata()?.len();
+        body.persist(output).map_err(|error| error.error)?;
+        Ok(bytes)
+    }
+}
+
+/// A temporary file with the permissions that a file made by this user has, since it becomes one.
+fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".ringback-").permissions(Permissions::from_mode(0o666)).tempfile_in(directory)
+}
