@@ -48,3 +48,6 @@ fn frame_bytes(file: &[u8]) -> Option<usize> {
     let padding = usize::from(c >> 1 & 1);
     is_expected.then_some(144 * 128_000 / 44_100 + padding)
 }
+
+#[cfg(test)]
+mod tests;

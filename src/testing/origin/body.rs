@@ -60,15 +60,18 @@ impl Body {
         self.length
     }
 
-    /// At most `most` bytes from `offset`: as many as lie in one piece.
+    /// The bytes from `offset` on: `most` of them, or what is left.
     fn piece(&self, offset: u64, most: u64) -> Bytes {
         let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(offset));
-        if left == 0 || self.pattern.is_empty() {
+        let count = most.min(left) as usize;
+        if count == 0 || self.pattern.is_empty() {
             return Bytes::new();
         }
         let start = (offset % self.pattern.len() as u64) as usize;
-        let count = most.min(left).min((self.pattern.len() - start) as u64) as usize;
-        self.pattern.slice(start..start + count)
+        if start + count <= self.pattern.len() {
+            return self.pattern.slice(start..start + count);
+        }
+        self.pattern.iter().cycle().skip(start).take(count).copied().collect()
     }
 }
 
@@ -115,6 +118,7 @@ pub(super) fn stream(
 
 async fn next_frame(mut sending: Sending) -> io::Result<Option<(Frame<Bytes>, Sending)>> {
     if sending.delivery.cut_after == Some(sending.offset) {
+        flush().await;
         return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the script cuts the body here"));
     }
     if let Some(hold) = sending.delivery.hold.take_if(|hold| hold.after == sending.offset) {
@@ -122,6 +126,7 @@ async fn next_frame(mut sending: Sending) -> io::Result<Option<(Frame<Bytes>, Se
     }
     let piece = sending.body.piece(sending.offset, sending.piece_max());
     if piece.is_empty() {
+        flush().await;
         return Ok(None);
     }
     if let Some(ticks) = &mut sending.ticks {
@@ -130,6 +135,12 @@ async fn next_frame(mut sending: Sending) -> io::Result<Option<(Frame<Bytes>, Se
     sending.offset += piece.len() as u64;
     sending.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
     Ok(Some((Frame::data(piece), sending)))
+}
+
+/// Gives hyper the chance to hand what it has buffered to the socket: it flushes whenever a body is not ready, and forgets the
+/// buffer when a body fails. What a stalled reader has not taken is lost all the same, as on a real network.
+async fn flush() {
+    tokio::task::yield_now().await;
 }
 
 impl Sending {

@@ -16,7 +16,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -241,7 +241,8 @@ impl Shared {
         let file = self.directory.as_ref().filter(|_| stays_inside)?.join(relative);
         let modified = tokio::fs::metadata(&file).await.ok()?.modified().ok()?;
         let bytes = tokio::fs::read(&file).await.ok()?;
-        let etag = format!("\"{:x}-{}\"", bytes.len(), httpdate::fmt_http_date(modified));
+        let age = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let etag = format!("\"{:x}-{:x}\"", bytes.len(), age.as_nanos());
         let reply = Reply::ok(content_type(&file), Body::of(bytes));
         Some(reply.etag(&etag).last_modified(modified).header("cache-control", "max-age=60"))
     }

@@ -47,7 +47,8 @@ fn a_wav_file_says_what_it_holds() {
 
 #[test]
 fn full_scale_does_not_wrap() {
-    let square = Signal::from_fn(SampleRate::HZ_8000, Duration::from_millis(1), |t| if t < 0.0005 { 1.0 } else { -1.0 });
+    let square =
+        Signal::from_fn(SampleRate::HZ_8000, Duration::from_millis(1), |t| if t < 0.0005 { 1.0 } else { -1.0 });
     let file = square.wav(Depth::S16);
     assert_eq!(file[44..46], i16::MAX.to_le_bytes());
     assert_eq!(file[file.len() - 2..], i16::MIN.to_le_bytes());
