@@ -1,1 +1,7 @@
+//! The one integration binary: whatever needs more than one room, or looks at the repository itself.
 
+mod support;
+
+mod layers;
+
+mod tidy;
