@@ -1,1 +1,59 @@
-//! Stub.
+//! The audio pipeline: an original that may still be arriving goes in, telephony audio comes out while it arrives.
+//!
+//! [`transcode`] is the whole story: sniff → decode → mix to mono → resample → encode → mux. It blocks, runs on one thread,
+//! holds a few hundred kilobytes whatever the length (except for AAC in MP4, whose sample tables grow with it), and its
+//! bytes depend only on the original's bytes, never on how they arrived. It knows nothing of tokio, caches or the network.
+//!
+//! Everything from outside is hostile here: lengths lie, streams never end, decoders panic. Each of those is an [`AudioError`].
+
+mod config;
+mod decode;
+mod encode;
+mod error;
+mod fuzz;
+mod kind;
+mod mix;
+mod pipeline;
+mod resample;
+mod sniff;
+mod source;
+mod timeline;
+#[cfg(test)]
+mod tests;
+
+pub use config::{Config, Limits};
+pub use error::AudioError;
+pub use fuzz::fuzz;
+pub use kind::Kind;
+pub use pipeline::{Summary, transcode};
+
+use crate::media::format;
+
+/// Versions of the stages here. Raise one whenever its bytes change: the golden test says when.
+pub const PIPELINE: format::Pipeline = format::Pipeline { decoder: 1, resampler: 1, effects: 1, encoder: 1 };
+
+/// Blocking, random-access original that may still be arriving.
+///
+/// A read returns what is there and blocks only when nothing is there yet; 0 means the end.
+pub trait Input: std::io::Read + std::io::Seek + Send + Sync {
+    /// Total length in bytes if already known (declared or final).
+    fn length(&self) -> Option<u64>;
+
+    /// Blocks until the whole original is there; returns its length in bytes.
+    ///
+    /// # Errors
+    /// The original will never be complete.
+    fn wait_complete(&mut self) -> std::io::Result<u64>;
+}
+
+/// Where encoded body bytes go, in order.
+pub trait Output {
+    /// Takes the next bytes of the body.
+    ///
+    /// Called once for each decoded block (at most about 200 ms of audio), with an empty slice where a block gave no bytes yet,
+    /// so that the implementor can yield the processor or cancel.
+    ///
+    /// # Errors
+    /// Any error ends the transcode with [`AudioError::Output`].
+    fn write(&mut self, body: &[u8]) -> std::io::Result<()>;
+}
