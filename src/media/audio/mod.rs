@@ -1,80 +1,59 @@
-//! Stand-in for the audio pipeline: its contract only.
+//! The audio pipeline: an original that may still be arriving goes in, telephony audio comes out while it arrives.
+//!
+//! [`transcode`] is the whole story: sniff → decode → mix to mono → resample → encode → mux. It blocks, runs on one thread,
+//! holds a few hundred kilobytes whatever the length (except for AAC in MP4, whose sample tables grow with it), and its
+//! bytes depend only on the original's bytes, never on how they arrived. It knows nothing of tokio, caches or the network.
+//!
+//! Everything from outside is hostile here: lengths lie, streams never end, decoders panic. Each of those is an [`AudioError`].
 
-use std::{io, time::Duration};
+mod config;
+mod decode;
+mod encode;
+mod error;
+mod fuzz;
+mod kind;
+mod mix;
+mod pipeline;
+mod resample;
+mod sniff;
+mod source;
+mod timeline;
+#[cfg(test)]
+mod tests;
 
-use crate::media::format::{Format, Pipeline};
+pub use config::{Config, Limits};
+pub use error::AudioError;
+pub use fuzz::fuzz;
+pub use kind::Kind;
+pub use pipeline::{Summary, transcode};
 
-/// Versions of the stages here.
-pub const PIPELINE: Pipeline = Pipeline { decoder: 1, resampler: 1, effects: 1, encoder: 1 };
+use crate::media::format;
 
-/// The original.
-pub trait Input: io::Read + io::Seek + Send + Sync {
-    /// Total length in bytes if already known.
+/// Versions of the stages here. Raise one whenever its bytes change: the golden test says when.
+pub const PIPELINE: format::Pipeline = format::Pipeline { decoder: 1, resampler: 1, effects: 1, encoder: 1 };
+
+/// Blocking, random-access original that may still be arriving.
+///
+/// A read returns what is there and blocks only when nothing is there yet; 0 means the end.
+pub trait Input: std::io::Read + std::io::Seek + Send + Sync {
+    /// Total length in bytes if already known (declared or final).
     fn length(&self) -> Option<u64>;
+
     /// Blocks until the whole original is there; returns its length in bytes.
-    fn wait_complete(&mut self) -> io::Result<u64>;
+    ///
+    /// # Errors
+    /// The original will never be complete.
+    fn wait_complete(&mut self) -> std::io::Result<u64>;
 }
 
 /// Where encoded body bytes go, in order.
 pub trait Output {
     /// Takes the next bytes of the body.
-    fn write(&mut self, body: &[u8]) -> io::Result<()>;
-}
-
-/// Kind of original.
-#[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    /// RIFF WAVE.
-    Wav,
-}
-
-impl Kind {
-    /// Name.
-    pub const fn as_str(self) -> &'static str {
-        "wav"
-    }
-}
-
-/// Limits of one transcode.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Limits {}
-
-/// What came out.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    /// What the original was.
-    pub kind: Kind,
-    /// Frames of output.
-    pub frames: u64,
-    /// Their duration.
-    pub duration: Duration,
-    /// Whether the original ended early.
-    pub truncated: bool,
-    /// Goes before the body.
-    pub header: Vec<u8>,
-}
-
-/// Why a transcode failed.
-#[derive(Debug, thiserror::Error)]
-pub enum AudioError {
-    /// Reading failed.
-    #[error("the original could not be read")]
-    Input(#[source] io::Error),
-    /// Writing failed.
-    #[error("the output was refused")]
-    Output(#[source] io::Error),
-}
-
-/// Copies the original.
-pub fn transcode(
-    mut input: Box<dyn Input>,
-    _format: Format,
-    _limits: &Limits,
-    output: &mut dyn Output,
-) -> Result<Summary, AudioError> {
-    let mut body = Vec::new();
-    input.read_to_end(&mut body).map_err(AudioError::Input)?;
-    output.write(&body).map_err(AudioError::Output)?;
-    let duration = Duration::from_millis(body.len() as u64 / 8);
-    Ok(Summary { kind: Kind::Wav, frames: body.len() as u64, duration, truncated: false, header: b"head".to_vec() })
+    ///
+    /// Called once for each decoded block (at most about 200 ms of audio), with an empty slice where a block gave no bytes yet,
+    /// so that the implementor can yield the processor or cancel.
+    ///
+    /// # Errors
+    /// Any error ends the transcode with [`AudioError::Output`].
+    fn write(&mut self, body: &[u8]) -> std::io::Result<()>;
 }

@@ -1,0 +1,74 @@
+//! From an original to blocks of interleaved samples: one file per family.
+
+pub(super) mod mpeg;
+mod wav;
+
+use std::time::Duration;
+
+use super::{AudioError, Kind, mix::Layout, sniff::Sniffed, source::Source};
+use crate::units::{Channels, SampleRate};
+
+/// Interleaved samples of one rate and layout, nominally within ±1.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) rate: SampleRate,
+    pub(super) layout: Layout,
+    pub(super) samples: Vec<f32>,
+}
+
+impl Block {
+    pub(super) fn new() -> Block {
+        Block { rate: SampleRate::HZ_8000, layout: Layout::MONO, samples: Vec::new() }
+    }
+
+    /// Frames: samples of each channel.
+    pub(super) fn frames(&self) -> usize {
+        self.samples.len() / self.layout.channels().count()
+    }
+}
+
+/// Decodes one original, block by block.
+pub(super) trait Decode {
+    /// Replaces `block` by the next samples, which may be none; `false` at the end.
+    ///
+    /// Rate and layout may change from block to block. A block holds at most about 200 ms.
+    fn next_block(&mut self, block: &mut Block) -> Result<bool, AudioError>;
+
+    /// How long the header says the audio is, if it does.
+    fn declared(&self) -> Option<Duration> {
+        None
+    }
+
+    /// After the end: whether the original stopped before it should.
+    fn truncated(&self) -> bool;
+}
+
+/// Opens the decoder for what was sniffed.
+///
+/// `target` is the rate wanted in the end: decoders that can give it directly do.
+pub(super) fn open(mut source: Source, sniffed: Sniffed, target: SampleRate) -> Result<Box<dyn Decode>, AudioError> {
+    source.seek_to(sniffed.start)?;
+    let _ = target;
+    match sniffed.kind {
+        Kind::Wav => wav::open(source),
+        kind => Err(AudioError::unsupported(kind.as_str())),
+    }
+}
+
+/// A rate from a header; zero is damage, anything else outside the limits is over them.
+fn checked_rate(kind: Kind, hz: u32) -> Result<SampleRate, AudioError> {
+    match SampleRate::new(hz) {
+        Some(rate) => Ok(rate),
+        None if hz == 0 => Err(AudioError::undecodable(kind, "its sample rate is 0")),
+        None => Err(AudioError::over_limit(format!("{} to {} Hz", SampleRate::MIN, SampleRate::MAX))),
+    }
+}
+
+/// A channel count from a header, likewise.
+fn checked_channels(kind: Kind, count: usize) -> Result<Channels, AudioError> {
+    match Channels::new(count) {
+        Some(channels) => Ok(channels),
+        None if count == 0 => Err(AudioError::undecodable(kind, "it has no channels")),
+        None => Err(AudioError::over_limit(format!("{} channels", Channels::MAX.count()))),
+    }
+}

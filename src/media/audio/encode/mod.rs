@@ -1,0 +1,61 @@
+//! From mono samples at the output's rate to the bytes of its body.
+
+pub(super) mod g711;
+pub(super) mod wav;
+
+use super::AudioError;
+use crate::media::format::{Codec, Format};
+
+/// Encodes one output.
+pub(super) trait Encode {
+    /// Takes samples and appends what is ready to `body`.
+    fn push(&mut self, mono: &[f32], body: &mut Vec<u8>) -> Result<(), AudioError>;
+
+    /// Appends what is left.
+    fn finish(&mut self, body: &mut Vec<u8>) -> Result<(), AudioError>;
+}
+
+/// The encoder of a format; `None` for the unconverted original.
+pub(super) fn open(format: Format) -> Result<Option<Box<dyn Encode>>, AudioError> {
+    Ok(Some(match format.codec() {
+        Codec::Ulaw => Samples::boxed(|sample, body| body.push(g711::ulaw_from_linear(sample))),
+        Codec::Alaw => Samples::boxed(|sample, body| body.push(g711::alaw_from_linear(sample))),
+        Codec::Pcm16 => Samples::boxed(|sample, body| body.extend_from_slice(&sample.to_le_bytes())),
+        Codec::Opus => return Err(AudioError::unsupported("Opus")),
+        Codec::Raw => return Ok(None),
+    }))
+}
+
+/// Codecs that turn each 16-bit sample into bytes on its own.
+struct Samples<W> {
+    write: W,
+}
+
+impl<W: Fn(i16, &mut Vec<u8>) + 'static> Samples<W> {
+    fn boxed(write: W) -> Box<dyn Encode> {
+        Box::new(Samples { write })
+    }
+}
+
+impl<W: Fn(i16, &mut Vec<u8>)> Encode for Samples<W> {
+    fn push(&mut self, mono: &[f32], body: &mut Vec<u8>) -> Result<(), AudioError> {
+        body.reserve(mono.len() * 2);
+        for sample in mono {
+            (self.write)(to_i16(*sample), body);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _body: &mut Vec<u8>) -> Result<(), AudioError> {
+        Ok(())
+    }
+}
+
+/// Rounds to 16 bits, ties to even, and saturates. What came from 16 bits goes back exactly.
+///
+/// Adding 1.5·2²³ leaves the integer in the low bits of the float: `f32::round` would be a library call for each sample.
+pub(super) fn to_i16(sample: f32) -> i16 {
+    const MAGIC: f32 = 12_582_912.0;
+    let scaled = (sample * 32_768.0).clamp(-32_768.0, 32_767.0);
+    ((scaled + MAGIC).to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32) as i16
+}
