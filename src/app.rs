@@ -1,35 +1,174 @@
-//! The composition root.
+//! The composition root: builds the rooms from the bottom up, owns their tasks, and takes them down in order.
+
+use std::{net::SocketAddr, path::Path, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::Config,
-    observability::{self, Health, Unready},
+    api::{Edge, Listener, Parts},
+    clock::Clock,
+    config::{self, Config},
+    ids::{RandomId, Tenant},
+    media::{
+        Media,
+        address::IgnoredQuery,
+        http::Addresses,
+        origin::Origin,
+    },
+    observability::{self, Health, Metrics, Unready},
+    outbound::{self, Client, Guard},
 };
+
+/// How often gauges are set and the data directory is tried.
+const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Runs the node until SIGTERM or Ctrl-C, then drains it.
 ///
 /// # Errors
-/// A part could not be set up, or one that the node cannot do without ended.
+/// A part could not be set up.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     observability::install_logs(&config.observability)?;
     let metrics = observability::install_metrics()?;
-    let listener =
-        TcpListener::bind(config.ops_listen).await.with_context(|| format!("listening on {}", config.ops_listen))?;
-    tracing::info!(ops_listen = %listener.local_addr()?, "node is ready");
-    let health = Health::new();
-    health.clear(Unready::Starting);
-    let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    let interrupted = async {
-        let result = tokio::signal::ctrl_c().await;
-        stop.cancel();
-        result
-    };
-    let (served, interrupted) =
-        tokio::join!(observability::serve_ops(listener, metrics, health, shutdown), interrupted);
-    served?;
-    Ok(interrupted?)
+    let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
+    let node = Node::start(config, metrics).await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        result = tokio::signal::ctrl_c() => result.context("waiting for Ctrl-C")?,
+    }
+    node.stop().await;
+    Ok(())
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    /// Where media and API are served.
+    pub address: SocketAddr,
+    /// Where metrics and health are served.
+    pub ops_address: SocketAddr,
+    /// Its clock: tests move it.
+    pub clock: Clock,
+    health: Health,
+    media: Media,
+    /// Work that outlives its request.
+    fills: TaskTracker,
+    /// Listeners and watchers.
+    tasks: JoinSet<()>,
+    drain_timeout: Duration,
+    draining: CancellationToken,
+    stopped: CancellationToken,
+}
+
+impl Node {
+    /// Starts a node. It is ready when this returns.
+    ///
+    /// # Errors
+    /// An address is taken, a file cannot be used, or the data directory is locked by another process.
+    pub async fn start(config: Config, metrics: Metrics) -> anyhow::Result<Node> {
+        let clock = Clock::system();
+        let health = Health::new();
+        let (draining, stopped) = (CancellationToken::new(), CancellationToken::new());
+        let mut tasks = JoinSet::new();
+
+        let ops = TcpListener::bind(config.ops_listen).await;
+        let ops = ops.with_context(|| format!("cannot listen on {} (ops_listen)", config.ops_listen))?;
+        let ops_address = ops.local_addr().context("asking for the address of ops_listen")?;
+        tasks.spawn(serve_ops(ops, metrics, health.clone(), stopped.clone()));
+
+        let listener = Listener::bind(config.listen, tls(&config)?, &config.http).await?;
+        let address = listener.address().context("asking for the address of listen")?;
+
+        let fills = TaskTracker::new();
+        let loop_id = RandomId::draw(&mut rand::rng()).to_string();
+        outbound::install_crypto_provider();
+        let guard = Guard::new(&config.outbound, vec![address, ops_address])?;
+        let client = Client::new(&config.outbound, guard, &loop_id, clock.clone())?;
+        let origin = Origin::new(client, config.media.origin.clone(), clock.clone());
+        let remembered_max = config.media.fill.remembered_max;
+        let ignored_query = IgnoredQuery::new(&config.media.address.ignored_query)?;
+        let media = Media::open(config.media, &config.data_dir, origin, clock.clone(), fills.clone()).await?;
+
+        let parts = Parts {
+            media: media.clone(),
+            tenant: Tenant::default_tenant(),
+            ignored_query,
+            addresses: Addresses::new(config.public_url.as_deref()),
+            node_loop_id: loop_id,
+            clock: clock.clone(),
+            tasks: fills.clone(),
+            fills_remembered_max: remembered_max,
+        };
+        let edge = Edge::new(&config.http, address.ip().is_loopback(), parts);
+        let drain_timeout = config.drain_timeout;
+        tasks.spawn(listener.serve(edge, draining.clone(), drain_timeout));
+        tasks.spawn(watch(media.clone(), config.data_dir.clone(), health.clone(), stopped.clone()));
+
+        health.clear(Unready::Starting);
+        tracing::info!(%address, %ops_address, data_dir = %config.data_dir.display(), "node is ready");
+        Ok(Node { address, ops_address, clock, health, media, fills, tasks, drain_timeout, draining, stopped })
+    }
+
+    /// Drains the node: no new connections, running requests end, fills that somebody was promised end, stores are closed.
+    pub async fn stop(mut self) {
+        tracing::info!("node is draining");
+        self.health.set(Unready::Draining);
+        self.draining.cancel();
+        self.fills.close();
+        if tokio::time::timeout(self.drain_timeout, self.fills.wait()).await.is_err() {
+            tracing::warn!(fills = self.fills.len(), "drain time is over, leaving fills unfinished");
+        }
+        // The listeners end within the drain time by themselves; metrics and health come last, so that they can be watched.
+        self.media.close().await;
+        self.stopped.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        tracing::info!("node has stopped");
+    }
+}
+
+fn tls(config: &Config) -> anyhow::Result<Option<rustls::ServerConfig>> {
+    match (&config.tls_cert, &config.tls_key) {
+        (Some(cert), Some(key)) => Ok(Some(config::read_identity(cert, key)?)),
+        _ => Ok(None),
+    }
+}
+
+async fn serve_ops(listener: TcpListener, metrics: Metrics, health: Health, stopped: CancellationToken) {
+    if let Err(error) = observability::serve_ops(listener, metrics, health.clone(), stopped).await {
+        tracing::error!(%error, "metrics and health listener failed");
+        health.fail();
+    }
+}
+
+/// Sets gauges and keeps readiness true to the data directory.
+async fn watch(media: Media, data_dir: PathBuf, health: Health, stopped: CancellationToken) {
+    let mut ticks = tokio::time::interval(WATCH_INTERVAL);
+    loop {
+        tokio::select! {
+            () = stopped.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        media.report();
+        let directory = data_dir.clone();
+        let usable = tokio::task::spawn_blocking(move || is_usable(&directory)).await.unwrap_or(false);
+        if usable {
+            health.clear(Unready::DataDirectory);
+        } else {
+            tracing::error!(data_dir = %data_dir.display(), "data directory cannot be used");
+            health.set(Unready::DataDirectory);
+        }
+    }
+}
+
+/// A full disk is survived (audio is served without being stored); a directory that is gone or read-only is not.
+fn is_usable(data_dir: &Path) -> bool {
+    match tempfile::tempfile_in(data_dir) {
+        Ok(_) => true,
+        Err(error) => matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded),
+    }
 }

@@ -10,8 +10,6 @@ mod mistake;
 mod print;
 mod tls;
 
-mod standin;
-
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +17,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{observability, problem::ConfigProblems};
+use crate::{api, media, observability, outbound, problem::ConfigProblems};
 
 pub use load::{Flag, Loaded, Root, Sources, load, process_environment};
 pub use mistake::{Mistake, Mistakes, Origin};
@@ -48,8 +46,12 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Logs and metrics.
     pub observability: observability::Config,
+    /// Connections and requests of callers.
+    pub http: api::Config,
     /// Requests that leave the node.
-    pub outbound: standin::Outbound,
+    pub outbound: outbound::Config,
+    /// The media layer.
+    pub media: media::Config,
 }
 
 impl Default for Config {
@@ -64,7 +66,9 @@ impl Default for Config {
             insecure_open: false,
             drain_timeout: Duration::from_secs(30),
             observability: observability::Config::default(),
-            outbound: standin::Outbound::default(),
+            http: api::Config::default(),
+            outbound: outbound::Config::default(),
+            media: media::Config::default(),
         }
     }
 }
@@ -76,7 +80,9 @@ impl Root for Config {
         self.validate_listeners(problems);
         self.validate_tls(problems);
         self.observability.validate("observability", problems);
+        self.http.validate("http", problems);
         self.outbound.validate("outbound", problems);
+        self.media.validate("media", problems);
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    media::{audio, cache, fill, origin},
+    media::{address, audio, cache, fill, origin},
     problem::ConfigProblems,
 };
 
@@ -11,8 +11,8 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Query parameters that are signatures and so no part of a source's identity; `*` at the end stands for any ending.
-    pub ignored_query: crate::media::address::IgnoredQuery,
+    /// How sources are named.
+    pub address: address::Config,
     /// Memory and disk tiers, and the catalogue.
     pub cache: cache::Config,
     /// Fetching sources.
@@ -26,6 +26,7 @@ pub struct Config {
 impl Config {
     /// Notes what cannot work.
     pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
+        self.address.validate(&format!("{prefix}.address"), problems);
         self.cache.validate(&format!("{prefix}.cache"), problems);
         self.origin.validate(&format!("{prefix}.origin"), problems);
         self.audio.validate(&format!("{prefix}.audio"), problems);

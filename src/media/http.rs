@@ -50,7 +50,7 @@ const PIPELINE_SINCE_SECONDS: u64 = 1_793_491_200;
 ///
 /// This is the hot path: it waits for nothing and formats nothing but what the artifact itself says.
 pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Option<Response<AudioBody>> {
-    let (artifact, extension) = MediaPath::parse(parts.uri.path()).ok()?;
+    let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).ok()?;
     let hit = hit::in_memory(&media.cache, tenant, &artifact)?;
     if !hit.manifest.format.answers_to(extension) {
         return None;
@@ -66,7 +66,7 @@ pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Opti
 /// # Errors
 /// The problem to answer instead.
 pub async fn artifact(media: &Media, tenant: &Tenant, parts: &Parts) -> Result<Response<AudioBody>, Problem> {
-    let (artifact, extension) = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
+    let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     known_extension(extension)?;
     let opened = media.artifact(tenant, &artifact, directives(&parts.headers)).await?;
     let manifest = match &opened.audio {
@@ -130,8 +130,7 @@ pub async fn fetch(
     if !path.is_unsigned() {
         return Err(Problem::new(Kind::SignatureInvalid, "no signing keys are configured: the signature part is \"_\""));
     }
-    let options: Vec<(&str, &str)> = path.options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let format = Format::parse(&path.extension, &options).map_err(format_problem)?;
+    let format = Format::parse(&path.extension, &path.option_pairs()).map_err(format_problem)?;
     let request = FetchRequest {
         url: CanonicalUrl::parse(&path.source, ignored).map_err(|error| error.problem())?,
         format,
@@ -220,7 +219,7 @@ impl Addresses {
 
     /// The persistent address of an artifact, as text.
     pub fn artifact_text(&self, artifact: &ArtifactId, format: Format) -> String {
-        self.path(&MediaPath::print(artifact, format.extension()))
+        self.path(&MediaPath { artifact: *artifact, extension: format.extension() }.to_string())
     }
 
     /// The address of a path of this node.

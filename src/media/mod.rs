@@ -216,7 +216,7 @@ impl Media {
             // Asking whether it changed is of use only if there is something to serve when it did not.
             (Some(record), kept) if kept.is_some() || matches!(found, Found::Hit(_)) => {
                 let via = if directives.no_cache { Via::Request } else { Via::Stale };
-                (From::Origin(Validators::of(record.etag.clone(), record.last_modified.clone())), via)
+                (From::Origin(Some(validators(record))), via)
             }
             (Some(_), _) if !usable => (From::Origin(None), Via::Stale),
             _ => (From::Origin(None), Via::Miss),
@@ -340,7 +340,7 @@ impl Media {
         metrics::gauge!("ringback_media_cache_disk_bytes").set(stats.disk_bytes.unwrap_or_default() as f64);
         metrics::gauge!("ringback_media_cache_disk_writing").set(f64::from(u8::from(stats.disk_writing)));
         metrics::gauge!("ringback_media_catalogue_memory_bytes").set(stats.record_bytes as f64);
-        metrics::gauge!("ringback_media_artifacts").set(stats.counts.manifests as f64);
+        metrics::gauge!("ringback_media_artifacts").set(stats.counts.artifacts as f64);
     }
 
     /// Writes what is still in memory to disk. After it nothing is stored any more.
@@ -377,6 +377,10 @@ pub struct Obtained {
 enum Plan {
     Serve(Opened),
     Fill(Wanted, Via),
+}
+
+fn validators(record: &SourceRecord) -> Validators {
+    Validators { etag: record.etag.clone(), last_modified: record.last_modified.clone() }
 }
 
 /// The same for artifacts that do not exist and those of others.

@@ -167,9 +167,9 @@ async fn fetch(
         From::Kept(kept) => replay(shared, flight, previous, &kept).await,
         From::Origin(validators) => {
             metrics::counter!("ringback_media_origin_requests_total").increment(1);
-            let fetched = shared.origin.fetch(&flight.url, validators.as_ref()).await;
+            let fetched = shared.origin.fetch(flight.url.fetch_url(), validators.as_ref()).await;
             match fetched.map_err(|error| error.problem())? {
-                Fetched::Body(incoming) => receive(shared, flight, previous, incoming).await,
+                Fetched::Body(incoming) => receive(shared, flight, previous, *incoming).await,
                 Fetched::NotModified { freshness, validators } => {
                     revalidate(shared, flight, previous, freshness, validators).await;
                     Err(Stop::LookAgain { revalidated: true })
