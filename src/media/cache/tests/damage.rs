@@ -1,0 +1,162 @@
+//! Disks that lie, fill up or were tampered with.
+
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::{Cache, CacheError, chunk, open, small};
+use crate::{
+    media::cache::{Config, Tier, blocks::Layout},
+    units::ByteCount,
+};
+
+fn blocks(dir: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(dir.join("chunks")).unwrap().map(|item| item.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+async fn fill(config: &Config, dir: &Path, numbers: std::ops::Range<u32>) {
+    let cache = open(config, dir).await;
+    for number in numbers {
+        let (id, bytes) = chunk(number, 10_000);
+        cache.admit(id, bytes).await;
+    }
+    cache.close().await;
+}
+
+/// Admits new chunks and finds them on disk: writing works.
+async fn takes_chunks(cache: &Cache, numbers: std::ops::Range<u32>) {
+    for number in numbers.clone() {
+        let (id, bytes) = chunk(number, 10_000);
+        cache.admit(id, bytes).await;
+    }
+    cache.flush().await;
+    assert!(cache.stats().disk_writing);
+    for number in numbers {
+        let (id, bytes) = chunk(number, 10_000);
+        drop(cache.memory.remove(&id));
+        assert_eq!(cache.chunk(&id).await, Some((bytes, Tier::Disk)), "chunk {number}");
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_byte_anywhere_is_a_miss_and_never_a_wrong_byte() {
+    const CHUNKS: u32 = 100;
+    let dir = tempfile::tempdir().unwrap();
+    fill(&small(), dir.path(), 0..CHUNKS).await;
+    let file = &blocks(dir.path())[0];
+    let whole = fs::read(file).unwrap();
+    // Chunks take three pages each, after an index page or several. Each round flips a byte in every 40 000 at another place.
+    for round in 0..24_usize {
+        let mut damaged = whole[..CHUNKS as usize * 3 * 4096 + 65_536].to_vec();
+        for place in (round * 1_711..damaged.len()).step_by(40_009) {
+            damaged[place] ^= 1 << (round % 8);
+        }
+        OpenOptions::new().write(true).open(file).unwrap().write_all_at(&damaged, 0).unwrap();
+
+        let cache = open(&small(), dir.path()).await;
+        let mut lost = 0;
+        for number in 0..CHUNKS {
+            let (id, bytes) = chunk(number, 10_000);
+            match cache.chunk(&id).await {
+                Some((found, _)) => assert_eq!(found, bytes),
+                None => lost += 1,
+            }
+        }
+        assert!(0 < lost, "the flips of round {round} hit nothing");
+        cache.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_chunk_is_forgotten_and_can_come_again() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&small(), dir.path(), 0..1).await;
+    let file = &blocks(dir.path())[0];
+    let (id, bytes) = chunk(0, 10_000);
+    let whole = fs::read(file).unwrap();
+    let place = whole.windows(64).position(|window| window == &bytes[..64]).unwrap();
+    OpenOptions::new().write(true).open(file).unwrap().write_all_at(b"!", place as u64 + 5_000).unwrap();
+
+    let cache = open(&small(), dir.path()).await;
+    assert_eq!(cache.chunk_tier(&id), Some(Tier::Disk), "the index does not know of the damage");
+    assert_eq!(cache.chunk(&id).await, None);
+    assert_eq!(cache.chunk_tier(&id), None);
+    takes_chunks(&cache, 0..1).await;
+}
+
+#[tokio::test]
+async fn an_unusable_chunk_directory_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("chunks"), "not a directory").unwrap();
+    let cache = open(&small(), dir.path()).await;
+    takes_chunks(&cache, 0..10).await;
+}
+
+#[tokio::test]
+async fn garbage_in_the_chunk_directory_is_survived() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&small(), dir.path(), 0..50).await;
+    for (i, file) in blocks(dir.path()).iter().enumerate() {
+        match i % 3 {
+            0 => fs::write(file, vec![0xa5; 100_000]).unwrap(),
+            1 => fs::write(file, "").unwrap(),
+            _ => fs::remove_file(file).unwrap(),
+        }
+    }
+    fs::create_dir(dir.path().join("chunks/lost+found")).unwrap();
+    let cache = open(&small(), dir.path()).await;
+    takes_chunks(&cache, 100..150).await;
+}
+
+#[tokio::test]
+async fn a_disk_tier_without_an_empty_block_takes_chunks() {
+    // What a kill leaves between taking the last empty block and emptying the next.
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { disk: ByteCount::mib(64), ..small() };
+    fill(&config, dir.path(), 0..10).await;
+    let files = blocks(dir.path());
+    for file in &files[1..] {
+        fs::copy(&files[0], file).unwrap();
+    }
+    let cache = open(&config, dir.path()).await;
+    takes_chunks(&cache, 20..30).await;
+}
+
+#[tokio::test]
+async fn a_smaller_capacity_keeps_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = Config { disk: ByteCount::mib(128), ..small() };
+    let after = Config { disk: ByteCount::mib(64), ..small() };
+    fill(&before, dir.path(), 0..12_000).await;
+    assert_eq!(blocks(dir.path()).len(), 8);
+    let cache = open(&after, dir.path()).await;
+    assert_eq!(blocks(dir.path()).len(), 4);
+    takes_chunks(&cache, 20_000..20_100).await;
+}
+
+#[tokio::test]
+async fn a_damaged_catalogue_is_told_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("media.db");
+    fs::write(&path, "this is not a database, and long enough to be seen as none".repeat(100)).unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = Cache::open(&small(), dir.path()).await.unwrap_err();
+    assert!(matches!(&error, CacheError::CatalogueUnreadable { path: told, .. } if *told == path), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_capacity_is_cut_into_blocks() {
+    fn check(capacity: ByteCount, block: ByteCount, count: usize) {
+        assert_eq!(Layout::of(capacity), Layout { block: block.as_usize(), count }, "{capacity}");
+    }
+    check(ByteCount::mib(64), ByteCount::mib(16), 4);
+    check(ByteCount::mib(100), ByteCount::mib(16), 6);
+    check(ByteCount::gib(4), ByteCount::mib(16), 256);
+    check(ByteCount::gib(8), ByteCount::mib(32), 256);
+    check(ByteCount::gib(512), ByteCount::gib(1), 512);
+}
