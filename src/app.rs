@@ -1,6 +1,11 @@
 //! The composition root: builds the rooms from the bottom up, owns their tasks, and takes them down in order.
 
-use std::{net::SocketAddr, path::Path, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use tokio::{
@@ -132,10 +137,10 @@ impl Node {
 }
 
 fn tls(config: &Config) -> anyhow::Result<Option<rustls::ServerConfig>> {
-    match (&config.tls_cert, &config.tls_key) {
-        (Some(cert), Some(key)) => Ok(Some(config::read_identity(cert, key)?)),
-        _ => Ok(None),
-    }
+    let (Some(certificate), Some(key)) = (&config.tls_cert, &config.tls_key) else { return Ok(None) };
+    let identity = config::read_identity(certificate, key)?;
+    let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(identity));
+    Ok(Some(rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver)))
 }
 
 async fn serve_ops(listener: TcpListener, metrics: Metrics, health: Health, stopped: CancellationToken) {

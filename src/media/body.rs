@@ -36,7 +36,7 @@ enum Kind {
     Streamed { frames: Frames, left: Option<u64> },
 }
 
-type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, io::Error>> + Send + Sync>>;
+type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, io::Error>> + Send>>;
 
 impl std::fmt::Debug for AudioBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

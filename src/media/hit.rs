@@ -15,7 +15,7 @@ const CHUNKS_HELD_MAX: usize = 8;
 
 /// An artifact that a tenant may have and that is there.
 #[derive(Debug)]
-pub struct Hit {
+pub(in crate::media) struct Hit {
     /// What it is made of.
     pub manifest: Arc<Manifest>,
     /// Why the tenant may have it.

@@ -38,7 +38,7 @@ pub use self::{
     catalogue::{Commit, Counts, Dropped},
     config::Config,
     error::CacheError,
-    records::{ChunkRef, KeptSource, Manifest, Outcome, Reference, SourceRecord, Visibility},
+    records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord, Visibility},
 };
 use crate::ids::{ArtifactId, ChunkId, ContentHash, SourceKey, Tenant};
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::{
-    Cache, CacheError, ChunkRef, Commit, Config, KeptSource, Manifest, Outcome, Reference, SourceRecord, Tier,
+    Cache, CacheError, ChunkRef, Commit, Config, KeptSource, Manifest, Reference, SourceRecord, Tier,
     Visibility,
 };
 use crate::{
@@ -82,7 +82,7 @@ fn commit(original: &str, extension: &str, chunks: &[(ChunkId, Bytes)]) -> (Arti
     };
     let source = SourceRecord {
         url,
-        outcome: Outcome::Known { content_hash },
+        content_hash,
         etag: Some("\"v1\"".to_owned()),
         last_modified: None,
         checked_at: now,

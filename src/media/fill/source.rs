@@ -16,7 +16,7 @@ use crate::{
     ids::{ContentHash, Tenant},
     media::{
         address::CanonicalUrl,
-        cache::{Cache, KeptSource, SourceRecord},
+        cache::{KeptSource, SourceRecord},
         origin::{Fetched, Freshness, Incoming, Validators},
         spool::{End, Spool},
     },

@@ -11,7 +11,7 @@ use foyer::{Cache, CacheBuilder, S3FifoConfig};
 use super::lock;
 use crate::{
     ids::{ArtifactId, ContentHash, SourceKey, Tenant},
-    media::cache::records::{ChunkRef, KeptSource, Manifest, Outcome, Reference, SourceRecord},
+    media::cache::records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord},
     units::ByteCount,
 };
 
@@ -72,15 +72,10 @@ impl Record {
         ENTRY_OVERHEAD
             + match self {
                 Record::Source(record) => {
-                    let outcome = match &record.outcome {
-                        Outcome::Known { .. } => 0,
-                        Outcome::Negative { slug, detail } => slug.len() + detail.len(),
-                    };
                     size_of::<SourceRecord>()
                         + record.url.len()
                         + text(&record.etag)
                         + text(&record.last_modified)
-                        + outcome
                 }
                 Record::Reference(record) => {
                     let tags: usize = record.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum();

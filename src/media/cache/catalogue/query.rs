@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Counts, Dropped, front::Key};
 use crate::{
     ids::{ArtifactId, ChunkId, ContentHash, SourceKey, Tenant},
-    media::cache::records::{ChunkRef, KeptSource, Manifest, Outcome, Reference, SourceRecord},
+    media::cache::records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord},
 };
 
 /// The record under a key, as text.
@@ -178,7 +178,7 @@ fn kept(db: &Connection, hash: &ContentHash) -> rusqlite::Result<Option<String>>
 /// Whether the index entry still stands for these bytes: a source that changed since belongs to another artifact.
 fn source_leads_to(db: &Connection, tenant: &Tenant, key: &SourceKey, content: &ContentHash) -> rusqlite::Result<bool> {
     let record = source(db, tenant, key)?.and_then(|text| serde_json::from_str::<SourceRecord>(&text).ok());
-    Ok(record.is_some_and(|record| record.outcome == Outcome::Known { content_hash: *content }))
+    Ok(record.is_some_and(|record| record.content_hash == *content))
 }
 
 fn exists(db: &Connection, sql: &str, key: &[u8; 32]) -> rusqlite::Result<bool> {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use rusqlite::Connection;
 
-use super::{Cache, Commit, Outcome, chunk, commit, keep, memory_only, open, small};
+use super::{Cache, Commit, chunk, commit, keep, memory_only, open, small};
 use crate::{
     ids::{ChunkId, Tenant},
     media::cache::{CacheError, Config, Counts},
