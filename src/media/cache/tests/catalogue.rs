@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::{Cache, Commit, chunk, commit, keep, memory_only, open, small};
 use crate::{
-    ids::{ChunkId, Tenant},
+    ids::{ChunkId, ContentHash, Tenant},
     media::cache::{CacheError, Config, Counts},
     problem::Kind,
     units::ByteCount,
@@ -134,7 +134,7 @@ async fn a_source_that_changed_keeps_its_index_entry_when_the_old_artifact_is_dr
     let (artifact, records) = commit("greeting", "ulaw", &[]);
     let mut changed = Commit::new(tenant(), records.source_key);
     changed.source = records.source.clone().map(|mut source| {
-        source.outcome = Outcome::Negative { slug: "source-missing".to_owned(), detail: "gone".to_owned() };
+        source.content_hash = ContentHash::of(b"another original");
         source
     });
     cache.commit(records.clone()).await.unwrap();
