@@ -95,7 +95,15 @@ impl Origin {
     /// # Errors
     /// The socket cannot be had.
     pub async fn serve_dir(directory: impl Into<PathBuf>) -> io::Result<Origin> {
-        Origin::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Some(directory.into())).await
+        Origin::serve_dir_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), directory).await
+    }
+
+    /// The same on another address: a source's URL carries its port, so a demonstration wants one that stays.
+    ///
+    /// # Errors
+    /// The socket cannot be had.
+    pub async fn serve_dir_on(address: SocketAddr, directory: impl Into<PathBuf>) -> io::Result<Origin> {
+        Origin::bind(address, Some(directory.into())).await
     }
 
     async fn bind(address: SocketAddr, directory: Option<PathBuf>) -> io::Result<Origin> {

@@ -1,0 +1,25 @@
+# What one types. Each target is one script under scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help run demo-check test bench-hit fixtures docker
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+# exec: make's shell becomes the script, so that stopping make stops what the script started.
+run: ## build, start a node beside a small origin, show a miss and a hit; Ctrl-C stops all of it
+	@exec scripts/demo
+
+demo-check: ## the same without staying up, on an empty cache: fails if anything is not as it should be
+	@exec scripts/demo-check
+
+test: ## all tests, installing what they need
+	@exec scripts/test
+
+bench-hit: ## CPU per hit beside nginx serving the same bytes
+	@exec scripts/bench-hit
+
+fixtures: ## make fixtures/audio anew
+	@exec scripts/make-fixtures
+
+docker: ## build the container image ringback:dev
+	@exec docker build --tag ringback:dev .
