@@ -5,3 +5,5 @@ mod support;
 mod layers;
 
 mod tidy;
+
+mod media;

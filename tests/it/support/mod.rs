@@ -1,3 +1,5 @@
 //! What several integration tests share.
 
+pub(crate) mod node;
+
 pub(crate) mod rust_source;
