@@ -99,24 +99,13 @@ impl Client {
         let guard = Arc::new(guard);
         let resolver =
             GuardedResolver { guard: guard.clone(), lookup, lookups: Arc::new(Semaphore::new(config.lookups_max)) };
-        let mut defaults = HeaderMap::new();
-        defaults.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let http = reqwest::Client::builder()
-            .dns_resolver(Arc::new(resolver))
-            // A proxy would connect where the guard cannot see.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .user_agent(USER_AGENT)
-            .default_headers(defaults)
-            .http1_only()
-            .tcp_nodelay(true)
-            .connect_timeout(config.connect_timeout)
-            .pool_idle_timeout(config.idle_connection_timeout)
-            .pool_max_idle_per_host(config.idle_connections_max)
-            .build()
-            .map_err(|error| OutboundError::Setup { what: "TLS", source: Some(error) })?;
+        let resolver = Arc::new(resolver);
+        let http = builder(config, resolver.clone()).build().or_else(|error| {
+            // Most likely a machine without CA certificates: http must work there, and https fails with its own error.
+            tracing::warn!(error = &error as &dyn std::error::Error, "no certificates of the system, https is off");
+            builder(config, resolver).tls_certs_only([]).build()
+        });
+        let http = http.map_err(|error| OutboundError::Setup { what: "TLS", source: Some(error) })?;
         Ok(Client { shared: Arc::new(Shared { http, guard, config: config.clone(), loop_id, clock }) })
     }
 
@@ -130,6 +119,24 @@ impl Client {
         metrics::counter!("ringback_outbound_requests_total", "outcome" => label).increment(1);
         outcome
     }
+}
+
+fn builder(config: &Config, resolver: Arc<GuardedResolver>) -> reqwest::ClientBuilder {
+    let identity = (header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    reqwest::Client::builder()
+        .dns_resolver(resolver)
+        // A proxy would connect where the guard cannot see.
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .user_agent(USER_AGENT)
+        .default_headers(HeaderMap::from_iter([identity]))
+        .http1_only()
+        .tcp_nodelay(true)
+        .connect_timeout(config.connect_timeout)
+        .pool_idle_timeout(config.idle_connection_timeout)
+        .pool_max_idle_per_host(config.idle_connections_max)
 }
 
 impl Shared {
