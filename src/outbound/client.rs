@@ -1,5 +1,6 @@
 use std::{
     error::Error as _,
+    fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Instant,
@@ -44,7 +45,6 @@ struct Shared {
 }
 
 /// One GET request.
-#[derive(Debug)]
 pub struct Get {
     /// What to fetch: http or https.
     pub url: Url,
@@ -63,7 +63,6 @@ impl Get {
 }
 
 /// An answer whose headers have arrived.
-#[derive(Debug)]
 pub struct Response {
     /// Status code; never one of a redirect that was followed.
     pub status: StatusCode,
@@ -73,6 +72,20 @@ pub struct Response {
     pub final_url: Url,
     /// The body, as it arrives.
     pub body: Body,
+}
+
+/// Neither addresses nor headers: both may hold secrets.
+impl fmt::Debug for Get {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Get").field("host", &self.url.host_str()).finish_non_exhaustive()
+    }
+}
+
+/// Neither addresses nor headers: both may hold secrets.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response").field("status", &self.status).field("body", &self.body).finish_non_exhaustive()
+    }
 }
 
 impl Client {

@@ -105,7 +105,7 @@ fn retry_after_is_read_in_both_forms_and_bounded() {
 
 fn origin(server: &Server, config: Config) -> Origin {
     let allow_origins = vec![server.address.to_string()];
-    let outbound = outbound::Config { allow_origins, idle_timeout: Duration::from_millis(150), ..Default::default() };
+    let outbound = outbound::Config { allow_origins, ..Default::default() };
     let guard = Guard::new(&outbound, Vec::new()).unwrap();
     let client = Client::new(&outbound, guard, "ringback-test", Clock::system()).unwrap();
     Origin::new(client, config, Clock::system())

@@ -18,11 +18,6 @@ use crate::{
     units::ByteCount,
 };
 
-/// Short limits: what must time out does so fast, and what must not is on loopback.
-fn config() -> Config {
-    Config { idle_timeout: Duration::from_millis(150), header_timeout: Duration::from_millis(300), ..Config::default() }
-}
-
 fn client_with(config: Config, allow: &[&Server]) -> Client {
     let allow_origins = allow.iter().map(|server| server.address.to_string()).collect();
     let config = Config { allow_origins, ..config };
@@ -31,7 +26,7 @@ fn client_with(config: Config, allow: &[&Server]) -> Client {
 }
 
 fn client(allow: &[&Server]) -> Client {
-    client_with(config(), allow)
+    client_with(Config::default(), allow)
 }
 
 /// A client whose names resolve as told.
@@ -39,7 +34,7 @@ fn client_resolving(
     allow: &[String],
     lookup: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
 ) -> Client {
-    let config = Config { allow_origins: allow.to_vec(), ..config() };
+    let config = Config { allow_origins: allow.to_vec(), ..Config::default() };
     let guard = Guard::new(&config, Vec::new()).unwrap();
     Client::with_lookup(&config, guard, "ringback-test", Clock::system(), Arc::new(lookup)).unwrap()
 }
@@ -183,7 +178,7 @@ async fn requests_at_once_for_two_ports_of_one_name_are_judged_each_by_its_own()
 #[tokio::test]
 async fn our_own_listener_is_refused_although_allowed() {
     let canary = Server::canary().await;
-    let config = Config { allow_origins: vec!["127.0.0.0/8".to_owned(), "localhost".to_owned()], ..config() };
+    let config = Config { allow_origins: vec!["127.0.0.0/8".to_owned(), "localhost".to_owned()], ..Config::default() };
     let guard = Guard::new(&config, vec![canary.address]).unwrap();
     let client = Client::new(&config, guard, "ringback-test", Clock::system()).unwrap();
     for host in ["127.0.0.1", "127.0.0.2", "localhost", "0.0.0.0"] {
@@ -213,7 +208,7 @@ async fn redirects_are_followed_to_their_end() {
     assert_eq!(read(&mut response.body).await.unwrap(), "there");
     let error = get(&client, server.url("/start")).await.unwrap_err();
     assert!(matches!(error, OutboundError::TooManyRedirects { max: 5, .. }), "{error:?}");
-    let without = client_with(Config { redirects_max: 0, ..config() }, &[&server]);
+    let without = client_with(Config { redirects_max: 0, ..Config::default() }, &[&server]);
     assert!(matches!(get(&without, server.url("/1")).await, Err(OutboundError::TooManyRedirects { max: 0, .. })));
     assert_eq!(get(&without, server.url("/0")).await.unwrap(), "there");
 }
@@ -297,14 +292,19 @@ async fn slow_origins_meet_the_limit_that_is_theirs() {
         _ => Reply::WriteWithoutEnd("HTTP/1.1 200 OK\r\n\r\n".to_owned(), "more and more"),
     })
     .await;
-    let client = client_with(Config { total_timeout: Duration::from_millis(400), ..config() }, &[&server]);
-    let fails = async |path: &str| match get(&client, server.url(path)).await.unwrap_err() {
-        OutboundError::Timeout { which, .. } => which,
-        error => panic!("{error:?}"),
+    let short = Duration::from_millis(100);
+    let fails = async |config: Config, path: &str| {
+        let client = client_with(config, &[&server]);
+        match get(&client, server.url(path)).await.unwrap_err() {
+            OutboundError::Timeout { which, .. } => which,
+            error => panic!("{error:?}"),
+        }
     };
-    assert_eq!(fails("/silent").await, TimeoutKind::Headers);
-    assert_eq!(fails("/stalls").await, TimeoutKind::Idle);
-    assert_eq!(fails("/endless").await, TimeoutKind::Total);
+    let default = Config::default;
+    assert_eq!(fails(Config { header_timeout: short, ..default() }, "/silent").await, TimeoutKind::Headers);
+    assert_eq!(fails(Config { idle_timeout: short, ..default() }, "/stalls").await, TimeoutKind::Idle);
+    assert_eq!(fails(Config { total_timeout: short, ..default() }, "/endless").await, TimeoutKind::Total);
+    let client = client(&[&server]);
     let deadline = Some(Clock::system().now() + Duration::from_millis(20));
     let error = client.get(Get { deadline, ..Get::new(server.url("/silent")) }).await.unwrap_err();
     assert!(matches!(error, OutboundError::Timeout { which: TimeoutKind::Total, .. }), "{error:?}");
@@ -315,7 +315,7 @@ async fn slow_origins_meet_the_limit_that_is_theirs() {
 async fn a_name_server_that_hangs_meets_the_connect_limit() {
     let (release, held) = std::sync::mpsc::channel::<()>();
     let held = std::sync::Mutex::new(held);
-    let config = Config { connect_timeout: Duration::from_millis(50), ..config() };
+    let config = Config { connect_timeout: Duration::from_millis(50), ..Config::default() };
     let lookup = move |_: &str| {
         // Returns when the test is over.
         held.lock().unwrap().recv().map_or(Ok(vec![]), |()| Ok(vec![]))
@@ -329,7 +329,7 @@ async fn a_name_server_that_hangs_meets_the_connect_limit() {
 
 #[tokio::test]
 async fn names_and_ports_without_an_answer_are_told_apart() {
-    let closed = Server::canary().await.address;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let rule = closed.to_string();
     let client = client_resolving(&[rule], |_| Err(io::Error::other("no such name")));
     let error = get(&client, "http://nowhere.example/".parse().unwrap()).await.unwrap_err();
@@ -356,7 +356,7 @@ async fn a_compressed_body_and_a_flood_of_headers_are_refused() {
         })
     })
     .await;
-    let client = client_with(Config { header_bytes_max: ByteCount::kib(1), ..config() }, &[&server]);
+    let client = client_with(Config { header_bytes_max: ByteCount::kib(1), ..Config::default() }, &[&server]);
     assert!(matches!(get(&client, server.url("/gzip")).await, Err(OutboundError::Encoding { .. })));
     assert_eq!(get(&client, server.url("/identity")).await.unwrap(), "x");
     assert_eq!(client.get(Get::new(server.url("/error"))).await.unwrap().status, 404);
@@ -376,6 +376,6 @@ async fn a_request_that_has_been_here_is_not_sent_again() {
     client.get(Get { headers: with("a"), ..Get::new(server.url("/")) }).await.unwrap();
     let head = server.requests().remove(0).to_ascii_lowercase();
     assert!(head.contains("cdn-loop: a\r\ncdn-loop: ringback-test\r\n"), "{head}");
-    let bad = Client::new(&config(), Guard::default(), "not a token", Clock::system());
+    let bad = Client::new(&Config::default(), Guard::default(), "not a token", Clock::system());
     assert!(matches!(bad, Err(OutboundError::Setup { .. })));
 }

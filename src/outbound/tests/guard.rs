@@ -88,6 +88,8 @@ fn the_deny_list_is_complete_in_ipv4() {
             format!("64:ff9b:1::{v4}"),
         ] {
             check_refused(&guard(&[]), &disguise);
+            // With all of IPv6 allowed, it is the embedded address that is refused.
+            check_refused(&guard(&["::/0"]), &disguise);
         }
     }
 }
