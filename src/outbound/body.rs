@@ -1,4 +1,8 @@
-use std::{error::Error as _, io, time::Instant};
+use std::{
+    error::Error as _,
+    fmt, io,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
@@ -9,13 +13,12 @@ use super::{
 use crate::clock::Clock;
 
 /// The body of a response, as a stream. Dropping it early closes the connection.
-#[derive(Debug)]
 pub struct Body {
     response: reqwest::Response,
     host: Box<str>,
     declared_length: Option<u64>,
     received: u64,
-    idle_timeout: std::time::Duration,
+    idle_timeout: Duration,
     deadline: Instant,
     clock: Clock,
 }
@@ -70,6 +73,17 @@ impl Body {
 
     fn truncated(&self) -> OutboundError {
         OutboundError::Truncated { host: self.host.clone(), expected: self.declared_length, received: self.received }
+    }
+}
+
+/// Says nothing of the address, whose path and query may be secret.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body")
+            .field("host", &self.host)
+            .field("declared_length", &self.declared_length)
+            .field("received", &self.received)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 use std::{
     error::Error as _,
+    fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Instant,
@@ -44,7 +45,6 @@ struct Shared {
 }
 
 /// One GET request.
-#[derive(Debug)]
 pub struct Get {
     /// What to fetch: http or https.
     pub url: Url,
@@ -63,7 +63,6 @@ impl Get {
 }
 
 /// An answer whose headers have arrived.
-#[derive(Debug)]
 pub struct Response {
     /// Status code; never one of a redirect that was followed.
     pub status: StatusCode,
@@ -73,6 +72,20 @@ pub struct Response {
     pub final_url: Url,
     /// The body, as it arrives.
     pub body: Body,
+}
+
+/// Neither addresses nor headers: both may hold secrets.
+impl fmt::Debug for Get {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Get").field("host", &self.url.host_str()).finish_non_exhaustive()
+    }
+}
+
+/// Neither addresses nor headers: both may hold secrets.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response").field("status", &self.status).field("body", &self.body).finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -99,24 +112,13 @@ impl Client {
         let guard = Arc::new(guard);
         let resolver =
             GuardedResolver { guard: guard.clone(), lookup, lookups: Arc::new(Semaphore::new(config.lookups_max)) };
-        let mut defaults = HeaderMap::new();
-        defaults.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let http = reqwest::Client::builder()
-            .dns_resolver(Arc::new(resolver))
-            // A proxy would connect where the guard cannot see.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .user_agent(USER_AGENT)
-            .default_headers(defaults)
-            .http1_only()
-            .tcp_nodelay(true)
-            .connect_timeout(config.connect_timeout)
-            .pool_idle_timeout(config.idle_connection_timeout)
-            .pool_max_idle_per_host(config.idle_connections_max)
-            .build()
-            .map_err(|error| OutboundError::Setup { what: "TLS", source: Some(error) })?;
+        let resolver = Arc::new(resolver);
+        let http = builder(config, resolver.clone()).build().or_else(|error| {
+            // Most likely a machine without CA certificates: http must work there, and https fails with its own error.
+            tracing::warn!(error = &error as &dyn std::error::Error, "no certificates of the system, https is off");
+            builder(config, resolver).tls_certs_only([]).build()
+        });
+        let http = http.map_err(|error| OutboundError::Setup { what: "TLS", source: Some(error) })?;
         Ok(Client { shared: Arc::new(Shared { http, guard, config: config.clone(), loop_id, clock }) })
     }
 
@@ -130,6 +132,24 @@ impl Client {
         metrics::counter!("ringback_outbound_requests_total", "outcome" => label).increment(1);
         outcome
     }
+}
+
+fn builder(config: &Config, resolver: Arc<GuardedResolver>) -> reqwest::ClientBuilder {
+    let identity = (header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    reqwest::Client::builder()
+        .dns_resolver(resolver)
+        // A proxy would connect where the guard cannot see.
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .user_agent(USER_AGENT)
+        .default_headers(HeaderMap::from_iter([identity]))
+        .http1_only()
+        .tcp_nodelay(true)
+        .connect_timeout(config.connect_timeout)
+        .pool_idle_timeout(config.idle_connection_timeout)
+        .pool_max_idle_per_host(config.idle_connections_max)
 }
 
 impl Shared {

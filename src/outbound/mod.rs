@@ -26,7 +26,7 @@ mod body;
 mod client;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use body::Body;
 pub use cdn_loop::is_loop;

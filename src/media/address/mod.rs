@@ -2,7 +2,7 @@
 //!
 //! Everything here is read from strangers, so nothing indexes and nothing panics. Query strings on our own paths are
 //! ignored, since players and routers append theirs.
-#![deny(clippy::indexing_slicing)]
+#![deny(clippy::indexing_slicing, clippy::as_conversions)]
 
 mod config;
 
