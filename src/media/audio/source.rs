@@ -12,6 +12,8 @@ use super::{AudioError, Input};
 
 /// Bytes that the look-ahead buffer takes in one read at most; also the most that [`Source::peek`] can show.
 pub(super) const PEEK_MAX: usize = 128 * 1024;
+/// Bytes read without any audio coming of them before a parser is stopped. More than any tag or table before the audio.
+pub(super) const STALL_MAX: u64 = 32 * 1024 * 1024;
 /// Bytes asked of the input in one read while parsing.
 const READ_SIZE: usize = 16 * 1024;
 
@@ -34,11 +36,6 @@ impl Source {
     /// Offset of the next byte.
     pub(super) fn position(&self) -> u64 {
         self.position
-    }
-
-    /// Total length of the original if it is known.
-    pub(super) fn length(&self) -> Option<u64> {
-        self.input.length()
     }
 
     /// Waits until the original is complete; returns its length.
@@ -183,13 +180,6 @@ impl Watch {
         let mut slot = self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
         // The first failure is the cause of those after it.
         slot.get_or_insert(fault);
-    }
-}
-
-impl Tap {
-    /// Length from the tap's offset 0 to the end of the original, if known.
-    pub(super) fn length(&self) -> Option<u64> {
-        self.input.length().map(|length| length.saturating_sub(self.base))
     }
 }
 

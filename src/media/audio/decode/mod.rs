@@ -1,6 +1,14 @@
 //! From an original to blocks of interleaved samples: one file per family.
 
+mod adpcm;
+mod adts;
+mod flac;
+mod foreign;
+mod mp3;
+mod mp4;
 pub(super) mod mpeg;
+mod opus;
+mod vorbis;
 mod wav;
 
 use std::time::Duration;
@@ -48,10 +56,14 @@ pub(super) trait Decode {
 /// `target` is the rate wanted in the end: decoders that can give it directly do.
 pub(super) fn open(mut source: Source, sniffed: Sniffed, target: SampleRate) -> Result<Box<dyn Decode>, AudioError> {
     source.seek_to(sniffed.start)?;
-    let _ = target;
     match sniffed.kind {
+        Kind::Mp3 => Ok(mp3::open(source)),
         Kind::Wav => wav::open(source),
-        kind => Err(AudioError::unsupported(kind.as_str())),
+        Kind::Flac => flac::open(source),
+        Kind::OggVorbis => vorbis::open(source),
+        Kind::OggOpus => opus::open(source, target),
+        Kind::Adts => adts::open(source),
+        Kind::Mp4 => mp4::open(source),
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::{Block, Decode, checked_channels, checked_rate};
+use super::{Block, Decode, adpcm, checked_channels, checked_rate, mp3};
 use crate::{
     media::audio::{AudioError, Kind, encode::g711, mix::Layout, source::Source, timeline::frames_duration},
     units::SampleRate,
@@ -22,9 +22,12 @@ const CHUNKS_MAX: usize = 1_000;
 const UNKNOWN: u32 = u32::MAX;
 
 const TAG_PCM: u16 = 1;
+const TAG_MS_ADPCM: u16 = 2;
 const TAG_FLOAT: u16 = 3;
 const TAG_ALAW: u16 = 6;
 const TAG_ULAW: u16 = 7;
+const TAG_IMA_ADPCM: u16 = 0x11;
+const TAG_MP3: u16 = 0x55;
 const TAG_EXTENSIBLE: u16 = 0xfffe;
 
 /// How one sample lies in the file.
@@ -87,6 +90,7 @@ struct FormatChunk {
 
 /// Opens the WAVE file that starts where the source stands.
 pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
+    let start = source.position();
     let mut head = [0; 12];
     source.read_full(&mut head)?;
     let riff_length = u32_at(&head, 4);
@@ -94,6 +98,7 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
     let is_rf64 = head.starts_with(b"RF64");
     let mut long_data_length = None;
     let mut format = None;
+    let mut fact = None;
     for _ in 0..CHUNKS_MAX {
         let mut chunk = [0; 8];
         if source.read_full(&mut chunk)? < chunk.len() {
@@ -113,8 +118,18 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
                 let read = source.read_full(body.get_mut(..size).unwrap_or_default())?;
                 format = Some(parse_format(body.get(..read).unwrap_or_default())?);
             }
+            b"fact" => {
+                let mut body = [0; 4];
+                source.read_full(&mut body)?;
+                fact = Some(u64::from(u32::from_le_bytes(body))).filter(|frames| *frames != 0);
+            }
             b"data" => {
-                let format = format.ok_or_else(|| damaged("its data comes before its format"))?;
+                let format: FormatChunk = format.ok_or_else(|| damaged("its data comes before its format"))?;
+                match format.tag {
+                    TAG_MS_ADPCM | TAG_IMA_ADPCM => return adpcm::open(source, start, format.rate, fact),
+                    TAG_MP3 => return Ok(mp3::open(source)),
+                    _ => {}
+                }
                 let unfinished = length == 0 && (matches!(riff_length, 0 | UNKNOWN) || riff_end <= source.position());
                 let data = match length {
                     UNKNOWN => long_data_length,

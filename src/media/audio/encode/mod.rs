@@ -1,10 +1,11 @@
 //! From mono samples at the output's rate to the bytes of its body.
 
 pub(super) mod g711;
+mod opus;
 pub(super) mod wav;
 
 use super::AudioError;
-use crate::media::format::{Codec, Format};
+use crate::media::format::{Bitrate, Codec, Format};
 
 /// Encodes one output.
 pub(super) trait Encode {
@@ -21,7 +22,7 @@ pub(super) fn open(format: Format) -> Result<Option<Box<dyn Encode>>, AudioError
         Codec::Ulaw => Samples::boxed(|sample, body| body.push(g711::ulaw_from_linear(sample))),
         Codec::Alaw => Samples::boxed(|sample, body| body.push(g711::alaw_from_linear(sample))),
         Codec::Pcm16 => Samples::boxed(|sample, body| body.extend_from_slice(&sample.to_le_bytes())),
-        Codec::Opus => return Err(AudioError::unsupported("Opus")),
+        Codec::Opus => Box::new(opus::OggOpus::new(format.bitrate().unwrap_or(Bitrate::DEFAULT))?),
         Codec::Raw => return Ok(None),
     }))
 }
