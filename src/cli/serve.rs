@@ -1,6 +1,6 @@
 //! `ringback serve`: runs the node.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -36,10 +36,10 @@ pub(super) struct Settings {
     data_dir: Option<String>,
     /// Where media and API are served [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<SocketAddr>,
+    listen: Option<String>,
     /// Where metrics and health are served [default: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR:PORT")]
-    ops_listen: Option<SocketAddr>,
+    ops_listen: Option<String>,
     /// Private origin that may be fetched; repeatable, replaces the configured list
     #[arg(long, value_name = "CIDR|HOST[:PORT]")]
     allow_origin: Vec<String>,
@@ -61,12 +61,11 @@ impl Settings {
     /// The flags that were given, as values of keys.
     fn flags(&self) -> Vec<Flag> {
         let text = |value: &Option<String>| value.clone().map(Value::from);
-        let address = |value: Option<SocketAddr>| value.map(|address| Value::from(address.to_string()));
         let origins = (!self.allow_origin.is_empty()).then(|| Value::from(self.allow_origin.clone()));
         [
             ("--data-dir", "data_dir", text(&self.data_dir)),
-            ("--listen", "listen", address(self.listen)),
-            ("--ops-listen", "ops_listen", address(self.ops_listen)),
+            ("--listen", "listen", text(&self.listen)),
+            ("--ops-listen", "ops_listen", text(&self.ops_listen)),
             ("--allow-origin", ALLOW_ORIGIN_KEY, origins),
             ("--public-url", "public_url", text(&self.public_url)),
             ("--tls-cert", "tls_cert", text(&self.tls_cert)),

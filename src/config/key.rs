@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+/// Longest key that a meaning is looked for, in characters: comparing takes time with the square of it.
+const GUESSED_CHARS_MAX: usize = 100;
+
 /// Path of a key: `media.cache.disk`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(Vec<String>);
@@ -88,6 +91,7 @@ pub(super) fn closest(tree: &Value, unknown: &Key) -> Option<Key> {
             known.push(Key(key.0[..length].to_vec()));
         }
     }
+    known.sort();
     known.dedup();
     let mut ending = known.iter().filter(|key| key.0.ends_with(&unknown.0));
     if let (Some(only), None) = (ending.next(), ending.next()) {
@@ -96,22 +100,27 @@ pub(super) fn closest(tree: &Value, unknown: &Key) -> Option<Key> {
     // Dots and underscores count as the same, for those who wrote `_` where a variable has `__`.
     let plain = |key: &Key| key.0.join("_");
     let asked = plain(unknown);
+    if asked.len() > GUESSED_CHARS_MAX {
+        return None;
+    }
     let (distance, key) = known.iter().map(|key| (edit_distance(&asked, &plain(key)), key)).min()?;
     (distance <= 1 + asked.len() / 6).then(|| key.clone())
 }
 
-/// Fewest insertions, deletions and replacements of a character (Levenshtein) that make `a` into `b`.
+/// Fewest insertions, deletions, replacements and swaps of neighbours that make `a` into `b` (optimal string alignment).
 fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    rows[0] = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        rows[i][0] = i;
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            rows[i][j] = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                rows[i][j] = rows[i][j].min(rows[i - 2][j - 2] + 1);
+            }
         }
     }
-    row.last().copied().unwrap_or_default()
+    rows[a.len()][b.len()]
 }
