@@ -4,11 +4,16 @@ use std::{
     fs::{self, OpenOptions},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
 };
 
-use super::{Cache, CacheError, chunk, open, small};
+use tempfile::TempDir;
+
+use super::{Cache, CacheError, chunk, commit, open, small};
 use crate::{
     media::cache::{Config, Tier, blocks::Layout},
+    problem::Kind,
     units::ByteCount,
 };
 
@@ -136,6 +141,67 @@ async fn a_smaller_capacity_keeps_to_it() {
     let cache = open(&after, dir.path()).await;
     assert_eq!(blocks(dir.path()).len(), 4);
     takes_chunks(&cache, 20_000..20_100).await;
+}
+
+/// A file system of its own with room for `mebibytes`. `None` where this process may not mount one.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount(mebibytes: u32) -> Option<SmallDisk> {
+        let dir = tempfile::tempdir().unwrap();
+        let options = format!("size={mebibytes}m");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
+        mount.is_ok_and(|done| done.status.success()).then(|| SmallDisk(dir))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: files are still open. The directory is removed by its own drop, after this.
+        let _unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+/// Time is paused: the pauses between tries pass at once, and stand still while blocking work runs.
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_is_survived_and_used_again_when_there_is_room() {
+    let Some(disk) = SmallDisk::mount(64) else {
+        eprintln!("NOT TESTED: mounting a file system needs root");
+        return;
+    };
+    let dir = disk.0.path();
+    let cache = open(&Config { disk: ByteCount::mib(128), ..small() }, dir).await;
+    takes_chunks(&cache, 0..100).await;
+    let ballast = dir.join("ballast");
+    fs::write(&ballast, vec![1; 40 << 20]).unwrap();
+
+    for number in 1_000..1_600 {
+        let (id, bytes) = chunk(number, 100_000);
+        cache.admit(id, bytes.clone()).await;
+        assert_eq!(cache.chunk_in_memory(&id), Some(bytes), "a full disk is no reason not to serve");
+    }
+    cache.flush().await;
+    assert!(!cache.stats().disk_writing);
+    for number in 0..100 {
+        let (id, bytes) = chunk(number, 10_000);
+        assert!(cache.chunk(&id).await.is_none_or(|(found, _)| found == bytes));
+    }
+    // The catalogue is on the same disk. It says that it is full, and serves from memory.
+    let filler = dir.join("filler");
+    let _full = fs::write(&filler, vec![1; 64 << 20]);
+    let (artifact, records) = commit("greeting", "ulaw", &[]);
+    let error = cache.commit(records.clone()).await.unwrap_err();
+    assert_eq!(error.problem().kind, Kind::StorageFull, "{error:?}");
+    assert_eq!(cache.manifest(&artifact).await.unwrap().as_deref(), records.manifest.as_ref());
+
+    fs::remove_file(filler).unwrap();
+    fs::remove_file(ballast).unwrap();
+    while !cache.stats().disk_writing {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    takes_chunks(&cache, 2_000..2_100).await;
+    cache.commit(records).await.unwrap();
+    cache.close().await;
 }
 
 #[tokio::test]
