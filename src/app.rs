@@ -20,12 +20,7 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     ids::{RandomId, Tenant},
-    media::{
-        Media,
-        address::IgnoredQuery,
-        http::Addresses,
-        origin::Origin,
-    },
+    media::{IgnoredQuery, Media, http::Addresses, origin::Origin},
     observability::{self, Health, Metrics, Unready},
     outbound::{self, Client, Guard},
 };
@@ -90,7 +85,7 @@ impl Node {
         let address = listener.address().context("asking for the address of listen")?;
 
         let fills = TaskTracker::new();
-        let loop_id = RandomId::draw(&mut rand::rng()).to_string();
+        let loop_id = format!("ringback-{}", RandomId::draw(&mut rand::rng()));
         outbound::install_crypto_provider();
         let guard = Guard::new(&config.outbound, vec![address, ops_address])?;
         let client = Client::new(&config.outbound, guard, &loop_id, clock.clone())?;

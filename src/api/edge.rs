@@ -13,8 +13,7 @@ use crate::{
     clock::Clock,
     ids::{RandomId, Tenant},
     media::{
-        AudioBody, Media,
-        address::IgnoredQuery,
+        AudioBody, IgnoredQuery, Media,
         http::{self as media_http, Addresses},
     },
     problem::{Kind, Problem, Side},

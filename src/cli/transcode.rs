@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use crate::{
     ids::ContentHash,
     media::{
-        audio,
+        self,
         format::{Format, INPUT_SNIFFED},
     },
 };
@@ -57,13 +57,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
     };
     let (original, content) = open(&arguments.input)?;
     let mut body = Body::beside(&arguments.output)?;
-    let summary = audio::transcode(Box::new(original), format, &audio::Limits::default(), &mut body)
+    let summary = media::transcode(Box::new(original), format, &media::Limits::default(), &mut body)
         .with_context(|| format!("converting {}", arguments.input.display()))?;
     let bytes = body
         .finish(&summary.header, &arguments.output, terminal)
         .with_context(|| format!("writing {}", arguments.output.display()))?;
 
-    let id = format.artifact_id(&content, INPUT_SNIFFED, audio::PIPELINE);
+    let id = format.artifact_id(&content, INPUT_SNIFFED, media::PIPELINE);
     let kind = summary.kind.as_str();
     let report = if arguments.json {
         serde_json::json!({
@@ -157,7 +157,7 @@ impl Seek for Original {
     }
 }
 
-impl audio::Input for Original {
+impl media::Input for Original {
     fn length(&self) -> Option<u64> {
         Some(self.length)
     }
@@ -173,7 +173,7 @@ struct Body {
     directory: PathBuf,
 }
 
-impl audio::Output for Body {
+impl media::Output for Body {
     fn write(&mut self, body: &[u8]) -> io::Result<()> {
         self.file.write_all(body)
     }

@@ -17,7 +17,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{api, media, observability, outbound, problem::ConfigProblems};
+use crate::{
+    api::Config as HttpConfig, media::Config as MediaConfig, observability::Config as ObservabilityConfig,
+    outbound::Config as OutboundConfig, problem::ConfigProblems,
+};
 
 pub use load::{Flag, Loaded, Root, Sources, load, process_environment};
 pub use mistake::{Mistake, Mistakes, Origin};
@@ -45,13 +48,13 @@ pub struct Config {
     #[serde(with = "crate::units::duration_text")]
     pub drain_timeout: Duration,
     /// Logs and metrics.
-    pub observability: observability::Config,
+    pub observability: ObservabilityConfig,
     /// Connections and requests of callers.
-    pub http: api::Config,
+    pub http: HttpConfig,
     /// Requests that leave the node.
-    pub outbound: outbound::Config,
+    pub outbound: OutboundConfig,
     /// The media layer.
-    pub media: media::Config,
+    pub media: MediaConfig,
 }
 
 impl Default for Config {
@@ -65,10 +68,10 @@ impl Default for Config {
             tls_key: None,
             insecure_open: false,
             drain_timeout: Duration::from_secs(30),
-            observability: observability::Config::default(),
-            http: api::Config::default(),
-            outbound: outbound::Config::default(),
-            media: media::Config::default(),
+            observability: ObservabilityConfig::default(),
+            http: HttpConfig::default(),
+            outbound: OutboundConfig::default(),
+            media: MediaConfig::default(),
         }
     }
 }

@@ -39,7 +39,8 @@ pub(super) fn decide(headers: &HeaderMap, representation: Representation<'_>) ->
         if none_match(headers, representation.etag) {
             return Decision::NotModified;
         }
-    } else if let (Some(since), Some(modified)) = (date(headers, header::IF_MODIFIED_SINCE), representation.last_modified)
+    } else if let (Some(since), Some(modified)) =
+        (date(headers, header::IF_MODIFIED_SINCE), representation.last_modified)
         && modified <= since
     {
         return Decision::NotModified;

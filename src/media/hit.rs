@@ -35,7 +35,8 @@ pub(in crate::media) fn in_memory(cache: &Cache, tenant: &Tenant, artifact: &Art
     if manifest.chunks.len() > CHUNKS_HELD_MAX {
         return None;
     }
-    let there = manifest.chunks.iter().map(|chunk| cache.chunk_in_memory(&chunk.id).map(Some)).collect::<Option<_>>()?;
+    let there =
+        manifest.chunks.iter().map(|chunk| cache.chunk_in_memory(&chunk.id).map(Some)).collect::<Option<_>>()?;
     Some(Hit { manifest, reference, tier: Tier::Memory, there })
 }
 

@@ -128,7 +128,10 @@ pub async fn fetch(
 ) -> Result<Response<AudioBody>, Problem> {
     let path = FetchPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     if !path.is_unsigned() {
-        return Err(Problem::new(Kind::SignatureInvalid, "no signing keys are configured: the signature part is \"_\""));
+        return Err(Problem::new(
+            Kind::SignatureInvalid,
+            "no signing keys are configured: the signature part is \"_\"",
+        ));
     }
     let format = Format::parse(&path.extension, &path.option_pairs()).map_err(format_problem)?;
     let request = FetchRequest {
@@ -246,12 +249,12 @@ impl Media {
             Audio::Filled(finished, joined) => {
                 let length = finished.manifest.length;
                 match decide(parts, &headers, length, modified) {
-                    Decision::Whole => whole(parts, headers, length, || {
-                        AudioBody::from_fill(&finished, joined, 0..length)
-                    }),
-                    Decision::Part(range) => part(parts, headers, length, range.clone(), || {
-                        AudioBody::from_fill(&finished, joined, range)
-                    }),
+                    Decision::Whole => {
+                        whole(parts, headers, length, || AudioBody::from_fill(&finished, joined, 0..length))
+                    }
+                    Decision::Part(range) => {
+                        part(parts, headers, length, range.clone(), || AudioBody::from_fill(&finished, joined, range))
+                    }
                     other => without_body(headers, length, &other),
                 }
             }
@@ -426,7 +429,11 @@ fn cache_status(opened: &Opened, ttl: u64) -> String {
         Via::Stale => "fwd=stale".to_owned(),
         Via::Request => "fwd=request".to_owned(),
     };
-    let stored = matches!(&opened.audio, Audio::Filled(finished, _) if finished.stored);
+    let stored = match &opened.audio {
+        Audio::Filled(finished, _) => finished.stored,
+        Audio::Running(joined) => joined.keeps() && joined.arrival().is_some_and(|(arrival, _)| arrival.storable),
+        Audio::Hit(..) => false,
+    };
     let collapsed = match &opened.audio {
         Audio::Filled(_, joined) | Audio::Running(joined) => joined.was_running(),
         Audio::Hit(..) => false,

@@ -38,7 +38,6 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use address::CanonicalUrl;
 use cache::{Cache, CacheError, Manifest, Reference, SourceRecord, Tier};
 use fill::{Fill, Finished, From, Joined, Ready, Wanted};
 use format::Format;
@@ -46,6 +45,8 @@ use hit::{Found, Hit};
 use origin::{Origin, Validators};
 use spool::Spools;
 
+pub use address::{CanonicalUrl, IgnoredQuery};
+pub use audio::{AudioError, Input, Limits, Output, PIPELINE, Summary, transcode};
 pub use body::AudioBody;
 pub use config::Config;
 
@@ -145,8 +146,10 @@ impl Media {
         tasks: TaskTracker,
     ) -> Result<Media, CacheError> {
         let cache = Cache::open(&config.cache, data_directory).await?;
-        let spools = Spools::open(&data_directory.join("spool"), config.fill.spool, config.fill.memory)
-            .map_err(|source| CacheError::DataDirectory { path: data_directory.join("spool"), source: Arc::new(source) })?;
+        let spools =
+            Spools::open(&data_directory.join("spool"), config.fill.spool, config.fill.memory).map_err(|source| {
+                CacheError::DataDirectory { path: data_directory.join("spool"), source: Arc::new(source) }
+            })?;
         let fill = Fill::new(config.fill, config.audio, cache.clone(), origin, spools, clock.clone(), tasks);
         Ok(Media { cache, fill, clock })
     }

@@ -1,11 +1,9 @@
 //! The main path over HTTP: miss, hit, persistent address, conditions, ranges, problems.
 
 use http::{Method, StatusCode};
-use ringback::{
-    testing::{
-        fixture,
-        origin::{Body, Origin, Reply},
-    },
+use ringback::testing::{
+    fixture,
+    origin::{Body, Origin, Reply},
 };
 
 use crate::support::node::{TestNode, fetch_path};
@@ -110,7 +108,6 @@ async fn a_stale_source_is_asked_again_and_an_unchanged_one_costs_no_transcoding
     let seen = origin.seen();
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[1].headers.get("if-none-match").unwrap(), "\"v1\"");
-    assert!(node.get(&path).await.header("cache-status").starts_with("ringback; hit"));
 }
 
 #[tokio::test]

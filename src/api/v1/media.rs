@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::ArtifactId,
     media::{
-        Directives, FetchRequest, Obtained,
-        address::CanonicalUrl,
+        CanonicalUrl, Directives, FetchRequest, Obtained,
         format::Format,
         http::{Addresses, format_problem},
     },
@@ -114,8 +113,8 @@ pub(super) async fn create(State(v1): State<V1>, body: Result<Bytes, BytesReject
 }
 
 fn request(v1: &V1, create: Create) -> Result<FetchRequest, Problem> {
-    let fits = create.tags.len() <= TAGS_MAX
-        && create.tags.iter().all(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);
+    let fits =
+        create.tags.len() <= TAGS_MAX && create.tags.iter().all(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);
     if !fits {
         return Err(Problem::new(Kind::BadRequest, "at most 32 tags of 1 to 256 bytes"));
     }

@@ -120,7 +120,8 @@ fn is_run(bytes: &[u8], whole: bool, frame: impl Fn(&[u8]) -> Option<(usize, u32
     let mut first = None;
     for count in 0..FRAMES_NEEDED {
         let rest = bytes.get(at..).unwrap_or_default();
-        let ends_here = whole && count > 0 && (rest.is_empty() || rest.starts_with(b"TAG") || rest.starts_with(b"APETAGEX"));
+        let ends_here =
+            whole && count > 0 && (rest.is_empty() || rest.starts_with(b"TAG") || rest.starts_with(b"APETAGEX"));
         match frame(rest) {
             Some((length, signature)) if *first.get_or_insert(signature) == signature => at += length,
             _ => return ends_here,

@@ -12,8 +12,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::{
-    Cache, CacheError, ChunkRef, Commit, Config, KeptSource, Manifest, Reference, SourceRecord, Tier,
-    Visibility,
+    Cache, CacheError, ChunkRef, Commit, Config, KeptSource, Manifest, Reference, SourceRecord, Tier, Visibility,
 };
 use crate::{
     ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey, Tenant},

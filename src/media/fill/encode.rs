@@ -200,7 +200,14 @@ async fn transcode(shared: &Shared, flight: &EncodeFlight) -> Result<Made, Stop>
     let spool = Arc::clone(&flight.spool);
     let cancel = flight.cancel.clone();
     let job = move |cpu| {
-        let worker = Arc::new(Mutex::new(Worker { cpu, cancel, spool, source, pending: Vec::new(), chunker: Chunker::default() }));
+        let worker = Arc::new(Mutex::new(Worker {
+            cpu,
+            cancel,
+            spool,
+            source,
+            pending: Vec::new(),
+            chunker: Chunker::default(),
+        }));
         let input = Box::new(SourceInput { worker: Arc::clone(&worker), position: 0 });
         let mut output = ArtifactOutput { worker: Arc::clone(&worker) };
         let summary = audio::transcode(input, format, &limits, &mut output)?;

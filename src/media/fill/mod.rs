@@ -317,7 +317,13 @@ impl Shared {
     }
 
     /// Leaves a finished fill to the tiers: chunks first, then in one commit all that names them.
-    async fn store(&self, flight: &EncodeFlight, received: &Received, manifest: &Arc<Manifest>, header: &Bytes) -> bool {
+    async fn store(
+        &self,
+        flight: &EncodeFlight,
+        received: &Received,
+        manifest: &Arc<Manifest>,
+        header: &Bytes,
+    ) -> bool {
         let data = if header.is_empty() { &manifest.chunks[..] } else { &manifest.chunks[1..] };
         if let (false, Some(chunk)) = (header.is_empty(), manifest.chunks.first()) {
             self.cache.admit(chunk.id, header.clone()).await;
@@ -423,8 +429,11 @@ impl Joined {
             Ok(state) => outcome(state),
             Err(_) => {
                 self.pin();
-                Err(Problem::new(Kind::FillRunning, "the audio was not ready in time (media.fill.wait); it is still being made")
-                    .retry_after(RETRY_AFTER_RUNNING))
+                Err(Problem::new(
+                    Kind::FillRunning,
+                    "the audio was not ready in time (media.fill.wait); it is still being made",
+                )
+                .retry_after(RETRY_AFTER_RUNNING))
             }
         }
     }

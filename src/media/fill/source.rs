@@ -115,16 +115,19 @@ impl SourceFlight {
     pub(super) fn worth_finishing(&self) -> bool {
         match &*self.state.borrow() {
             State::Received(..) => true,
-            State::Arriving(Arrival { declared: Some(declared), .. }) => {
-                self.spool.length() >= declared - declared / 5
-            }
+            State::Arriving(Arrival { declared: Some(declared), .. }) => self.spool.length() >= declared - declared / 5,
             _ => false,
         }
     }
 }
 
 /// Runs a fetch to its end and says how it ended. Never leaves readers waiting.
-pub(super) async fn run(shared: Arc<Shared>, flight: Arc<SourceFlight>, previous: Option<Arc<SourceRecord>>, from: From) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    flight: Arc<SourceFlight>,
+    previous: Option<Arc<SourceRecord>>,
+    from: From,
+) {
     let fetched = tokio::select! {
         fetched = fetch(&shared, &flight, previous.as_deref(), from) => fetched,
         () = flight.cancel.cancelled() => Err(Stop::Problem(Problem::new(Kind::Busy, "the fetch was abandoned"))),
@@ -190,7 +193,11 @@ async fn receive(
         declared: incoming.declared_length,
         first_byte: shared.clock.now(),
         fresh_until: shared.clock.now_wall() + incoming.freshness.fresh_for.min(FRESH_MAX),
-        last_modified: incoming.validators.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok()),
+        last_modified: incoming
+            .validators
+            .last_modified
+            .as_deref()
+            .and_then(|text| httpdate::parse_http_date(text).ok()),
         storable: incoming.freshness.storable,
     };
     flight.state.send_replace(State::Arriving(arrival));
@@ -267,7 +274,9 @@ fn record(
         content_hash,
         // A 304 need not repeat validators (RFC 9111 §4.3.4): those that are known stay.
         etag: validators.etag.or_else(|| unchanged.and_then(|previous| previous.etag.clone())),
-        last_modified: validators.last_modified.or_else(|| unchanged.and_then(|previous| previous.last_modified.clone())),
+        last_modified: validators
+            .last_modified
+            .or_else(|| unchanged.and_then(|previous| previous.last_modified.clone())),
         checked_at: now,
         fresh_until: now + freshness.fresh_for.min(FRESH_MAX),
         changed_at: unchanged.map_or(now, |previous| previous.changed_at),

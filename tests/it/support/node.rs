@@ -51,6 +51,8 @@ pub(crate) fn config(directory: &std::path::Path) -> Config {
     config.data_dir = directory.to_owned();
     config.drain_timeout = Duration::from_secs(5);
     config.media.cache.memory = ByteCount::mib(64);
+    // A test machine under load must not turn whole answers into streamed ones: tests of streaming say so.
+    config.media.fill.grace = Duration::from_secs(20);
     config.media.cache.disk = ByteCount::mib(256);
     config
 }

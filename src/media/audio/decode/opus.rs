@@ -107,8 +107,7 @@ impl Link {
                 };
                 let mapping =
                     mapping.get(..channels.count()).ok_or_else(|| damaged("its channel mapping is cut short"))?;
-                let mut decoder =
-                    opus::MSDecoder::new(rate.hz(), *streams, *coupled, mapping).map_err(failed)?;
+                let mut decoder = opus::MSDecoder::new(rate.hz(), *streams, *coupled, mapping).map_err(failed)?;
                 decoder.set_gain(gain).map_err(failed)?;
                 (Decoder::Multi(decoder), Layout::vorbis(channels))
             }

@@ -72,10 +72,7 @@ impl Record {
         ENTRY_OVERHEAD
             + match self {
                 Record::Source(record) => {
-                    size_of::<SourceRecord>()
-                        + record.url.len()
-                        + text(&record.etag)
-                        + text(&record.last_modified)
+                    size_of::<SourceRecord>() + record.url.len() + text(&record.etag) + text(&record.last_modified)
                 }
                 Record::Reference(record) => {
                     let tags: usize = record.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum();
