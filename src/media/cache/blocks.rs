@@ -87,7 +87,7 @@ pub(super) fn probe(dir: &Path, length: usize) -> io::Result<()> {
     let path = dir.join("probe");
     let written = File::create(&path).and_then(|mut file| {
         // Not zeros: a file system that compresses or leaves holes would take those for nothing.
-        let page: [u8; PAGE] = std::array::from_fn(|i| (i * 167 >> 3) as u8);
+        let page: [u8; PAGE] = std::array::from_fn(|i| (i * 167) as u8);
         (0..length.div_ceil(PAGE)).try_for_each(|_| file.write_all(&page))
     });
     fs::remove_file(&path)?;

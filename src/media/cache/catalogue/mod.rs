@@ -6,6 +6,8 @@
 mod front;
 mod query;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{

@@ -188,7 +188,7 @@ async fn concurrent_commits_are_all_there_afterwards() {
 async fn a_lookup_after_a_commit_never_sees_what_was_before() {
     const VERSIONS: u64 = 300;
     let dir = tempfile::tempdir().unwrap();
-    // A front that holds next to nothing, so that lookups read the file and put records back while commits change them.
+    // A front that holds nothing, so that lookups read the file while commits change it.
     let config = Config { catalogue_memory: ByteCount::kib(4), ..memory_only() };
     let cache = open(&config, dir.path()).await;
     let (_, records) = commit("greeting", "ulaw", &[]);

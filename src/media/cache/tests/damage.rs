@@ -94,6 +94,23 @@ async fn a_damaged_chunk_is_forgotten_and_can_come_again() {
 }
 
 #[tokio::test]
+async fn bytes_that_are_not_what_their_name_says_are_not_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = open(&small(), dir.path()).await;
+    let (id, bytes) = chunk(0, 10_000);
+    let (_, others) = chunk(1, 10_000);
+    // Past `admit`, which would object: as if the disk had mixed up two chunks together with their checksums.
+    let entry = cache.memory.insert(id, others);
+    cache.disk.as_ref().unwrap().write(id, &entry).await;
+    cache.flush().await;
+    drop(cache.memory.remove(&id));
+    assert_eq!(cache.chunk_tier(&id), Some(Tier::Disk));
+    assert_eq!(cache.chunk(&id).await, None);
+    cache.admit(id, bytes).await;
+    takes_chunks(&cache, 0..1).await;
+}
+
+#[tokio::test]
 async fn an_unusable_chunk_directory_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("chunks"), "not a directory").unwrap();
