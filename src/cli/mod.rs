@@ -25,9 +25,12 @@ use clap::{Parser, Subcommand};
 
 use terminal::Terminal;
 
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, all or in part; 2 nothing could be done (warm: the node does not \
+answer, or the list cannot be read); 64 a mistake in the command line or the configuration; 130 interrupted by Ctrl-C";
+
 /// A media processing and caching node for telephony: a URL in, telephony audio out.
 #[derive(Debug, Parser)]
-#[command(name = "ringback", version, arg_required_else_help = true)]
+#[command(name = "ringback", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -44,7 +47,7 @@ enum Verb {
     /// Convert a local file the way the node would
     Transcode(transcode::Arguments),
     /// Have a running node fetch and convert sources before anybody asks for them
-    #[command(alias = "prefetch")]
+    #[command(alias = "prefetch", after_help = EXIT_CODES)]
     Warm(warm::Arguments),
 }
 

@@ -66,7 +66,7 @@ pub(super) struct Arguments {
 /// Warms what `arguments` name and reports. Ctrl-C ends it early; the report then tells what was done until then.
 pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow::Result<Exit> {
     let formats: Result<Vec<_>, _> = arguments.format.iter().map(|format| check_format(format, &arguments)).collect();
-    let client = formats.and_then(|_: Vec<()>| Ok(Client::new(&arguments.node, arguments.retries, &arguments.option)?));
+    let client = formats.and_then(|_: Vec<()>| Client::new(&arguments.node, arguments.retries, &arguments.option));
     let client = match client {
         Ok(client) => client,
         Err(error) => {
