@@ -7,3 +7,5 @@ mod layers;
 mod tidy;
 
 mod media;
+
+mod flights;

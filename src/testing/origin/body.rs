@@ -12,7 +12,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http_body::Frame;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::{
+    sync::watch,
+    time::{Interval, MissedTickBehavior, interval},
+};
 
 use super::gate::Gate;
 
@@ -98,6 +101,21 @@ struct Sending {
     ticks: Option<Interval>,
     piece_bytes: u64,
     sent: Arc<AtomicU64>,
+    end: End,
+}
+
+/// Counts a body that was dropped before its end: the client hung up.
+struct End {
+    reached: bool,
+    abandoned: Arc<watch::Sender<usize>>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if !self.reached {
+            self.abandoned.send_modify(|count| *count += 1);
+        }
+    }
 }
 
 /// The body as hyper wants it. Without a size hint, so that a reply's Content-Length may lie.
@@ -105,6 +123,7 @@ pub(super) fn stream(
     body: Body,
     delivery: Delivery,
     sent: Arc<AtomicU64>,
+    abandoned: Arc<watch::Sender<usize>>,
 ) -> impl Stream<Item = io::Result<Frame<Bytes>>> + Send {
     let piece_bytes = delivery.bytes_per_second.map_or(PIECE_BYTES, |rate| (rate / PIECES_PER_SECOND).max(1));
     let ticks = delivery.bytes_per_second.map(|rate| {
@@ -113,11 +132,13 @@ pub(super) fn stream(
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         ticks
     });
-    stream::try_unfold(Sending { body, delivery, offset: 0, ticks, piece_bytes, sent }, next_frame)
+    let end = End { reached: false, abandoned };
+    stream::try_unfold(Sending { body, delivery, offset: 0, ticks, piece_bytes, sent, end }, next_frame)
 }
 
 async fn next_frame(mut sending: Sending) -> io::Result<Option<(Frame<Bytes>, Sending)>> {
     if sending.delivery.cut_after == Some(sending.offset) {
+        sending.end.reached = true;
         flush().await;
         return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the script cuts the body here"));
     }
@@ -126,6 +147,7 @@ async fn next_frame(mut sending: Sending) -> io::Result<Option<(Frame<Bytes>, Se
     }
     let piece = sending.body.piece(sending.offset, sending.piece_max());
     if piece.is_empty() {
+        sending.end.reached = true;
         flush().await;
         return Ok(None);
     }

@@ -71,6 +71,7 @@ struct Shared {
     seen_count: watch::Sender<usize>,
     connections: AtomicUsize,
     body_bytes: Arc<AtomicU64>,
+    abandoned: Arc<watch::Sender<usize>>,
 }
 
 impl Origin {
@@ -117,6 +118,7 @@ impl Origin {
             seen_count: watch::Sender::new(0),
             connections: AtomicUsize::new(0),
             body_bytes: Arc::default(),
+            abandoned: Arc::new(watch::Sender::new(0)),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Origin { address, shared, accepting })
@@ -155,6 +157,11 @@ impl Origin {
     /// Returns when at least `count` requests have arrived, whatever they ask for.
     pub async fn wait_for_requests(&self, count: usize) {
         self.shared.seen_count.subscribe().wait_for(|seen| *seen >= count).await.ok();
+    }
+
+    /// Returns when at least `count` bodies were dropped before their end, because the client hung up.
+    pub async fn wait_for_aborts(&self, count: usize) {
+        self.shared.abandoned.subscribe().wait_for(|abandoned| *abandoned >= count).await.ok();
     }
 
     /// How many connections were accepted: zero means that nobody even knocked.
@@ -273,7 +280,8 @@ impl Shared {
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
         }
         if method != Method::HEAD {
-            let frames = body::stream(reply.body, reply.delivery, Arc::clone(&self.body_bytes));
+            let frames =
+                body::stream(reply.body, reply.delivery, Arc::clone(&self.body_bytes), Arc::clone(&self.abandoned));
             *response.body_mut() = StreamBody::new(frames).boxed_unsync();
         }
         response
