@@ -9,9 +9,11 @@ use crate::{
     media::cache::{Cache, CacheError, Manifest, Reference, Tier},
 };
 
-/// Chunks whose bytes a hit holds from the start: 2 MiB. They are verified before the headers go out, so that damage is a
-/// miss and no aborted connection; the chunks behind them are looked up when their turn comes.
-const CHUNKS_HELD_MAX: usize = 8;
+/// Chunks that are read before the headers go out: 2 MiB. Damage among them is a miss and no aborted connection; those
+/// behind them are read when their turn comes, so that a long artifact costs its caller neither time nor memory at the start.
+const CHUNKS_AHEAD_MAX: usize = 8;
+/// Chunks that a hit in memory holds for its whole length: 8 MiB, which the memory tier cannot give to others meanwhile.
+const CHUNKS_PINNED_MAX: usize = 32;
 
 /// An artifact that a tenant may have and that is there.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub(in crate::media) struct Hit {
 pub(in crate::media) fn in_memory(cache: &Cache, tenant: &Tenant, artifact: &ArtifactId) -> Option<Hit> {
     let reference = cache.reference_in_memory(tenant, artifact)?;
     let manifest = cache.manifest_in_memory(artifact)?;
-    if manifest.chunks.len() > CHUNKS_HELD_MAX {
+    if manifest.chunks.len() > CHUNKS_PINNED_MAX {
         return None;
     }
     let there =
@@ -62,7 +64,7 @@ pub(in crate::media) async fn lookup(
     let mut tier = Tier::Memory;
     let mut there = Vec::new();
     for (index, chunk) in manifest.chunks.iter().enumerate() {
-        let found = if index < CHUNKS_HELD_MAX {
+        let found = if index < CHUNKS_AHEAD_MAX {
             let read = cache.chunk(&chunk.id).await;
             read.map(|(bytes, tier)| {
                 there.push(Some(bytes));

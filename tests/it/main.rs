@@ -9,3 +9,5 @@ mod tidy;
 mod media;
 
 mod flights;
+
+mod streaming;

@@ -113,6 +113,16 @@ impl TestNode {
         self.send(self.request(Method::GET, path).header(name, value)).await
     }
 
+    /// What comes back on the wire, to the end of the connection: for what an HTTP client would hide.
+    pub(crate) async fn raw(&self, request: &str) -> Vec<u8> {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = tokio::net::TcpStream::connect(self.node.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        answer
+    }
+
     /// The answer to any request.
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
