@@ -129,7 +129,11 @@ fn breaches(file: &str, source: &str) -> Vec<String> {
     };
     let is_test_file = file.ends_with("/tests.rs") || file.contains("/tests/");
     let mut found = Vec::new();
-    for named in rust_source::named_paths(source, &["crate", "super", "ringback"]) {
+    let mut named = rust_source::named_paths(source, &["crate", "super", "ringback"]);
+    if own.room == "config" {
+        named = follow_bare_rooms(source, named);
+    }
+    for named in named {
         let is_test = is_test_file || named.is_test;
         let Some(target) = resolve(&module, &named) else { continue };
         let verdict = match room_of(&target) {
@@ -162,7 +166,25 @@ fn is_allowed(own: &Row, target: &Row, path: &[String], is_test: bool) -> bool {
 
 /// `crate::media::cache::Config`, `crate::outbound::config::GuardConfig`, …
 fn is_config(path: &[String]) -> bool {
-    path.iter().skip(1).any(|segment| segment == "config") || path.last().is_some_and(|last| last.ends_with("Config"))
+    path.iter().skip(1).any(|segment| segment == "config" || segment.ends_with("Config"))
+}
+
+/// `use crate::outbound;` names a room so that the code can say `outbound::Config`: judged is what the code says of it.
+fn follow_bare_rooms(source: &str, named: Vec<NamedPath>) -> Vec<NamedPath> {
+    let is_bare = |named: &NamedPath| named.segments[0] == "crate" && is_room(&named.segments[1..].join("::"));
+    let (bare, mut followed): (Vec<NamedPath>, Vec<NamedPath>) = named.into_iter().partition(is_bare);
+    for room in bare {
+        let local_name = room.segments.last().map_or("", String::as_str);
+        for mut used in rust_source::named_paths(source, &[local_name]) {
+            used.segments.splice(..1, room.segments.iter().cloned());
+            followed.push(used);
+        }
+    }
+    followed
+}
+
+fn is_room(path: &str) -> bool {
+    TABLE.iter().any(|row| row.room == path)
 }
 
 /// `src/media/cache/disk.rs` → `media cache disk`; `mod.rs` names its folder; `lib.rs` is the crate itself.
@@ -206,14 +228,24 @@ fn planted_breaches_are_found_where_they_stand() {
     check("src/app.rs", "fn f() { crate::media::Media::build(crate::config::load()) }", &[]);
     check(
         "src/config/mod.rs",
-        "use crate::{media, outbound::Config}; ",
-        &["src/config/mod.rs:1: `config` may not import `media`"],
+        "use crate::{media::cache, outbound}; struct A { b: outbound::Config } fn f() { cache::Config::default() }",
+        &[],
     );
     check("src/config/mod.rs", "use crate::media::cache::{Config as C, config::Disk};", &[]);
     check("src/main.rs", "fn main() -> ExitCode { ringback::cli::run() }", &[]);
     check("src/lib.rs", "pub mod units;", &[]);
 
     // What is not.
+    check(
+        "src/config/mod.rs",
+        "use crate::media;\nfn f(x: media::Media) {}",
+        &["src/config/mod.rs:2: `config` may not import `media::Media`"],
+    );
+    check(
+        "src/config/load.rs",
+        "use crate::outbound::Client;",
+        &["src/config/load.rs:1: `config` may not import `outbound::Client`"],
+    );
     check("src/units.rs", "use crate::ids::Tenant;", &["src/units.rs:1: `units` may not import `ids::Tenant`"]);
     check(
         "src/media/audio/mod.rs",

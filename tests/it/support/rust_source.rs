@@ -87,7 +87,7 @@ fn literal_end(bytes: &[u8], i: usize) -> usize {
     if rest[0] == b'"' {
         return string_end(bytes, i);
     }
-    if rest[0] == b'r' && !in_word || rest.starts_with(b"br") && !in_word {
+    if (rest[0] == b'r' || rest.starts_with(b"br")) && !in_word {
         let start = if rest[0] == b'b' { 2 } else { 1 };
         let hashes = rest[start..].iter().take_while(|byte| **byte == b'#').count();
         if rest.get(start + hashes) == Some(&b'"') {
