@@ -107,7 +107,9 @@ fn now() -> Instant {
 }
 
 async fn first_bytes(binary: &str, rounds: usize, client: &reqwest::Client) -> Result<()> {
-    println!("time to first byte of a cold hour of MP3 at 1 MB/s, ms, median of {rounds} interleaved rounds (least … most)");
+    println!(
+        "time to first byte of a cold hour of MP3 at 1 MB/s, ms, median of {rounds} interleaved rounds (least … most)"
+    );
     println!("{:<8} {:>24} {:>24} {:>12}", "format", "origin itself", "through the node", "added");
     let origin = Origin::start().await?;
     let node = Node::start(binary, &origin)?;

@@ -53,11 +53,45 @@ pub struct Edge {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     parts: Parts,
     anonymous: Anonymous,
     router: Router,
+    from_memory: FromMemory,
+}
+
+/// Counters of requests that were answered from memory, looked up once: a look-up by name costs as much as a hit.
+struct FromMemory {
+    whole_or_part: metrics::Counter,
+    not_modified: metrics::Counter,
+    refused: metrics::Counter,
+}
+
+impl FromMemory {
+    fn new() -> FromMemory {
+        let counter =
+            |status| metrics::counter!("ringback_http_requests_total", "room" => "memory", "class" => class(status));
+        FromMemory {
+            whole_or_part: counter(StatusCode::OK),
+            not_modified: counter(StatusCode::NOT_MODIFIED),
+            refused: counter(StatusCode::RANGE_NOT_SATISFIABLE),
+        }
+    }
+
+    fn count(&self, status: StatusCode) {
+        let counter = match status {
+            StatusCode::NOT_MODIFIED => &self.not_modified,
+            status if status.is_success() => &self.whole_or_part,
+            _ => &self.refused,
+        };
+        counter.increment(1);
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edge").field("parts", &self.parts).field("anonymous", &self.anonymous).finish()
+    }
 }
 
 /// A body from any room.
@@ -67,7 +101,8 @@ impl Edge {
     /// The edge in front of `parts`, behind a listener that only this machine reaches (`loopback`) or any other.
     pub fn new(config: &Config, loopback: bool, parts: Parts) -> Edge {
         let router = v1::router(&parts, config.body_max);
-        Edge { inner: Arc::new(Inner { parts, anonymous: config.anonymous(loopback), router }) }
+        let (anonymous, from_memory) = (config.anonymous(loopback), FromMemory::new());
+        Edge { inner: Arc::new(Inner { parts, anonymous, router, from_memory }) }
     }
 
     /// Answers one request. Audio that is in memory is answered before anything else is set up for the request.
@@ -81,18 +116,27 @@ impl Edge {
     }
 
     async fn route(&self, request: Request<Incoming>, id: RandomId) -> Response<ResponseBody> {
-        let Inner { parts, anonymous, .. } = &*self.inner;
-        let path = request.uri().path();
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        let is_media = path.starts_with("/media/");
-        if reads && is_media && matches!(anonymous, Anonymous::Read | Anonymous::All) {
-            let (head, body) = request.into_parts();
-            if let Some(response) = media_http::artifact_in_memory(&parts.media, &parts.tenant, &head) {
-                return response.map(ResponseBody::Left);
-            }
-            return self.slow(Request::from_parts(head, body), id).await;
+        let (head, body) = request.into_parts();
+        if let Some(response) = self.in_memory(&head) {
+            self.inner.from_memory.count(response.status());
+            return response.map(ResponseBody::Left);
         }
-        self.slow(request, id).await
+        self.slow(Request::from_parts(head, body), id).await
+    }
+
+    /// The answer, where audio in memory is all it takes.
+    fn in_memory(&self, head: &http::request::Parts) -> Option<Response<AudioBody>> {
+        let Inner { parts, anonymous, .. } = &*self.inner;
+        let Parts { media, tenant, ignored_query, addresses, .. } = parts;
+        let reads = matches!(head.method, Method::GET | Method::HEAD);
+        if !reads || *anonymous == Anonymous::Off {
+            return None;
+        }
+        match Room::of(head.uri.path()) {
+            Room::Media => media_http::artifact_in_memory(media, tenant, head),
+            Room::Fetch => media_http::fetch_in_memory(media, tenant, ignored_query, addresses, head),
+            Room::V1 | Room::Other => None,
+        }
     }
 
     /// Everything that is not a hit in memory: logged, timed, with its own span.

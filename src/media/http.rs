@@ -115,6 +115,19 @@ fn content_type(manifest: &Manifest, extension: &str) -> HeaderValue {
     }
 }
 
+/// Answers `GET` and `HEAD /fetch/…` where the source is fresh and its audio in memory; none where it takes more, or is refused.
+pub fn fetch_in_memory(
+    media: &Media,
+    tenant: &Tenant,
+    ignored: &IgnoredQuery,
+    addresses: &Addresses,
+    parts: &Parts,
+) -> Option<Response<AudioBody>> {
+    let (request, extension) = fetch_request(ignored, parts).ok()?;
+    let opened = media.fetch_in_memory(tenant, &request)?;
+    Some(fetched(media, addresses, parts, &extension, opened))
+}
+
 /// Answers `GET` and `HEAD /fetch/…`.
 ///
 /// # Errors
@@ -126,6 +139,13 @@ pub async fn fetch(
     addresses: &Addresses,
     parts: &Parts,
 ) -> Result<Response<AudioBody>, Problem> {
+    let (request, extension) = fetch_request(ignored, parts)?;
+    let opened = media.fetch(tenant, &request).await?;
+    Ok(fetched(media, addresses, parts, &extension, opened))
+}
+
+/// What a `/fetch` path asks for, and under which extension.
+fn fetch_request(ignored: &IgnoredQuery, parts: &Parts) -> Result<(FetchRequest, String), Problem> {
     let path = FetchPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     if !path.is_unsigned() {
         return Err(Problem::new(
@@ -133,24 +153,32 @@ pub async fn fetch(
             "no signing keys are configured: the signature part is \"_\"",
         ));
     }
-    let format = Format::parse(&path.extension, &path.option_pairs()).map_err(format_problem)?;
     let request = FetchRequest {
+        format: Format::parse(&path.extension, &path.option_pairs()).map_err(format_problem)?,
         url: CanonicalUrl::parse(&path.source, ignored).map_err(|error| error.problem())?,
-        format,
         directives: directives(&parts.headers),
         whole: wants_whole(parts),
         tags: Vec::new(),
     };
-    let opened = media.fetch(tenant, &request).await?;
+    Ok((request, path.extension))
+}
+
+fn fetched(
+    media: &Media,
+    addresses: &Addresses,
+    parts: &Parts,
+    extension: &str,
+    opened: Opened,
+) -> Response<AudioBody> {
     let mut headers = HeaderMap::with_capacity(16);
     let modified = match &opened.audio {
         Audio::Hit(hit, record) => {
-            representation_headers(&mut headers, &hit.manifest, &path.extension);
+            representation_headers(&mut headers, &hit.manifest, extension);
             headers.insert(header::CONTENT_LOCATION, addresses.artifact(&hit.manifest));
             record.as_deref().and_then(|record| source_headers(&mut headers, media, &Source::of(record, true)))
         }
         Audio::Filled(finished, _) => {
-            representation_headers(&mut headers, &finished.manifest, &path.extension);
+            representation_headers(&mut headers, &finished.manifest, extension);
             if finished.stored {
                 headers.insert(header::CONTENT_LOCATION, addresses.artifact(&finished.manifest));
             }
@@ -158,7 +186,7 @@ pub async fn fetch(
             source_headers(&mut headers, media, &Source::of(&finished.record, finished.stored))
         }
         Audio::Running(joined) => {
-            let content_type = format.content_type(&path.extension);
+            let content_type = joined.format().content_type(extension);
             headers.insert(header::CONTENT_TYPE, value(content_type.unwrap_or_default().into_owned()));
             if let Some((arrival, latency)) = joined.arrival() {
                 headers.insert(SERVER_TIMING, value(format!("origin;dur={}", milliseconds(latency))));
@@ -178,7 +206,7 @@ pub async fn fetch(
         _ => 0,
     };
     headers.insert(CACHE_STATUS, value(cache_status(&opened, ttl)));
-    Ok(media.answer(parts, headers, opened, modified))
+    media.answer(parts, headers, opened, modified)
 }
 
 /// What is said of a source beside its audio.
@@ -276,7 +304,7 @@ impl Media {
         hit: &hit::Hit,
         modified: Option<SystemTime>,
     ) -> Response<AudioBody> {
-        metrics::counter!("ringback_media_hits_total", "tier" => hit.tier.as_str()).increment(1);
+        self.hits.count(hit.tier);
         let length = hit.manifest.length;
         let body = |range| AudioBody::from_tiers(&self.cache, &hit.manifest, &hit.there, range);
         match decide(parts, &headers, length, modified) {

@@ -59,6 +59,34 @@ pub struct Media {
     cache: Cache,
     fill: Fill,
     clock: Clock,
+    hits: Hits,
+}
+
+/// Counters of hits by tier, looked up once: a look-up by name costs more than the hit's own.
+#[derive(Clone)]
+struct Hits {
+    memory: metrics::Counter,
+    disk: metrics::Counter,
+}
+
+impl Hits {
+    fn new() -> Hits {
+        let counter = |tier: Tier| metrics::counter!("ringback_media_hits_total", "tier" => tier.as_str());
+        Hits { memory: counter(Tier::Memory), disk: counter(Tier::Disk) }
+    }
+
+    fn count(&self, tier: Tier) {
+        match tier {
+            Tier::Memory => self.memory.increment(1),
+            Tier::Disk => self.disk.increment(1),
+        }
+    }
+}
+
+impl std::fmt::Debug for Hits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hits")
+    }
 }
 
 /// What a caller allows and asks of the cache (RFC 9111 §5.2.1).
@@ -151,18 +179,12 @@ impl Media {
                 CacheError::DataDirectory { path: data_directory.join("spool"), source: Arc::new(source) }
             })?;
         let fill = Fill::new(config.fill, config.audio, cache.clone(), origin, spools, clock.clone(), tasks);
-        Ok(Media { cache, fill, clock })
+        Ok(Media { cache, fill, clock, hits: Hits::new() })
     }
 
     /// Finds or makes audio of a remote source.
     pub(in crate::media) async fn fetch(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Opened, Problem> {
-        let directives = request.directives;
         let key = request.url.key();
-        if directives.no_cache {
-            self.fill.forget_failure(tenant, &key);
-        } else if let Some(problem) = self.fill.failure(tenant, &key) {
-            return Err(problem);
-        }
         let mut revalidated = false;
         for _ in 0..LOOKS_MAX {
             let record = self.degrade(self.cache.source(tenant, &key).await).flatten();
@@ -171,6 +193,10 @@ impl Media {
                 Plan::Serve(opened) => return Ok(opened),
                 Plan::Fill(wanted, via) => (wanted, via),
             };
+            // A source that has just failed is not asked again at every call, unless the caller insists.
+            if let Some(problem) = self.fill.failure(tenant, &key).filter(|_| !request.directives.no_cache) {
+                return Err(problem);
+            }
             let joined = self.fill.join(wanted);
             let whole = request.whole || request.format.is_held() || request.format.is_raw();
             let ready = if whole { joined.whole().await? } else { joined.started().await? };
@@ -181,6 +207,20 @@ impl Media {
             }
         }
         Err(Problem::new(Kind::OriginFailed, "the origin keeps confirming audio that is no longer there"))
+    }
+
+    /// Audio of a remote source where that takes nothing but looks into memory: a fresh index entry and all of its artifact.
+    pub(in crate::media) fn fetch_in_memory(&self, tenant: &Tenant, request: &FetchRequest) -> Option<Opened> {
+        if request.directives.no_cache || request.directives.no_store {
+            return None;
+        }
+        let record = self.cache.source_in_memory(tenant, &request.url.key())?;
+        if self.clock.now_wall() >= record.fresh_until {
+            return None;
+        }
+        let artifact = request.format.artifact_id(&record.content_hash, format::INPUT_SNIFFED, audio::PIPELINE);
+        let hit = hit::in_memory(&self.cache, tenant, &artifact)?;
+        Some(Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit })
     }
 
     /// What to do for a request, from what the index and the tiers have.

@@ -195,7 +195,7 @@ struct Made {
 }
 
 async fn transcode(shared: &Shared, flight: &EncodeFlight) -> Result<Made, Stop> {
-    let (format, limits) = (flight.format, shared.audio_limits.clone());
+    let (format, limits) = (flight.format, shared.audio_limits);
     let source = Arc::clone(&flight.source);
     let spool = Arc::clone(&flight.spool);
     let cancel = flight.cancel.clone();

@@ -146,7 +146,6 @@ pub(in crate::media) enum Ready {
 }
 
 impl Fill {
-    #[expect(clippy::too_many_arguments, reason = "the composition root hands over every part once")]
     pub(in crate::media) fn new(
         config: Config,
         audio: audio::Config,
@@ -182,11 +181,6 @@ impl Fill {
         let failure = self.shared.failures.get(&key)?;
         let left = failure.until.duration_since(self.shared.clock.now_wall()).ok()?;
         Some(failure.problem.clone().retry_after(left))
-    }
-
-    /// Forgets a source's failure: the caller insists on asking again.
-    pub(in crate::media) fn forget_failure(&self, tenant: &Tenant, source: &SourceKey) {
-        self.shared.failures.remove(&(tenant.clone(), *source));
     }
 
     /// Joins the fill of this source and format, or starts it.
@@ -397,6 +391,11 @@ impl Joined {
     /// The artifact's bytes as they come, without the header of held formats.
     pub(in crate::media) fn spool(&self) -> &Arc<Spool> {
         &self.flight.spool
+    }
+
+    /// What is being made.
+    pub(in crate::media) fn format(&self) -> Format {
+        self.flight.format
     }
 
     /// Whether the fill was already running for somebody else.
