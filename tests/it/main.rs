@@ -11,3 +11,5 @@ mod media;
 mod flights;
 
 mod streaming;
+
+mod process;

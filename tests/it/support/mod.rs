@@ -2,4 +2,6 @@
 
 pub(crate) mod node;
 
+pub(crate) mod process;
+
 pub(crate) mod rust_source;

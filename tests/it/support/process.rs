@@ -1,0 +1,83 @@
+//! The program itself as a child process: what signals, exit codes and a crash do cannot be seen from inside.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+};
+
+use ringback::testing::origin::Origin;
+
+/// A running `ringback serve`. Killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    /// Where media and API are served.
+    pub(crate) address: SocketAddr,
+    /// Where metrics and health are served.
+    pub(crate) ops_address: SocketAddr,
+}
+
+impl Process {
+    /// Starts a node on free ports and waits until it says that it is ready.
+    pub(crate) fn start(data_dir: &Path, origin: &Origin) -> Process {
+        let mut child = command()
+            .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
+            .args(["--allow-origin", &origin.address().to_string()])
+            .arg("--data-dir")
+            .arg(data_dir)
+            .env("RINGBACK_OBSERVABILITY__FORMAT", "json")
+            .env("RINGBACK_MEDIA__CACHE__DISK", "256MiB")
+            .env("RINGBACK_MEDIA__FILL__GRACE", "20s")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let ready =
+            lines.find_map(|line| line.ok().filter(|line| line.contains("node is ready"))).expect("it never was");
+        // The rest of the log must go somewhere, or the node would wait for its reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+        let address = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
+        Process { address: address("address"), ops_address: address("ops_address"), child }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; returns how it ended.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let sent = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap()
+    }
+
+    /// A path as an address.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The program with an environment that knows nothing of the machine's settings.
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringback"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RINGBACK_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs the program to its end.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    command().args(arguments).output().unwrap()
+}
