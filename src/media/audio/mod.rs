@@ -17,9 +17,9 @@ mod pipeline;
 mod resample;
 mod sniff;
 mod source;
-mod timeline;
 #[cfg(test)]
 mod tests;
+mod timeline;
 
 pub use config::{Config, Limits};
 pub use error::AudioError;

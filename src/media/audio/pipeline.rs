@@ -128,12 +128,7 @@ impl Lane {
         }
     }
 
-    fn run(
-        mut self,
-        kind: Kind,
-        mut decoder: Box<dyn Decode>,
-        output: &mut dyn Output,
-    ) -> Result<Summary, AudioError> {
+    fn run(mut self, kind: Kind, mut decoder: Box<dyn Decode>, output: &mut dyn Output) -> Result<Summary, AudioError> {
         // What the header admits fails before any byte goes out.
         self.check_length(decoder.declared().unwrap_or_default())?;
         let mut block = Block::new();

@@ -1,6 +1,8 @@
 //! Mono from one rate to another by block FFT, with the filter's delay taken out and the length exact.
 
-use rubato::{Fft, FixedSync, Indexing, Resampler as _, WindowFunction, audioadapter_buffers::direct::InterleavedSlice};
+use rubato::{
+    Fft, FixedSync, Indexing, Resampler as _, WindowFunction, audioadapter_buffers::direct::InterleavedSlice,
+};
 
 use super::AudioError;
 use crate::units::SampleRate;

@@ -257,10 +257,7 @@ impl Decode for Foreign {
     }
 }
 
-fn make_decoder(
-    stream: &Stream,
-    reader: &dyn FormatReader,
-) -> Result<(u32, Box<dyn AudioDecoder>), AudioError> {
+fn make_decoder(stream: &Stream, reader: &dyn FormatReader) -> Result<(u32, Box<dyn AudioDecoder>), AudioError> {
     let track = match stream.track {
         Some(id) => reader.tracks().iter().find(|track| track.id == id),
         None => reader.first_track(TrackType::Audio),

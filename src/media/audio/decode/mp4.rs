@@ -133,11 +133,14 @@ impl Movie {
         let table = find(track, &[b"mdia", b"minf", b"stbl"]).unwrap_or_default();
         check_sample_sizes(find(table, &[b"stsz"]).unwrap_or_default())?;
         let ticks = total_ticks(find(table, &[b"stts"]).unwrap_or_default());
-        let edit = find(track, &[b"edts", b"elst"]).and_then(|elst| edit(elst, movie_ticks_per_second, ticks_per_second));
+        let edit =
+            find(track, &[b"edts", b"elst"]).and_then(|elst| edit(elst, movie_ticks_per_second, ticks_per_second));
         let gapless = find(moov, &[b"udta", b"meta", b"ilst"]).and_then(itunes_gapless);
         let (start, length) = match (gapless, edit) {
             (Some((delay, length)), _) => (delay, Some(length)),
-            (None, Some((start, length))) => (start, heard(ticks, start, length, ticks_per_second, movie_ticks_per_second)),
+            (None, Some((start, length))) => {
+                (start, heard(ticks, start, length, ticks_per_second, movie_ticks_per_second))
+            }
             (None, None) => (0, None),
         };
         let track = u32_at(tkhd, versioned(tkhd, 12, 20));
@@ -179,9 +182,9 @@ fn edit(elst: &[u8], movie_ticks_per_second: u32, ticks_per_second: u32) -> Opti
 
 /// Delay and length from iTunes' `iTunSMPB`: hexadecimal words, of which the second is the delay and the fourth the length.
 fn itunes_gapless(ilst: &[u8]) -> Option<(u64, u64)> {
-    let (_, item) = atoms(ilst).filter(|(name, _)| name == b"----").find(|(_, item)| {
-        find(item, &[b"name"]).is_some_and(|name| name.ends_with(b"iTunSMPB"))
-    })?;
+    let (_, item) = atoms(ilst)
+        .filter(|(name, _)| name == b"----")
+        .find(|(_, item)| find(item, &[b"name"]).is_some_and(|name| name.ends_with(b"iTunSMPB")))?;
     let text = std::str::from_utf8(find(item, &[b"data"])?.get(8..)?).ok()?;
     let mut words = text.split_ascii_whitespace().map(|word| u64::from_str_radix(word, 16));
     let delay = words.nth(1)?.ok()?;

@@ -107,8 +107,7 @@ impl Link {
                 };
                 let mapping =
                     mapping.get(..channels.count()).ok_or_else(|| damaged("its channel mapping is cut short"))?;
-                let mut decoder =
-                    opus::MSDecoder::new(rate.hz(), *streams, *coupled, mapping).map_err(failed)?;
+                let mut decoder = opus::MSDecoder::new(rate.hz(), *streams, *coupled, mapping).map_err(failed)?;
                 decoder.set_gain(gain).map_err(failed)?;
                 (Decoder::Multi(decoder), Layout::vorbis(channels))
             }
@@ -212,6 +211,9 @@ impl OggOpus {
         link.queued.push_back(packet);
         if is_page_end {
             link.finish_page();
+            if link.is_last_page {
+                self.forget_streams();
+            }
         }
         Ok(())
     }
@@ -234,6 +236,12 @@ impl OggOpus {
             }
         }
         Ok(true)
+    }
+
+    /// Lets the reader take what comes as it comes: after a gap, and where the next link has the serial of the last, as in a file
+    /// joined to itself.
+    fn forget_streams(&mut self) {
+        self.packets.delete_unread_packets();
     }
 
     fn count_damage(&mut self) -> Result<(), AudioError> {
@@ -275,7 +283,10 @@ impl Decode for OggOpus {
                 None => return Err(AudioError::undecodable(Kind::OggOpus, error.to_string())),
             },
             // A damaged page is lost; the next capture pattern is looked for.
-            Err(_) => self.count_damage()?,
+            Err(_) => {
+                self.forget_streams();
+                self.count_damage()?;
+            }
         }
         Ok(true)
     }

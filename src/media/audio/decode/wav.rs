@@ -158,7 +158,9 @@ fn open_data(source: Source, format: FormatChunk, data: Option<u64>) -> Result<B
         (TAG_FLOAT, 8) => Coding::Float64,
         (TAG_ALAW, 1) => Coding::Alaw,
         (TAG_ULAW, 1) => Coding::Ulaw,
-        (tag, size) => return Err(AudioError::unsupported(format!("WAV with format tag {tag} and {size} bytes a sample"))),
+        (tag, size) => {
+            return Err(AudioError::unsupported(format!("WAV with format tag {tag} and {size} bytes a sample")));
+        }
     };
     let frames_per_block = (format.rate.hz() / BLOCKS_PER_SECOND) as usize;
     let buffer = vec![0; frames_per_block * channels * coding.bytes()];
@@ -218,7 +220,8 @@ impl Decode for Wav {
         block.samples.clear();
         block.rate = self.format.rate;
         block.layout = self.format.layout;
-        let want = self.buffer.len().min(self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX)));
+        let want =
+            self.buffer.len().min(self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX)));
         let room = self.buffer.get_mut(..want).unwrap_or_default();
         let read = self.source.read_full(room)?;
         if read < want && self.left.is_some() {

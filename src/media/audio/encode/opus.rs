@@ -40,7 +40,8 @@ pub(super) struct OggOpus {
 
 impl OggOpus {
     pub(super) fn new(bitrate: Bitrate) -> Result<OggOpus, AudioError> {
-        let mut encoder = ::opus::Encoder::new(RATE, ::opus::Channels::Mono, ::opus::Application::Audio).map_err(failed)?;
+        let mut encoder =
+            ::opus::Encoder::new(RATE, ::opus::Channels::Mono, ::opus::Application::Audio).map_err(failed)?;
         let bits_per_second = i32::try_from(bitrate.bits_per_second()).unwrap_or(i32::MAX);
         encoder.set_bitrate(::opus::Bitrate::Bits(bits_per_second)).map_err(failed)?;
         let pre_skip = u64::try_from(encoder.get_lookahead().map_err(failed)?).unwrap_or(0);
