@@ -112,7 +112,8 @@ fn full_scale_on_all_channels_reaches_full_scale_and_never_clips() {
 #[test]
 fn channels_have_their_weights() {
     // 5.1 without a mask: left, right, centre, LFE, surrounds.
-    let weights = [1.0, 1.0, 0.7071, 0.0, 0.7071, 0.7071];
+    let side = std::f64::consts::FRAC_1_SQRT_2;
+    let weights = [1.0, 1.0, side, 0.0, side, side];
     let sum: f64 = weights.iter().sum();
     for (alone, weight) in weights.iter().enumerate() {
         let input =

@@ -6,7 +6,7 @@ use super::support::{Coding, Original, convert, fixture, format, run, tone, wav}
 use crate::media::{audio::Limits, format::Format};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     #[test]
     fn streamed_equals_whole(
