@@ -50,8 +50,8 @@ pub trait Input: std::io::Read + std::io::Seek + Send + Sync {
 pub trait Output {
     /// Takes the next bytes of the body.
     ///
-    /// Called once for each decoded block (at most about 200 ms of audio), with an empty slice where a block gave no bytes yet,
-    /// so that the implementor can yield the processor or cancel.
+    /// Called once for each decoded block (a packet or frame of the codec: 20 to 100 ms of audio as encoders make them), with an
+    /// empty slice where a block gave no bytes yet, so that the implementor can yield the processor or cancel.
     ///
     /// # Errors
     /// Any error ends the transcode with [`AudioError::Output`].

@@ -4,8 +4,9 @@ use super::{AudioError, Kind, source::Source};
 
 /// Bytes that decide for every kind with a signature.
 const SIGNATURE_SIZE: usize = 64;
-/// How far into the stream the first MPEG frame may be: encoders and editors leave padding after tags.
-const FRAME_SEARCH_MAX: usize = 64 * 1024;
+/// Bytes searched for frames, in steps, so that a trickling source is recognised as soon as its first frames are there. The last
+/// says how far into the stream they may be: encoders and editors leave padding after tags.
+const FRAME_SEARCH_STEPS: [usize; 4] = [2 * 1024, 8 * 1024, 24 * 1024, 80 * 1024];
 /// Consecutive consistent headers that make MPEG or ADTS audio. At random, one run of four starts in 10¹⁸ bytes.
 const FRAMES_NEEDED: usize = 4;
 /// Tags one after another at most.
@@ -92,26 +93,24 @@ pub(super) fn id3v2_length(head: &[u8]) -> Option<u64> {
 
 /// Looks for a run of MPEG or ADTS frames. A run that begins where the stream does may be shorter if it ends where the stream ends.
 fn by_frames(source: &mut Source, start: u64) -> Result<Sniffed, AudioError> {
-    let mut window = SIGNATURE_SIZE * 16;
-    loop {
-        let bytes = source.peek(FRAME_SEARCH_MAX.min(window) + 16 * 1024)?;
-        let ended = bytes.len() < FRAME_SEARCH_MAX.min(window) + 16 * 1024;
-        for (offset, _) in bytes.iter().enumerate().take(window).filter(|(_, byte)| **byte == 0xff) {
+    for step in FRAME_SEARCH_STEPS {
+        let bytes = source.peek(step)?;
+        let ended = bytes.len() < step;
+        for (offset, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == 0xff) {
             let rest = bytes.get(offset..).unwrap_or_default();
             let whole = offset == 0 && ended;
-            if is_run(rest, whole, |head| mpeg_frame(head)) {
+            if is_run(rest, whole, mpeg_frame) {
                 return Ok(Sniffed { kind: Kind::Mp3, start });
             }
-            if is_run(rest, whole, |head| adts_frame(head)) {
+            if is_run(rest, whole, adts_frame) {
                 return Ok(Sniffed { kind: Kind::Adts, start: start + offset as u64 });
             }
         }
-        if ended || window >= FRAME_SEARCH_MAX {
-            return Err(AudioError::NotAudio);
+        if ended {
+            break;
         }
-        // In steps, so that a trickling source is recognised as soon as its first frames are there.
-        window *= 8;
     }
+    Err(AudioError::NotAudio)
 }
 
 /// Whether frames with one signature follow each other from the start of `bytes`. `frame` gives length and signature.

@@ -183,9 +183,9 @@ impl Foreign {
                 self.damaged = 0;
                 self.last_packet_frames = block.frames() as u64;
                 if let Some(span) = self.span.take() {
-                    let frames = |ticks: u64| scale(ticks, block.rate.hz(), span.ticks_per_second);
-                    self.skip = frames(span.start);
-                    self.left = span.length.map(frames);
+                    let (rate, ticks_per_second) = (block.rate.hz(), span.ticks_per_second);
+                    self.skip = scale(span.start, rate, ticks_per_second);
+                    self.left = span.length.map(|ticks| scale(ticks, rate, ticks_per_second));
                 }
             }
             Err(Error::DecodeError(_) | Error::IoError(_)) if self.frames > 0 => {

@@ -39,7 +39,7 @@ impl Block {
 pub(super) trait Decode {
     /// Replaces `block` by the next samples, which may be none; `false` at the end.
     ///
-    /// Rate and layout may change from block to block. A block holds at most about 200 ms.
+    /// Rate and layout may change from block to block. A block is one packet or frame of the codec: at most 65 536 frames.
     fn next_block(&mut self, block: &mut Block) -> Result<bool, AudioError>;
 
     /// How long the header says the audio is, if it does.

@@ -18,12 +18,15 @@ use crate::{
 const GRANULE_RATE: u64 = 48_000;
 /// The longest packet: 120 ms (RFC 6716 §3.2.5).
 const PACKET_TICKS_MAX: usize = 5_760;
+/// Bytes read without a packet coming of them: the reader keeps the pieces of a packet that never ends, and no picture in a comment
+/// header is larger.
+const PACKET_BYTES_MAX: u64 = STALL_MAX / 4;
 /// Damaged packets or pages one after another before the rest is given up.
 const DAMAGED_MAX: u32 = 500;
 
 pub(super) fn open(source: Source, target: SampleRate) -> Result<Box<dyn Decode>, AudioError> {
     let start = source.position();
-    let (tap, watch) = source.into_tap(start, STALL_MAX)?;
+    let (tap, watch) = source.into_tap(start, PACKET_BYTES_MAX)?;
     let rate = match target.hz() {
         8_000 | 16_000 | 24_000 => target,
         _ => SampleRate::HZ_48000,
@@ -211,6 +214,9 @@ impl OggOpus {
         link.queued.push_back(packet);
         if is_page_end {
             link.finish_page();
+            if link.is_last_page {
+                self.forget_streams();
+            }
         }
         Ok(())
     }
@@ -233,6 +239,12 @@ impl OggOpus {
             }
         }
         Ok(true)
+    }
+
+    /// Lets the reader take what comes as it comes: after a gap, and where the next link has the serial of the last, as in a file
+    /// joined to itself.
+    fn forget_streams(&mut self) {
+        self.packets.delete_unread_packets();
     }
 
     fn count_damage(&mut self) -> Result<(), AudioError> {
@@ -274,7 +286,10 @@ impl Decode for OggOpus {
                 None => return Err(AudioError::undecodable(Kind::OggOpus, error.to_string())),
             },
             // A damaged page is lost; the next capture pattern is looked for.
-            Err(_) => self.count_damage()?,
+            Err(_) => {
+                self.forget_streams();
+                self.count_damage()?;
+            }
         }
         Ok(true)
     }

@@ -1,1 +1,9 @@
-//! Tests of the audio room.
+//! Tests of the audio room, by subject. All signals are computed or committed; nothing here waits or talks to anybody.
+
+mod families;
+mod g711;
+mod golden;
+mod hostile;
+mod quality;
+mod streaming;
+mod support;
