@@ -175,7 +175,7 @@ fn differences_are_found() {
 fn missing_keys_are_put_in_their_table() {
     let whole = fs::read_to_string(directory().join("default.toml")).unwrap();
     let text = whole.replace("insecure_open = false\n", "").replace("format = \"auto\"\n", "");
-    let text = text.replace("[outbound]\n", "").replace("allow_origins = []\n", "");
+    let text = text.replace("[media.audio]\n", "").replace("decoded_max = \"4h\"\n", "");
     let completed = completed(&text);
     let loaded: Config = toml::from_str(&completed).unwrap();
     assert_eq!(loaded, Config::default());
