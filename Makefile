@@ -1,6 +1,6 @@
 # What one types. Each target is one script under scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help run demo-check test bench-hit bench-fill fixtures docker
+.PHONY: help run demo-check test bench-hit bench-fill bench-scale fixtures docker
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -22,7 +22,10 @@ fixtures: ## make fixtures/audio anew
 	@exec scripts/make-fixtures
 
 bench-fill: ## time to first byte and memory of cold fills of an hour
-	@exec scripts/bench-fill
+	@exec scripts/bench-with-node fill
+
+bench-scale: ## twenty thousand artifacts: all kept, restart time, memory of each
+	@exec scripts/bench-with-node scale
 
 docker: ## build the container image ringback:dev
 	@exec docker build --tag ringback:dev .

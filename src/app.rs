@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    task::JoinSet,
+    task::{JoinHandle, JoinSet},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -36,6 +36,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     observability::install_logs(&config.observability)?;
     let metrics = observability::install_metrics()?;
     let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
+    raise_file_limit();
     let node = Node::start(config, metrics).await?;
     tokio::select! {
         _ = terminate.recv() => {}
@@ -43,6 +44,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     node.stop().await;
     Ok(())
+}
+
+/// Lets this process open as many files as the system allows it: connections, spools and the disk tier's blocks take one each,
+/// and the usual soft limit of 1 024 is there for programs that still call `select`.
+fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
+        tracing::warn!(%error, soft = limit.current, hard = limit.maximum, "limit of open files cannot be raised");
+    }
 }
 
 /// A running node.
@@ -58,7 +69,9 @@ pub struct Node {
     media: Media,
     /// Work that outlives its request.
     fills: TaskTracker,
-    /// Listeners and watchers.
+    /// The listener that callers use.
+    serving: JoinHandle<()>,
+    /// Watchers, and the listener of operators.
     tasks: JoinSet<()>,
     drain_timeout: Duration,
     draining: CancellationToken,
@@ -106,12 +119,12 @@ impl Node {
         };
         let edge = Edge::new(&config.http, address.ip().is_loopback(), parts);
         let drain_timeout = config.drain_timeout;
-        tasks.spawn(listener.serve(edge, draining.clone(), drain_timeout));
+        let serving = tokio::spawn(listener.serve(edge, draining.clone(), drain_timeout));
         tasks.spawn(watch(media.clone(), config.data_dir.clone(), health.clone(), stopped.clone()));
 
         health.clear(Unready::Starting);
         tracing::info!(%address, %ops_address, data_dir = %config.data_dir.display(), "node is ready");
-        Ok(Node { address, ops_address, clock, health, media, fills, tasks, drain_timeout, draining, stopped })
+        Ok(Node { address, ops_address, clock, health, media, fills, serving, tasks, drain_timeout, draining, stopped })
     }
 
     /// Drains the node: no new connections, running requests end, fills that somebody was promised end, stores are closed.
@@ -120,11 +133,17 @@ impl Node {
         self.health.set(Unready::Draining);
         self.draining.cancel();
         self.fills.close();
-        if tokio::time::timeout(self.drain_timeout, self.fills.wait()).await.is_err() {
+        // The listener cuts what is left when the drain time is over. Stores stay open as long as anybody reads from them.
+        let filled = tokio::time::timeout(self.drain_timeout, self.fills.wait());
+        let (filled, served) = tokio::join!(filled, self.serving);
+        if filled.is_err() {
             tracing::warn!(fills = self.fills.len(), "drain time is over, leaving fills unfinished");
         }
-        // The listeners end within the drain time by themselves; metrics and health come last, so that they can be watched.
+        if let Err(error) = served {
+            tracing::error!(%error, "listener died");
+        }
         self.media.close().await;
+        // Metrics and health come last, so that the drain can be watched.
         self.stopped.cancel();
         while self.tasks.join_next().await.is_some() {}
         tracing::info!("node has stopped");

@@ -6,11 +6,11 @@
 
 #![expect(clippy::print_stdout, reason = "the table on standard output is the product")]
 
+#[path = "../node.rs"]
+mod node;
+
 use std::{
-    env, fs,
-    io::{BufRead as _, BufReader},
-    net::SocketAddr,
-    process::{Child, Command, Stdio},
+    env,
     time::{Duration, Instant},
 };
 
@@ -19,6 +19,8 @@ use ringback::testing::{
     fixture,
     origin::{Body, Gate, Origin, Reply},
 };
+
+use crate::node::Node;
 
 const USAGE: &str = "fill NODE_BINARY [ROUNDS]
 Run it by `make bench-fill`.";
@@ -45,54 +47,6 @@ async fn main() -> Result<()> {
     memory(binary, &client).await
 }
 
-/// A node of its own, killed with this value.
-struct Node {
-    child: Child,
-    address: SocketAddr,
-    _directory: tempfile::TempDir,
-}
-
-impl Node {
-    fn start(binary: &str, origin: &Origin) -> Result<Node> {
-        let directory = tempfile::tempdir()?;
-        let mut child = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--data-dir"])
-            .arg(directory.path())
-            .args(["--allow-origin", &origin.address().to_string()])
-            .env("RINGBACK_OBSERVABILITY__FORMAT", "json")
-            .env("RINGBACK_MEDIA__ORIGIN__PER_ORIGIN_MAX", FILLS.to_string())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("starting {binary}"))?;
-        let mut lines = BufReader::new(child.stderr.take().context("no log")?).lines();
-        let ready = lines.find_map(|line| line.ok().filter(|line| line.contains("node is ready")));
-        // The rest of the log must go somewhere, or the node would wait for its reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        let ready: serde_json::Value = serde_json::from_str(&ready.context("the node did not become ready")?)?;
-        let address = ready["address"].as_str().context("no address in the log")?.parse()?;
-        Ok(Node { child, address, _directory: directory })
-    }
-
-    fn fetch(&self, source: &str, extension: &str) -> String {
-        let source = source.replace(':', "%3A").replace('/', "%2F").replace('?', "%3F");
-        format!("http://{}/fetch/_/-/plain/{source}.{extension}", self.address)
-    }
-
-    /// Resident memory in KiB.
-    fn resident(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse()?)
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 async fn first_byte(client: &reqwest::Client, url: &str) -> Result<Duration> {
     let started = now();
     let mut response = client.get(url).send().await?.error_for_status()?;
@@ -112,7 +66,7 @@ async fn first_bytes(binary: &str, rounds: usize, client: &reqwest::Client) -> R
     );
     println!("{:<8} {:>24} {:>24} {:>12}", "format", "origin itself", "through the node", "added");
     let origin = Origin::start().await?;
-    let node = Node::start(binary, &origin)?;
+    let node = Node::start(binary, &origin, &[("RINGBACK_MEDIA__ORIGIN__PER_ORIGIN_MAX", "64")])?;
     for format in FORMATS {
         let (mut direct, mut through) = (Vec::new(), Vec::new());
         for round in 0..rounds {
@@ -156,7 +110,7 @@ async fn memory(binary: &str, client: &reqwest::Client) -> Result<()> {
     println!("{:<8} {:>14} {:>14} {:>20}", "format", "idle, MiB", "filling, MiB", "each fill, MiB");
     for format in FORMATS {
         let origin = Origin::start().await?;
-        let node = Node::start(binary, &origin)?;
+        let node = Node::start(binary, &origin, &[("RINGBACK_MEDIA__ORIGIN__PER_ORIGIN_MAX", "64")])?;
         let gate = Gate::closed();
         let idle = node.resident()?;
         let mut responses = Vec::new();

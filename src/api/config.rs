@@ -20,6 +20,9 @@ pub struct Config {
     /// How long a connection may take to send the head of a request, and may be idle between requests.
     #[serde(with = "duration_text")]
     pub head_timeout: Duration,
+    /// How long a caller may take nothing of an answer before its connection is cut.
+    #[serde(with = "duration_text")]
+    pub stall_timeout: Duration,
     /// Bytes of a request's head.
     pub head_max: ByteCount,
     /// Bytes of a request's body, for the JSON of `/v1`.
@@ -46,6 +49,7 @@ impl Default for Config {
             anonymous: Anonymous::Auto,
             connections_max: 10_000,
             head_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(60),
             head_max: ByteCount::kib(64),
             body_max: ByteCount::mib(1),
         }
@@ -57,6 +61,8 @@ impl Config {
     pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
         let key = |name: &str| format!("{prefix}.{name}");
         problems.check(self.connections_max > 0, &key("connections_max"), "must be at least 1");
+        problems.check(!self.head_timeout.is_zero(), &key("head_timeout"), "must be more than 0s");
+        problems.check(!self.stall_timeout.is_zero(), &key("stall_timeout"), "must be more than 0s");
         problems.check(self.head_max >= ByteCount::kib(8), &key("head_max"), "must be at least 8KiB");
         problems.check(self.body_max.get() > 0, &key("body_max"), "must be more than 0B");
     }

@@ -12,7 +12,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{config::Config, edge::Edge};
+use super::{config::Config, edge::Edge, stalled::StallGuard};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,6 +93,7 @@ impl Listener {
                 shutdown: shutdown.clone(),
                 cut: cut.clone(),
                 head_timeout: self.config.head_timeout,
+                stall_timeout: self.config.stall_timeout,
                 head_max: self.config.head_max.as_usize(),
             };
             connections.spawn(async move {
@@ -133,11 +134,13 @@ struct Connection {
     shutdown: CancellationToken,
     cut: CancellationToken,
     head_timeout: Duration,
+    stall_timeout: Duration,
     head_max: usize,
 }
 
 impl Connection {
     async fn run(self, stream: TcpStream) {
+        let stream = StallGuard::new(stream, self.stall_timeout);
         match &self.tls {
             None => self.serve(stream).await,
             Some(Tls(acceptor)) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {

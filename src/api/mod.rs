@@ -6,6 +6,8 @@ mod edge;
 
 mod listener;
 
+mod stalled;
+
 mod v1;
 
 pub use config::{Anonymous, Config};

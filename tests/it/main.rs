@@ -1,4 +1,5 @@
 //! The one integration binary: whatever needs more than one room, or looks at the repository itself.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the answer")]
 
 mod support;
 

@@ -1,0 +1,79 @@
+//! A node of a benchmark's own: the released program as a child process on free ports.
+
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+use ringback::testing::origin::Origin;
+use tempfile::TempDir;
+
+/// A node of its own, killed with this value.
+pub(crate) struct Node {
+    child: Child,
+    address: SocketAddr,
+    directory: Option<TempDir>,
+}
+
+impl Node {
+    /// Starts a node on empty stores.
+    pub(crate) fn start(binary: &str, origin: &Origin, settings: &[(&str, &str)]) -> Result<Node> {
+        Node::start_in(tempfile::tempdir()?, binary, origin, settings)
+    }
+
+    fn start_in(directory: TempDir, binary: &str, origin: &Origin, settings: &[(&str, &str)]) -> Result<Node> {
+        let mut child = Command::new(binary)
+            .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--data-dir"])
+            .arg(directory.path())
+            .args(["--allow-origin", &origin.address().to_string()])
+            .env("RINGBACK_OBSERVABILITY__FORMAT", "json")
+            .envs(settings.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {binary}"))?;
+        let mut lines = BufReader::new(child.stderr.take().context("no log")?).lines();
+        let ready = lines.find_map(|line| line.ok().filter(|line| line.contains("node is ready")));
+        // The rest of the log must go somewhere, or the node would wait for its reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        let ready: serde_json::Value = serde_json::from_str(&ready.context("the node did not become ready")?)?;
+        let address = ready["address"].as_str().context("no address in the log")?.parse()?;
+        Ok(Node { child, address, directory: Some(directory) })
+    }
+
+    pub(crate) fn fetch(&self, source: &str, extension: &str) -> String {
+        let source = source.replace(':', "%3A").replace('/', "%2F").replace('?', "%3F");
+        format!("http://{}/fetch/_/-/plain/{source}.{extension}", self.address)
+    }
+
+    /// The address of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Stops the node with SIGTERM and starts it again on its stores.
+    pub(crate) fn restart(mut self, binary: &str, origin: &Origin, settings: &[(&str, &str)]) -> Result<Node> {
+        let sent = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        anyhow::ensure!(sent.success() && self.child.wait()?.success(), "the node did not stop");
+        let directory = self.directory.take().context("no directory")?;
+        Node::start_in(directory, binary, origin, settings)
+    }
+
+    /// Resident memory in KiB.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
