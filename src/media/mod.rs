@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     clock::Clock,
     ids::{ArtifactId, Tenant},
-    problem::{Kind, Problem},
+    problem::{Kind, Problem, Side},
 };
 
 use cache::{Cache, CacheError, Manifest, Reference, SourceRecord, Tier};
@@ -160,8 +160,6 @@ impl Media {
         let key = request.url.key();
         if directives.no_cache {
             self.fill.forget_failure(tenant, &key);
-        } else if let Some(problem) = self.fill.failure(tenant, &key) {
-            return Err(problem);
         }
         let mut revalidated = false;
         for _ in 0..LOOKS_MAX {
@@ -224,6 +222,12 @@ impl Media {
             (Some(_), _) if !usable => (From::Origin(None), Via::Stale),
             _ => (From::Origin(None), Via::Miss),
         };
+        // Only now: an origin that fails takes nothing from those who do not need it.
+        if let Some(problem) = self.fill.failure(tenant, &request.url.key())
+            && !(via == Via::Kept && problem.kind.side() == Side::Origin)
+        {
+            return Err(problem);
+        }
         let wanted = Wanted {
             tenant: tenant.clone(),
             url: request.url.clone(),
