@@ -58,7 +58,9 @@ pub struct Node {
     media: Media,
     /// Work that outlives its request.
     fills: TaskTracker,
-    /// Listeners and watchers.
+    /// Serves callers.
+    serving: JoinSet<()>,
+    /// Metrics and health, and who watches over them.
     tasks: JoinSet<()>,
     drain_timeout: Duration,
     draining: CancellationToken,
@@ -106,12 +108,13 @@ impl Node {
         };
         let edge = Edge::new(&config.http, address.ip().is_loopback(), parts);
         let drain_timeout = config.drain_timeout;
-        tasks.spawn(listener.serve(edge, draining.clone(), drain_timeout));
+        let mut serving = JoinSet::new();
+        serving.spawn(listener.serve(edge, draining.clone(), drain_timeout));
         tasks.spawn(watch(media.clone(), config.data_dir.clone(), health.clone(), stopped.clone()));
 
         health.clear(Unready::Starting);
         tracing::info!(%address, %ops_address, data_dir = %config.data_dir.display(), "node is ready");
-        Ok(Node { address, ops_address, clock, health, media, fills, tasks, drain_timeout, draining, stopped })
+        Ok(Node { address, ops_address, clock, health, media, fills, serving, tasks, drain_timeout, draining, stopped })
     }
 
     /// Drains the node: no new connections, running requests end, fills that somebody was promised end, stores are closed.
@@ -120,10 +123,13 @@ impl Node {
         self.health.set(Unready::Draining);
         self.draining.cancel();
         self.fills.close();
-        if tokio::time::timeout(self.drain_timeout, self.fills.wait()).await.is_err() {
+        // The listener ends within the drain time by itself. Stores close after it: they feed the streams that still run.
+        let filled = tokio::time::timeout(self.drain_timeout, self.fills.wait());
+        let (filled, _) = tokio::join!(filled, self.serving.join_next());
+        if filled.is_err() {
             tracing::warn!(fills = self.fills.len(), "drain time is over, leaving fills unfinished");
         }
-        // The listeners end within the drain time by themselves; metrics and health come last, so that they can be watched.
+        // Metrics and health come last, so that the end can be watched.
         self.media.close().await;
         self.stopped.cancel();
         while self.tasks.join_next().await.is_some() {}
