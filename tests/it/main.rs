@@ -7,3 +7,7 @@ mod layers;
 mod tidy;
 
 mod media;
+
+mod failures;
+
+mod guard;
