@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    task::{JoinHandle, JoinSet},
+    task::JoinSet,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -69,9 +69,9 @@ pub struct Node {
     media: Media,
     /// Work that outlives its request.
     fills: TaskTracker,
-    /// The listener that callers use.
-    serving: JoinHandle<()>,
-    /// Watchers, and the listener of operators.
+    /// Serves callers.
+    serving: JoinSet<()>,
+    /// Metrics and health, and who watches over them.
     tasks: JoinSet<()>,
     drain_timeout: Duration,
     draining: CancellationToken,
@@ -119,7 +119,8 @@ impl Node {
         };
         let edge = Edge::new(&config.http, address.ip().is_loopback(), parts);
         let drain_timeout = config.drain_timeout;
-        let serving = tokio::spawn(listener.serve(edge, draining.clone(), drain_timeout));
+        let mut serving = JoinSet::new();
+        serving.spawn(listener.serve(edge, draining.clone(), drain_timeout));
         tasks.spawn(watch(media.clone(), config.data_dir.clone(), health.clone(), stopped.clone()));
 
         health.clear(Unready::Starting);
@@ -133,15 +134,13 @@ impl Node {
         self.health.set(Unready::Draining);
         self.draining.cancel();
         self.fills.close();
-        // The listener cuts what is left when the drain time is over. Stores stay open as long as anybody reads from them.
+        // The listener ends within the drain time by itself. Stores close after it: they feed the streams that still run.
         let filled = tokio::time::timeout(self.drain_timeout, self.fills.wait());
-        let (filled, served) = tokio::join!(filled, self.serving);
+        let (filled, _) = tokio::join!(filled, self.serving.join_next());
         if filled.is_err() {
             tracing::warn!(fills = self.fills.len(), "drain time is over, leaving fills unfinished");
         }
-        if let Err(error) = served {
-            tracing::error!(%error, "listener died");
-        }
+        // Metrics and health come last, so that the end can be watched.
         self.media.close().await;
         // Metrics and health come last, so that the drain can be watched.
         self.stopped.cancel();

@@ -34,6 +34,9 @@ const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
+/// When to ask again after `busy`, where its cause knows no better.
+const RETRY_AFTER_BUSY: Duration = Duration::from_secs(1);
+
 /// Persistent addresses never change meaning.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -378,7 +381,8 @@ pub fn problem(problem: &Problem) -> Response<AudioBody> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    if let Some(after) = problem.retry_after {
+    let busy = (kind == Kind::Busy).then_some(RETRY_AFTER_BUSY);
+    if let Some(after) = problem.retry_after.or(busy) {
         // Rounded up: coming back too early is of no use.
         headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)));
     }

@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     clock::Clock,
     ids::{ArtifactId, Tenant},
-    problem::{Kind, Problem},
+    problem::{Kind, Problem, Side},
 };
 
 use cache::{Cache, CacheError, Manifest, Reference, SourceRecord, Tier};
@@ -185,6 +185,9 @@ impl Media {
     /// Finds or makes audio of a remote source.
     pub(in crate::media) async fn fetch(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Opened, Problem> {
         let key = request.url.key();
+        if request.directives.no_cache {
+            self.fill.forget_failure(tenant, &key);
+        }
         let mut revalidated = false;
         for _ in 0..LOOKS_MAX {
             let record = self.degrade(self.cache.source(tenant, &key).await).flatten();
@@ -193,10 +196,6 @@ impl Media {
                 Plan::Serve(opened) => return Ok(opened),
                 Plan::Fill(wanted, via) => (wanted, via),
             };
-            // A source that has just failed is not asked again at every call, unless the caller insists.
-            if let Some(problem) = self.fill.failure(tenant, &key).filter(|_| !request.directives.no_cache) {
-                return Err(problem);
-            }
             let joined = self.fill.join(wanted);
             let whole = request.whole || request.format.is_held() || request.format.is_raw();
             let ready = if whole { joined.whole().await? } else { joined.started().await? };
@@ -264,6 +263,12 @@ impl Media {
             (Some(_), _) if !usable => (From::Origin(None), Via::Stale),
             _ => (From::Origin(None), Via::Miss),
         };
+        // Only now: an origin that fails takes nothing from those who do not need it.
+        if let Some(problem) = self.fill.failure(tenant, &request.url.key())
+            && !(via == Via::Kept && problem.kind.side() == Side::Origin)
+        {
+            return Err(problem);
+        }
         let wanted = Wanted {
             tenant: tenant.clone(),
             url: request.url.clone(),

@@ -13,4 +13,7 @@ mod flights;
 
 mod streaming;
 
+mod failures;
 mod process;
+
+mod guard;

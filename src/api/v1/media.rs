@@ -93,8 +93,7 @@ pub(super) async fn create(State(v1): State<V1>, body: Result<Bytes, BytesReject
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Kind::OverLimit, "the body is too large (http.body_max)"),
         _ => Problem::new(Kind::BadRequest, "the body cannot be read"),
     })?;
-    let create: Create = serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(Kind::BadRequest, format!("the body is not the JSON expected: {error}")))?;
+    let create: Create = serde_json::from_slice(&body).map_err(|error| unexpected(&error))?;
     let wait = create.wait;
     let request = request(&v1, create)?;
     if !wait {
@@ -110,6 +109,13 @@ pub(super) async fn create(State(v1): State<V1>, body: Result<Bytes, BytesReject
     let status = if obtained.cached { StatusCode::OK } else { StatusCode::CREATED };
     let made = Made::new(&obtained, &v1.parts.addresses);
     Ok((status, [(header::LOCATION, made.url.clone())], Json(made)).into_response())
+}
+
+/// Says where, never what: the parser's own text quotes the body, whose addresses may hold secrets.
+fn unexpected(error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    let expected = r#"{"source":{"url":…},"format":…} with "options", "wait" and "tags" if need be"#;
+    Problem::new(Kind::BadRequest, format!("the body is not {expected}: see line {line}, column {column}"))
 }
 
 fn request(v1: &V1, create: Create) -> Result<FetchRequest, Problem> {

@@ -91,6 +91,17 @@ impl EncodeFlight {
         EncodeFlight { format, spool, state, cancel: CancellationToken::new(), source, keep, tags }
     }
 
+    /// Tells everybody how it ended. Leaves no reader waiting.
+    pub(super) fn end(&self, state: State) {
+        // The state first: whoever is woken by the spool's end then finds the cause. A spool that is complete stays so.
+        let failure = match &state {
+            State::Failed(problem) => problem.clone(),
+            _ => Problem::new(Kind::Internal, "the fill ended without a body"),
+        };
+        self.state.send_replace(state);
+        self.spool.finish(End::Failed(failure));
+    }
+
     /// Waits for the end.
     pub(super) async fn wait_end(&self) -> State {
         let mut receiver = self.state.subscribe();
@@ -99,13 +110,15 @@ impl EncodeFlight {
     }
 }
 
-/// Runs an encode to its end and says how it ended. Never leaves readers waiting.
-pub(super) async fn run(shared: Arc<Shared>, flight: Arc<EncodeFlight>) {
+/// Runs an encode and gives back how it ended, for [`EncodeFlight::end`] to tell.
+pub(super) async fn run(shared: &Shared, flight: &EncodeFlight) -> State {
+    // A node that stops drops this task wherever it stands: its worker must not wait on for a source that nobody fetches.
+    let _ends_worker = flight.cancel.clone().drop_guard();
     let made = tokio::select! {
-        made = make(&shared, &flight) => made,
+        made = make(shared, flight) => made,
         () = flight.cancel.cancelled() => Err(Stop::Problem(Problem::new(Kind::Busy, "the fill was abandoned"))),
     };
-    let state = match made {
+    match made {
         Ok(finished) => {
             metrics::counter!("ringback_media_fills_total", "result" => "done").increment(1);
             State::Done(Arc::new(finished))
@@ -118,14 +131,7 @@ pub(super) async fn run(shared: Arc<Shared>, flight: Arc<EncodeFlight>) {
             }
             State::Failed(problem)
         }
-    };
-    // The state first: whoever is woken by the spool's end then finds the cause. A spool that is complete stays so.
-    let failure = match &state {
-        State::Failed(problem) => problem.clone(),
-        _ => Problem::new(Kind::Internal, "the fill ended without a body"),
-    };
-    flight.state.send_replace(state);
-    flight.spool.finish(End::Failed(failure));
+    }
 }
 
 /// Why an encode has nothing to show.

@@ -58,8 +58,6 @@ use encode::{EncodeFlight, State as EncodeState};
 use pool::Pool;
 use source::{Received, SourceFlight, State as SourceState};
 
-/// When to ask again after `busy`.
-const RETRY_AFTER_BUSY: Duration = Duration::from_secs(1);
 /// When to ask again while a fill is running.
 const RETRY_AFTER_RUNNING: Duration = Duration::from_secs(2);
 
@@ -183,6 +181,11 @@ impl Fill {
         Some(failure.problem.clone().retry_after(left))
     }
 
+    /// Forgets a source's failure: the caller insists on asking again.
+    pub(in crate::media) fn forget_failure(&self, tenant: &Tenant, source: &SourceKey) {
+        self.shared.failures.remove(&(tenant.clone(), *source));
+    }
+
     /// Joins the fill of this source and format, or starts it.
     pub(in crate::media) fn join(&self, wanted: Wanted) -> Joined {
         let shared = &self.shared;
@@ -235,8 +238,10 @@ impl Shared {
         let flight = Arc::new(flight);
         let (shared, running, key) = (Arc::clone(self), Arc::clone(&flight), key.clone());
         self.tasks.spawn(async move {
-            encode::run(Arc::clone(&shared), Arc::clone(&running)).await;
+            let state = encode::run(&shared, &running).await;
+            // In this order: who is told to look again must not find the same flight again.
             shared.finish(&key, &running);
+            running.end(state);
         });
         Encode { flight, waiters: 0, pinned: false }
     }
@@ -246,10 +251,15 @@ impl Shared {
         let mut flights = self.flights();
         let Some(flight) = flights.get_mut(key) else { return };
         let same = flight.encodes.get(&ended.format).is_some_and(|encode| Arc::ptr_eq(&encode.flight, ended));
-        if same {
-            flight.encodes.remove(&ended.format);
-            self.close_if_idle(&mut flights, key);
+        if !same {
+            return;
         }
+        flight.encodes.remove(&ended.format);
+        if matches!(*flight.source.state.borrow(), SourceState::LookAgain { .. }) {
+            // Its other encodes end the same way; none of them may be joined any more.
+            flight.encodes.clear();
+        }
+        self.close_if_idle(&mut flights, key);
     }
 
     /// A waiter has left. The last one ends the encode, unless it is pinned or nearly done.
@@ -426,7 +436,7 @@ impl Joined {
     pub(in crate::media) async fn whole(&self) -> Result<Ready, Problem> {
         match tokio::time::timeout(self.shared.config.wait, self.flight.wait_end()).await {
             Ok(state) => outcome(state),
-            Err(_) => {
+            Err(_) if self.flight.keep => {
                 self.pin();
                 Err(Problem::new(
                     Kind::FillRunning,
@@ -434,6 +444,11 @@ impl Joined {
                 )
                 .retry_after(RETRY_AFTER_RUNNING))
             }
+            // Nobody can come back for it: it ends with its caller.
+            Err(_) => Err(Problem::new(
+                Kind::OriginTimeout,
+                "the audio was not ready in time (media.fill.wait) and may not be kept",
+            )),
         }
     }
 

@@ -84,8 +84,7 @@ impl<'a> Waiting<'a> {
         let below = |count: usize| (count < max).then_some(count + 1);
         if waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, below).is_err() {
             metrics::counter!("ringback_media_fill_rejected_total").increment(1);
-            return Err(Problem::new(Kind::Busy, "the queue of transcodes is full (media.fill.queue_max)")
-                .retry_after(super::RETRY_AFTER_BUSY));
+            return Err(Problem::new(Kind::Busy, "the queue of transcodes is full (media.fill.queue_max)"));
         }
         Ok(Waiting(waiting))
     }

@@ -93,6 +93,29 @@ impl TestNode {
         TestNode::start_in(self.directory, config).await
     }
 
+    /// Stops the node.
+    pub(crate) async fn stop(self) {
+        self.node.stop().await;
+    }
+
+    /// Returns when no fill of this node holds a spool any more: then none is left over.
+    pub(crate) async fn settled(&self) {
+        let settled = async {
+            while self.open_spools() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), settled).await.expect("every fill lets go of its spools");
+    }
+
+    /// Spools have no names on disk: only the open files of the process tell how many there are.
+    fn open_spools(&self) -> usize {
+        let spools = self.directory.path().join("spool");
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let targets = open.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        targets.filter(|target| target.starts_with(&spools)).count()
+    }
+
     /// The address of a path.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.node.address)
@@ -121,6 +144,11 @@ impl TestNode {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         answer
+    }
+
+    /// The answer to `POST /v1/media`.
+    pub(crate) async fn post(&self, body: &serde_json::Value) -> Answer {
+        self.send(self.request(Method::POST, "/v1/media").body(body.to_string())).await
     }
 
     /// The answer to any request.
