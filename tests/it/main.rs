@@ -14,3 +14,7 @@ mod flights;
 mod streaming;
 
 mod process;
+
+mod bytes;
+
+mod quality;
