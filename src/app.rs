@@ -38,9 +38,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     raise_file_limit();
     let node = Node::start(config, metrics).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        result = tokio::signal::ctrl_c() => result.context("waiting for Ctrl-C")?,
+    let mut hang_up = signal(SignalKind::hangup()).context("waiting for SIGHUP")?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            result = tokio::signal::ctrl_c() => break result.context("waiting for Ctrl-C")?,
+            // Reloading comes with what can change at run time; until then the signal must not end the node.
+            _ = hang_up.recv() => tracing::warn!("SIGHUP ignored: a changed configuration needs a restart"),
+        }
     }
     node.stop().await;
     Ok(())

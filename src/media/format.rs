@@ -287,8 +287,11 @@ impl Format {
         self.container == Container::Wav
     }
 
-    /// The extension that minted addresses end in.
+    /// The extension of this format where nobody asked for another: `.wav` for all WAV, else the first of the table.
     pub fn extension(self) -> &'static str {
+        if self.container == Container::Wav {
+            return "wav";
+        }
         let plain = Format { bitrate: self.bitrate.map(|_| Bitrate::DEFAULT), ..self };
         TABLE.iter().find(|(_, format)| *format == plain).map_or("wav", |(extension, _)| *extension)
     }

@@ -177,13 +177,13 @@ fn fetched(
     let modified = match &opened.audio {
         Audio::Hit(hit, record) => {
             representation_headers(&mut headers, &hit.manifest, extension);
-            headers.insert(header::CONTENT_LOCATION, addresses.artifact(&hit.manifest));
+            headers.insert(header::CONTENT_LOCATION, addresses.artifact(&hit.manifest, extension));
             record.as_deref().and_then(|record| source_headers(&mut headers, media, &Source::of(record, true)))
         }
         Audio::Filled(finished, _) => {
             representation_headers(&mut headers, &finished.manifest, extension);
             if finished.stored {
-                headers.insert(header::CONTENT_LOCATION, addresses.artifact(&finished.manifest));
+                headers.insert(header::CONTENT_LOCATION, addresses.artifact(&finished.manifest, extension));
             }
             headers.insert(SERVER_TIMING, server_timing(&finished.stages));
             source_headers(&mut headers, media, &Source::of(&finished.record, finished.stored))
@@ -251,9 +251,9 @@ impl Addresses {
         Addresses { public_url: public_url.unwrap_or_default().trim_end_matches('/').to_owned() }
     }
 
-    /// The persistent address of an artifact, as text.
-    pub fn artifact_text(&self, artifact: &ArtifactId, format: Format) -> String {
-        self.path(&MediaPath { artifact: *artifact, extension: format.extension() }.to_string())
+    /// The persistent address of an artifact, under the extension that was asked for: players choose their decoder by it.
+    pub fn artifact_text(&self, artifact: &ArtifactId, extension: &str) -> String {
+        self.path(&MediaPath { artifact: *artifact, extension }.to_string())
     }
 
     /// The address of a path of this node.
@@ -261,8 +261,8 @@ impl Addresses {
         format!("{}{path}", self.public_url)
     }
 
-    fn artifact(&self, manifest: &Manifest) -> HeaderValue {
-        value(self.artifact_text(&manifest.artifact, manifest.format))
+    fn artifact(&self, manifest: &Manifest, extension: &str) -> HeaderValue {
+        value(self.artifact_text(&manifest.artifact, extension))
     }
 }
 

@@ -13,7 +13,12 @@ mod flights;
 
 mod streaming;
 
+mod bytes;
+
+mod quality;
+
 mod failures;
-mod process;
 
 mod guard;
+
+mod process;

@@ -23,8 +23,14 @@ use crate::api::edge::Parts;
 /// How often a fill that takes longer than callers wait is waited for again: with the default wait, as long as a fetch may take.
 const WAITS_MAX: usize = 20;
 
-/// How a fill ended, once it has.
-type Outcome = Arc<OnceLock<Result<Obtained, Problem>>>;
+/// A fill that can be asked for.
+#[derive(Debug)]
+struct Known {
+    /// The extension that was asked for.
+    extension: String,
+    /// How it ended, once it has.
+    outcome: OnceLock<Result<Obtained, Problem>>,
+}
 
 /// The fills that can be asked for: the newest ones, within a bound.
 #[derive(Clone, Debug)]
@@ -32,7 +38,7 @@ pub(super) struct Fills {
     media: Media,
     tenant: Tenant,
     tasks: TaskTracker,
-    known: Cache<RandomId, Outcome>,
+    known: Cache<RandomId, Arc<Known>>,
     /// One permit for each fill that runs, so that callers who do not wait cannot pile up work.
     places: Arc<Semaphore>,
 }
@@ -52,13 +58,13 @@ impl Fills {
     ///
     /// # Errors
     /// `busy` when as many run as are remembered.
-    pub(super) fn start(&self, request: FetchRequest) -> Result<RandomId, Problem> {
+    pub(super) fn start(&self, request: FetchRequest, extension: String) -> Result<RandomId, Problem> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             Problem::new(Kind::Busy, "as many fills run as can be remembered (media.fill.remembered_max)")
         })?;
         let id = RandomId::draw(&mut rand::rng());
-        let outcome = Outcome::default();
-        self.known.insert(id, Arc::clone(&outcome));
+        let known = Arc::new(Known { extension, outcome: OnceLock::new() });
+        self.known.insert(id, Arc::clone(&known));
         let (media, tenant) = (self.media.clone(), self.tenant.clone());
         self.tasks.spawn(async move {
             let mut result = media.obtain(&tenant, request.clone()).await;
@@ -71,7 +77,7 @@ impl Fills {
                 }
             }
             // Nobody else sets it.
-            outcome.get_or_init(|| result);
+            known.outcome.get_or_init(|| result);
             drop(place);
         });
         Ok(id)
@@ -81,13 +87,13 @@ impl Fills {
 /// How a fill stands: `running`, `done` with its address, or `failed` with its problem.
 pub(super) async fn describe(State(v1): State<V1>, Path(fill): Path<String>) -> Result<Response, Failed> {
     let id = fill.parse::<RandomId>().ok();
-    let Some(outcome) = id.and_then(|id| v1.fills.known.get(&id)) else {
+    let Some(known) = id.and_then(|id| v1.fills.known.get(&id)) else {
         return Err(Problem::new(Kind::NotFound, "there is no such fill").into());
     };
-    let body = match outcome.value().get() {
+    let body = match known.outcome.get() {
         None => serde_json::json!({ "fill": fill, "status": "running" }),
         Some(Ok(obtained)) => {
-            let made = Made::new(obtained, &v1.parts.addresses);
+            let made = Made::new(obtained, &known.extension, &v1.parts.addresses);
             serde_json::json!({ "fill": fill, "status": "done", "media": made })
         }
         Some(Err(problem)) => serde_json::json!({

@@ -73,13 +73,13 @@ pub(super) struct Made {
 }
 
 impl Made {
-    pub(super) fn new(obtained: &Obtained, addresses: &Addresses) -> Made {
+    pub(super) fn new(obtained: &Obtained, extension: &str, addresses: &Addresses) -> Made {
         let manifest = &obtained.manifest;
         Made {
             id: manifest.artifact,
-            url: addresses.artifact_text(&manifest.artifact, manifest.format),
+            url: addresses.artifact_text(&manifest.artifact, extension),
             content_hash: manifest.content_hash.to_string(),
-            format: manifest.format.extension().to_owned(),
+            format: extension.to_owned(),
             bytes: manifest.length,
             duration_ms: manifest.duration_ms,
             cache: if obtained.cached { "hit" } else { "miss" },
@@ -94,10 +94,10 @@ pub(super) async fn create(State(v1): State<V1>, body: Result<Bytes, BytesReject
         _ => Problem::new(Kind::BadRequest, "the body cannot be read"),
     })?;
     let create: Create = serde_json::from_slice(&body).map_err(|error| unexpected(&error))?;
-    let wait = create.wait;
+    let (wait, extension) = (create.wait, create.format.clone());
     let request = request(&v1, create)?;
     if !wait {
-        let id = v1.fills.start(request)?;
+        let id = v1.fills.start(request, extension)?;
         let location = v1.parts.addresses.path(&format!("/v1/fills/{id}"));
         let body = Json(serde_json::json!({ "fill": id.to_string(), "url": location }));
         return Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response());
@@ -107,7 +107,7 @@ pub(super) async fn create(State(v1): State<V1>, body: Result<Bytes, BytesReject
         return Err(Problem::new(Kind::OriginFailed, "the origin does not allow this audio to be stored").into());
     }
     let status = if obtained.cached { StatusCode::OK } else { StatusCode::CREATED };
-    let made = Made::new(&obtained, &v1.parts.addresses);
+    let made = Made::new(&obtained, &extension, &v1.parts.addresses);
     Ok((status, [(header::LOCATION, made.url.clone())], Json(made)).into_response())
 }
 
@@ -167,7 +167,7 @@ pub(super) async fn describe(State(v1): State<V1>, Path(artifact): Path<String>)
     let (reference, manifest) = (&description.reference, description.manifest.as_deref());
     let described = Described {
         id: artifact,
-        url: v1.parts.addresses.artifact_text(&artifact, reference.format),
+        url: v1.parts.addresses.artifact_text(&artifact, reference.format.extension()),
         source: reference.source_url.clone(),
         content_hash: reference.content_hash.to_string(),
         format: reference.format.extension().to_owned(),

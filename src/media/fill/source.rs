@@ -203,7 +203,6 @@ async fn receive(
     flight.state.send_replace(State::Arriving(arrival));
     let mut hashed = Hashed::new(&flight.spool);
     while let Some(bytes) = incoming.chunk().await.map_err(|error| error.problem())? {
-        metrics::counter!("ringback_media_origin_bytes_total").increment(bytes.len() as u64);
         hashed = hashed.append(bytes).await?;
     }
     let body = hashed.chunker.finish();

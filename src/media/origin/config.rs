@@ -11,7 +11,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Longest source in bytes. 512 MiB: five hours of CD audio as FLAC; more is no prompt.
+    /// Longest source in bytes. 512 MiB: about nine hours of MP3 at 128 kbit/s; more is no prompt.
     pub source_max: ByteCount,
     /// Fetches at once from one origin (scheme, host and port). 16: warming a list must not bring a prompt server down.
     pub per_origin_max: usize,

@@ -1,5 +1,7 @@
 //! What several integration tests share.
 
+pub(crate) mod audio;
+
 pub(crate) mod node;
 
 pub(crate) mod process;

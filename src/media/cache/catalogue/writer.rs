@@ -146,6 +146,7 @@ struct Effect {
 impl Writer {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut batch = Vec::new();
+        let mut closing = Vec::new();
         while let Some(first) = jobs.blocking_recv() {
             batch.push(first);
             while batch.len() < BATCH_MAX
@@ -153,23 +154,28 @@ impl Writer {
             {
                 batch.push(job);
             }
-            let closing = batch.iter().any(|job| matches!(job.change, Change::Close));
-            if closing {
+            closing.extend(batch.extract_if(.., |job| matches!(job.change, Change::Close)));
+            if !closing.is_empty() {
                 jobs.close();
-            }
-            self.apply(&mut batch);
-            if closing {
                 // Those that were already in the queue are still written.
                 while let Ok(job) = jobs.try_recv() {
                     batch.push(job);
                 }
-                self.apply(&mut batch);
-                break;
             }
+            self.apply(&mut batch);
         }
-        // Not needed for safety: it makes the next start quicker and leaves one file to back up.
-        if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
-            tracing::debug!(%error, "the catalogue's log was left as it is");
+        self.checkpoint();
+        for job in closing {
+            // The process may end as soon as it is told.
+            let _gone = job.reply.send(Ok(None));
+        }
+    }
+
+    /// Moves the log into the database. Not needed for safety: it makes the next start quicker and leaves one file to back up.
+    fn checkpoint(&self) {
+        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        if !matches!(busy, Ok(false)) {
+            tracing::warn!(outcome = ?busy, "the catalogue's log was left as it is");
         }
     }
 
