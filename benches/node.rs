@@ -38,8 +38,11 @@ impl Node {
             .with_context(|| format!("starting {binary}"))?;
         let mut lines = BufReader::new(child.stderr.take().context("no log")?).lines();
         let ready = lines.find_map(|line| line.ok().filter(|line| line.contains("node is ready")));
-        // The rest of the log must go somewhere, or the node would wait for its reader.
-        std::thread::spawn(move || lines.for_each(drop));
+        // The log must be read to its end, or the node would wait; what it complains of is shown.
+        std::thread::spawn(move || {
+            let complains = |line: &String| line.contains("\"WARN\"") || line.contains("\"ERROR\"");
+            lines.map_while(Result::ok).filter(complains).for_each(|line| eprintln!("{line}"));
+        });
         let ready: serde_json::Value = serde_json::from_str(&ready.context("the node did not become ready")?)?;
         let address = ready["address"].as_str().context("no address in the log")?.parse()?;
         Ok(Node { child, address, directory: Some(directory) })
