@@ -2,6 +2,8 @@
 //!
 //! - foyer drops what does not fit its write buffer, without an error. So writers hold permits for the pages they occupy until
 //!   those are on disk, and there are permits for a third of the buffer: a burst waits, and nothing is dropped.
+//! - foyer numbers an entry before it queues it, and at the next start it takes a number that is lower than the one before for the
+//!   remains of an older block: everything behind it in the block is dropped without a word. So entries are handed over one at a time.
 //! - foyer tells nobody that a write failed, and a failed write breaks its book-keeping. So every write is looked for in the index
 //!   after the flush; one that is missing suspends the tier, and once the disk takes data again the tier is opened anew.
 //! - The tombstone log is off, so a removed chunk can come back with a restart. That does no harm: no manifest lists it, its bytes
@@ -10,7 +12,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -54,6 +56,8 @@ struct Shared {
     place: Place,
     /// A std lock: held to copy or replace the handle, never across an await.
     state: RwLock<State>,
+    /// Held while an entry is numbered and queued: a std lock, for a few hundred nanoseconds and never across an await.
+    order: Mutex<()>,
     /// One permit per page that may be unwritten.
     room: Arc<Semaphore>,
     room_pages: u32,
@@ -129,6 +133,7 @@ impl Disk {
         let shared = Arc::new(Shared {
             place,
             state: RwLock::new(State { hybrid, phase }),
+            order: Mutex::default(),
             room: Arc::new(Semaphore::new(room_pages as usize)),
             room_pages,
             metrics,
@@ -233,7 +238,9 @@ impl Disk {
             self.shared.metrics.writes_skipped.increment(1);
             return;
         };
+        let in_order = self.shared.order.lock().unwrap_or_else(PoisonError::into_inner);
         hybrid.storage().enqueue(entry.piece(), true);
+        drop(in_order);
         if self.written.try_send(Written { id, _room: room }).is_err() {
             tracing::error!(chunk = %id, "a write to the disk tier was not followed up");
         }
