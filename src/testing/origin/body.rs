@@ -85,6 +85,8 @@ pub(super) struct Delivery {
     /// The connection is torn down after so many bytes.
     pub(super) cut_after: Option<u64>,
     pub(super) hold: Option<Hold>,
+    /// Sizes of the writes, again and again from the first; empty = as is convenient.
+    pub(super) pieces: Vec<u64>,
 }
 
 /// The body stands at `gate` after so many bytes.
@@ -100,6 +102,8 @@ struct Sending {
     offset: u64,
     ticks: Option<Interval>,
     piece_bytes: u64,
+    /// How many pieces are out.
+    count: usize,
     sent: Arc<AtomicU64>,
     end: End,
 }
@@ -133,7 +137,7 @@ pub(super) fn stream(
         ticks
     });
     let end = End { reached: false, abandoned };
-    stream::try_unfold(Sending { body, delivery, offset: 0, ticks, piece_bytes, sent, end }, next_frame)
+    stream::try_unfold(Sending { body, delivery, offset: 0, ticks, piece_bytes, count: 0, sent, end }, next_frame)
 }
 
 async fn next_frame(mut sending: Sending) -> io::Result<Option<(Frame<Bytes>, Sending)>> {
@@ -154,6 +158,10 @@ async fn next_frame(mut sending: Sending) -> io::Result<Option<(Frame<Bytes>, Se
     if let Some(ticks) = &mut sending.ticks {
         ticks.tick().await;
     }
+    if !sending.delivery.pieces.is_empty() {
+        flush().await;
+    }
+    sending.count += 1;
     sending.offset += piece.len() as u64;
     sending.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
     Ok(Some((Frame::data(piece), sending)))
@@ -171,6 +179,8 @@ impl Sending {
         let hold = self.delivery.hold.as_ref().map(|hold| hold.after);
         let stops = [self.delivery.cut_after, hold];
         let next_stop = stops.into_iter().flatten().filter(|stop| *stop > self.offset).min();
-        next_stop.map_or(self.piece_bytes, |stop| self.piece_bytes.min(stop - self.offset))
+        let pieces = &self.delivery.pieces;
+        let piece_bytes = pieces.get(self.count % pieces.len().max(1)).copied().unwrap_or(self.piece_bytes);
+        next_stop.map_or(piece_bytes, |stop| piece_bytes.min(stop - self.offset))
     }
 }

@@ -107,6 +107,13 @@ impl Reply {
         self
     }
 
+    /// Sends the body in writes of these sizes, again and again from the first. A size of 0 counts as 1.
+    #[must_use]
+    pub fn pieces(mut self, sizes: impl IntoIterator<Item = u64>) -> Reply {
+        self.delivery.pieces = sizes.into_iter().map(|size| size.max(1)).collect();
+        self
+    }
+
     /// Tears the connection down after `bytes` of the body: a chunked body lacks its last chunk.
     #[must_use]
     pub fn cut_after(mut self, bytes: u64) -> Reply {

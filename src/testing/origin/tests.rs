@@ -88,6 +88,7 @@ async fn bodies_break_off_where_the_script_says() {
         (Reply::ok("a/b", body()).length(Length::Chunked), 1_000, true),
         (Reply::ok("a/b", body()).length(Length::Claimed(1_500)), 1_000, false),
         (Reply::ok("a/b", body()).length(Length::Claimed(600)), 600, true),
+        (Reply::ok("a/b", body()).length(Length::Chunked).pieces([1, 7, 0, 400]), 1_000, true),
         (Reply::ok("a/b", body()).cut_after(333), 333, false),
         (Reply::ok("a/b", body()).length(Length::Chunked).cut_after(333), 333, false),
     ] {
