@@ -39,7 +39,7 @@ impl Resampler {
             FixedSync::Input,
         )
         .map_err(|error| AudioError::unsupported(format!("resampling from {from} Hz: {error}")))?;
-        let delay_left = fft.output_delay();
+        let delay_left = output_delay(fft.fft_size_in(), fft.fft_size_out());
         let block = vec![0.0; fft.output_frames_max()];
         Ok(Resampler { fft, pending: Vec::with_capacity(block_in), block, block_in, delay_left })
     }
@@ -81,6 +81,12 @@ impl Resampler {
         out.extend_from_slice(self.block.get(dropped..produced).unwrap_or_default());
         Ok(())
     }
+}
+
+/// Output frames by which the filter delays, to the nearest. Its middle is a whole input frame: of an odd block not quite half, which
+/// is several output frames early where the rate goes up. The resampler's own figure, half the output block, passes over that.
+fn output_delay(block_in: usize, block_out: usize) -> usize {
+    ((block_in / 2) * block_out + block_in / 2) / block_in
 }
 
 /// Input frames of a block: a multiple of rate/gcd of about 40 ms, even on both sides so that the filter's delay is whole, and
