@@ -3,7 +3,7 @@
 use symphonia::{core::formats::FormatOptions, default::formats::FlacReader};
 
 use super::{
-    Decode, checked_rate,
+    Block, Decode, checked_rate,
     foreign::{Fed, Foreign, Stream, translate},
 };
 use crate::media::audio::{
@@ -49,6 +49,10 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
     let rate = checked_rate(Kind::Flac, u32::try_from(packed >> 44).unwrap_or(0))?;
     let declared_frames = Some(packed & 0xf_ffff_ffff).filter(|frames| *frames != 0);
 
+    // What an encoder writes that was given nothing. The reader takes it for a file cut short.
+    if declared_frames.is_none() && source.peek(1)?.is_empty() {
+        return Ok(Box::new(Nothing));
+    }
     let mut head = b"fLaC".to_vec();
     head.extend_from_slice(&[LAST | STREAMINFO, 0, 0, STREAMINFO_SIZE as u8]);
     head.extend_from_slice(&info);
@@ -65,4 +69,18 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
         declared: declared_frames.map(|frames| frames_duration(frames, rate)),
     };
     Foreign::open(stream, Box::new(reader))
+}
+
+/// A file of no frames.
+struct Nothing;
+
+impl Decode for Nothing {
+    fn next_block(&mut self, block: &mut Block) -> Result<bool, AudioError> {
+        block.samples.clear();
+        Ok(false)
+    }
+
+    fn truncated(&self) -> bool {
+        false
+    }
 }

@@ -167,7 +167,8 @@ impl Foreign {
 
     fn end(&mut self, by_error: bool) -> Result<bool, AudioError> {
         self.truncated = self.declared_frames.map_or(by_error, |declared| self.frames < declared);
-        if self.frames == 0 {
+        // Headers and then an orderly end are an empty clip, which is audio; anything else without a frame is not.
+        if self.frames == 0 && (by_error || self.damaged > 0) {
             return Err(AudioError::undecodable(self.kind, "no part of it can be decoded"));
         }
         Ok(false)
