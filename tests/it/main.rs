@@ -14,3 +14,5 @@ mod flights;
 mod streaming;
 
 mod process;
+
+mod bytes;

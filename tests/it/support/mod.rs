@@ -1,5 +1,9 @@
 //! What several integration tests share.
 
+pub(crate) mod audio;
+
+pub(crate) mod clip;
+
 pub(crate) mod node;
 
 pub(crate) mod process;
