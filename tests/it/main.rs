@@ -16,3 +16,5 @@ mod streaming;
 mod process;
 
 mod bytes;
+
+mod quality;

@@ -82,9 +82,8 @@ async fn operators_warm_and_ask_from_the_command_line() {
     let output = tokio::task::spawn_blocking(warm.clone()).await.unwrap();
     assert_eq!(output.status.code(), Some(1), "one source is missing: {output:?}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let summary = |report: &serde_json::Value| {
-        (report["filled"].as_u64(), report["warm"].as_u64(), report["failed"].as_u64())
-    };
+    let summary =
+        |report: &serde_json::Value| (report["filled"].as_u64(), report["warm"].as_u64(), report["failed"].as_u64());
     assert_eq!(summary(&report), (Some(4), Some(0), Some(2)), "{report:#}");
     let output = tokio::task::spawn_blocking(warm).await.unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
