@@ -36,6 +36,8 @@ async fn a_hundred_cold_callers_cost_the_origin_one_get() {
         gate.open();
     };
     let (answers, ()) = tokio::join!(calls, open);
+    // Streams end before their bytes are stored: the next caller would find the fill still settling.
+    node.settled().await;
     let expected = node.get(&path).await;
     assert!(expected.header("cache-status").starts_with("ringback; hit"), "{expected:?}");
     assert!(expected.body.len() > 10_000);

@@ -2,6 +2,8 @@
 
 pub(crate) mod audio;
 
+pub(crate) mod clip;
+
 pub(crate) mod node;
 
 pub(crate) mod process;
