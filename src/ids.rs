@@ -152,11 +152,20 @@ impl RandomId {
     pub fn draw(rng: &mut impl rand::Rng) -> RandomId {
         RandomId(u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64()))
     }
+
+    /// The 32 digits.
+    pub fn to_hex(self) -> [u8; 32] {
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0.to_be_bytes()) {
+            pair.copy_from_slice(&HEX[usize::from(byte)]);
+        }
+        text
+    }
 }
 
 impl fmt::Display for RandomId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(std::str::from_utf8(&self.to_hex()).unwrap_or_default())
     }
 }
 

@@ -109,7 +109,7 @@ impl Edge {
     pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
         let id = RandomId::draw(&mut rand::rng());
         let mut response = self.route(request, id).await;
-        if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        if let Ok(id) = HeaderValue::from_bytes(&id.to_hex()) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         Ok(response)

@@ -161,9 +161,9 @@ impl Connection {
             .max_buf_size(self.head_max)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
+        // Only a shutdown is ever followed by a cut: one thing less to look at for each request.
         let served = tokio::select! {
             served = connection.as_mut() => served,
-            () = self.cut.cancelled() => return,
             () = self.shutdown.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {

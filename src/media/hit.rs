@@ -6,7 +6,10 @@ use bytes::Bytes;
 
 use crate::{
     ids::{ArtifactId, Tenant},
-    media::cache::{Cache, CacheError, Manifest, Reference, Tier},
+    media::{
+        cache::{Cache, CacheError, Manifest, Reference, Tier},
+        hot::{Hot, Tags},
+    },
 };
 
 /// Chunks that are read before the headers go out: 2 MiB. Damage among them is a miss and no aborted connection; those
@@ -24,22 +27,28 @@ pub(in crate::media) struct Hit {
     pub reference: Arc<Reference>,
     /// The slowest tier that holds some of it.
     pub tier: Tier,
+    pub(in crate::media) tags: Tags,
     /// The first chunks.
     pub(in crate::media) there: Vec<Option<Bytes>>,
 }
 
 /// The hit, where all of it can be had without waiting.
 ///
-/// Cost: three look-ups in memory and one for each further chunk. No lock is waited for, nothing is formatted.
-pub(in crate::media) fn in_memory(cache: &Cache, tenant: &Tenant, artifact: &ArtifactId) -> Option<Hit> {
-    let reference = cache.reference_in_memory(tenant, artifact)?;
-    let manifest = cache.manifest_in_memory(artifact)?;
-    if manifest.chunks.len() > CHUNKS_PINNED_MAX {
+/// Cost: one look-up in memory and one for each chunk. No lock is waited for, nothing is formatted.
+pub(in crate::media) fn in_memory(cache: &Cache, hot: &Hot, tenant: &Tenant, artifact: &ArtifactId) -> Option<Hit> {
+    let entry = hot.get(cache, tenant, artifact)?;
+    let chunks = &entry.manifest.chunks;
+    if chunks.len() > CHUNKS_PINNED_MAX {
         return None;
     }
-    let there =
-        manifest.chunks.iter().map(|chunk| cache.chunk_in_memory(&chunk.id).map(Some)).collect::<Option<_>>()?;
-    Some(Hit { manifest, reference, tier: Tier::Memory, there })
+    let there = chunks.iter().map(|chunk| cache.chunk_in_memory(&chunk.id).map(Some)).collect::<Option<_>>()?;
+    Some(Hit {
+        manifest: Arc::clone(&entry.manifest),
+        reference: Arc::clone(&entry.reference),
+        tier: Tier::Memory,
+        tags: entry.tags.clone(),
+        there,
+    })
 }
 
 /// What is known of an artifact.
@@ -79,5 +88,5 @@ pub(in crate::media) async fn lookup(
             None => return Ok(Found::Lost(reference)),
         }
     }
-    Ok(Found::Hit(Hit { manifest, reference, tier, there }))
+    Ok(Found::Hit(Hit { tags: Tags::of(&manifest.digest), manifest, reference, tier, there }))
 }

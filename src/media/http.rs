@@ -6,7 +6,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
@@ -15,7 +14,7 @@ use http::{
 };
 
 use crate::{
-    ids::{ArtifactId, BodyDigest, Tenant},
+    ids::{ArtifactId, Tenant},
     media::{
         AudioBody, Directives, FetchRequest, Media,
         address::{FetchPath, IgnoredQuery, MediaPath},
@@ -24,6 +23,7 @@ use crate::{
         fill::{Finished, Stages},
         format::{Format, FormatError},
         hit,
+        hot::Tags,
     },
     problem::{Kind, Problem},
 };
@@ -54,12 +54,12 @@ const PIPELINE_SINCE_SECONDS: u64 = 1_793_491_200;
 /// This is the hot path: it waits for nothing and formats nothing but what the artifact itself says.
 pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Option<Response<AudioBody>> {
     let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).ok()?;
-    let hit = hit::in_memory(&media.cache, tenant, &artifact)?;
+    let hit = hit::in_memory(&media.cache, &media.hot, tenant, &artifact)?;
     if !hit.manifest.format.answers_to(extension) {
         return None;
     }
     let mut headers = HeaderMap::with_capacity(12);
-    artifact_headers(&mut headers, &hit.manifest, extension);
+    artifact_headers(&mut headers, &hit.manifest, hit.tags.clone(), extension);
     headers.insert(CACHE_STATUS, HIT_MEMORY);
     Some(media.answer_hit(parts, headers, &hit, pipeline_since()))
 }
@@ -72,9 +72,9 @@ pub async fn artifact(media: &Media, tenant: &Tenant, parts: &Parts) -> Result<R
     let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     known_extension(extension)?;
     let opened = media.artifact(tenant, &artifact, directives(&parts.headers)).await?;
-    let manifest = match &opened.audio {
-        Audio::Hit(hit, _) => &hit.manifest,
-        Audio::Filled(finished, _) => &finished.manifest,
+    let (manifest, tags) = match &opened.audio {
+        Audio::Hit(hit, _) => (&hit.manifest, hit.tags.clone()),
+        Audio::Filled(finished, _) => (&finished.manifest, Tags::of(&finished.manifest.digest)),
         Audio::Running(_) => return Err(Problem::new(Kind::Internal, "an artifact without its length")),
     };
     if !manifest.format.answers_to(extension) {
@@ -82,7 +82,7 @@ pub async fn artifact(media: &Media, tenant: &Tenant, parts: &Parts) -> Result<R
         return Err(Problem::new(Kind::WrongExtension, detail));
     }
     let mut headers = HeaderMap::with_capacity(12);
-    artifact_headers(&mut headers, manifest, extension);
+    artifact_headers(&mut headers, manifest, tags, extension);
     let cached = match &opened.audio {
         Audio::Hit(hit, _) if hit.tier == super::Tier::Memory => HIT_MEMORY,
         Audio::Hit(..) => HIT_DISK,
@@ -96,17 +96,17 @@ fn pipeline_since() -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(PIPELINE_SINCE_SECONDS))
 }
 
-fn artifact_headers(headers: &mut HeaderMap, manifest: &Manifest, extension: &str) {
+fn artifact_headers(headers: &mut HeaderMap, manifest: &Manifest, tags: Tags, extension: &str) {
     headers.insert(header::CACHE_CONTROL, IMMUTABLE);
     headers.insert(header::LAST_MODIFIED, PIPELINE_SINCE);
-    representation_headers(headers, manifest, extension);
+    representation_headers(headers, manifest, tags, extension);
 }
 
 /// What any answer with this artifact says of it.
-fn representation_headers(headers: &mut HeaderMap, manifest: &Manifest, extension: &str) {
+fn representation_headers(headers: &mut HeaderMap, manifest: &Manifest, tags: Tags, extension: &str) {
     headers.insert(header::CONTENT_TYPE, content_type(manifest, extension));
-    headers.insert(header::ETAG, etag(&manifest.digest));
-    headers.insert(REPR_DIGEST, repr_digest(&manifest.digest));
+    headers.insert(header::ETAG, tags.etag);
+    headers.insert(REPR_DIGEST, tags.repr_digest);
     headers.insert(header::ACCEPT_RANGES, BYTES);
 }
 
@@ -176,12 +176,13 @@ fn fetched(
     let mut headers = HeaderMap::with_capacity(16);
     let modified = match &opened.audio {
         Audio::Hit(hit, record) => {
-            representation_headers(&mut headers, &hit.manifest, extension);
+            representation_headers(&mut headers, &hit.manifest, hit.tags.clone(), extension);
             headers.insert(header::CONTENT_LOCATION, addresses.artifact(&hit.manifest, extension));
             record.as_deref().and_then(|record| source_headers(&mut headers, media, &Source::of(record, true)))
         }
         Audio::Filled(finished, _) => {
-            representation_headers(&mut headers, &finished.manifest, extension);
+            let tags = Tags::of(&finished.manifest.digest);
+            representation_headers(&mut headers, &finished.manifest, tags, extension);
             if finished.stored {
                 headers.insert(header::CONTENT_LOCATION, addresses.artifact(&finished.manifest, extension));
             }
@@ -433,18 +434,10 @@ fn te_trailers(headers: &HeaderMap) -> bool {
 
 fn trailers(finished: &Finished) -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(2);
-    trailers.insert(header::ETAG, etag(&finished.manifest.digest));
-    trailers.insert(REPR_DIGEST, repr_digest(&finished.manifest.digest));
+    let tags = Tags::of(&finished.manifest.digest);
+    trailers.insert(header::ETAG, tags.etag);
+    trailers.insert(REPR_DIGEST, tags.repr_digest);
     trailers
-}
-
-fn etag(digest: &BodyDigest) -> HeaderValue {
-    value(format!("\"{digest}\""))
-}
-
-/// RFC 9530 §2.
-fn repr_digest(digest: &BodyDigest) -> HeaderValue {
-    value(format!("sha-256=:{}:", STANDARD.encode(digest.as_bytes())))
 }
 
 /// RFC 9211.

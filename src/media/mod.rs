@@ -20,6 +20,8 @@ pub mod fill;
 
 mod hit;
 
+mod hot;
+
 mod conditional;
 
 mod body;
@@ -42,6 +44,7 @@ use cache::{Cache, CacheError, Manifest, Reference, SourceRecord, Tier};
 use fill::{Fill, Finished, From, Joined, Ready, Wanted};
 use format::Format;
 use hit::{Found, Hit};
+use hot::Hot;
 use origin::{Origin, Validators};
 use spool::Spools;
 
@@ -59,6 +62,7 @@ pub struct Media {
     cache: Cache,
     fill: Fill,
     clock: Clock,
+    hot: Hot,
     hits: Hits,
 }
 
@@ -173,13 +177,14 @@ impl Media {
         clock: Clock,
         tasks: TaskTracker,
     ) -> Result<Media, CacheError> {
+        let hot = Hot::new(config.hot_max);
         let cache = Cache::open(&config.cache, data_directory).await?;
         let spools =
             Spools::open(&data_directory.join("spool"), config.fill.spool, config.fill.memory).map_err(|source| {
                 CacheError::DataDirectory { path: data_directory.join("spool"), source: Arc::new(source) }
             })?;
         let fill = Fill::new(config.fill, config.audio, cache.clone(), origin, spools, clock.clone(), tasks);
-        Ok(Media { cache, fill, clock, hits: Hits::new() })
+        Ok(Media { cache, fill, clock, hot, hits: Hits::new() })
     }
 
     /// Finds or makes audio of a remote source.
@@ -218,7 +223,7 @@ impl Media {
             return None;
         }
         let artifact = request.format.artifact_id(&record.content_hash, format::INPUT_SNIFFED, audio::PIPELINE);
-        let hit = hit::in_memory(&self.cache, tenant, &artifact)?;
+        let hit = hit::in_memory(&self.cache, &self.hot, tenant, &artifact)?;
         Some(Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit })
     }
 
@@ -284,7 +289,7 @@ impl Media {
     /// The artifact that an index entry leads to.
     async fn find(&self, tenant: &Tenant, record: &SourceRecord, format: Format) -> Found {
         let artifact = format.artifact_id(&record.content_hash, format::INPUT_SNIFFED, audio::PIPELINE);
-        if let Some(hit) = hit::in_memory(&self.cache, tenant, &artifact) {
+        if let Some(hit) = hit::in_memory(&self.cache, &self.hot, tenant, &artifact) {
             return Found::Hit(hit);
         }
         self.degrade(hit::lookup(&self.cache, tenant, &artifact).await).unwrap_or(Found::Unknown)
@@ -358,6 +363,7 @@ impl Media {
     /// `not-found` without a reference of this tenant's.
     pub async fn forget(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<(), Problem> {
         let dropped = self.cache.drop_reference(tenant, artifact).await.map_err(|error| error.problem())?;
+        self.hot.forget(tenant, artifact);
         dropped.map(|_| ()).ok_or_else(unknown_artifact)
     }
 

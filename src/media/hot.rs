@@ -1,0 +1,75 @@
+//! What answers to hot artifacts have in common, kept ready: one look-up instead of three, nothing hashed or spelled per request.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use foyer::{Cache as MemoryCache, CacheBuilder};
+use http::HeaderValue;
+
+use crate::{
+    ids::{ArtifactId, BodyDigest, Tenant},
+    media::cache::{Cache, Manifest, Reference},
+};
+
+/// ETag and Repr-Digest of a body.
+#[derive(Clone, Debug)]
+pub(super) struct Tags {
+    pub(super) etag: HeaderValue,
+    /// RFC 9530 §2.
+    pub(super) repr_digest: HeaderValue,
+}
+
+impl Tags {
+    pub(super) fn of(digest: &BodyDigest) -> Tags {
+        // Hexadecimal and base64 are header values: neither conversion can fail.
+        let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+        Tags {
+            etag: value(format!("\"{digest}\"")),
+            repr_digest: value(format!("sha-256=:{}:", STANDARD.encode(digest.as_bytes()))),
+        }
+    }
+}
+
+/// An artifact that a tenant may have, its chunks aside.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) reference: Arc<Reference>,
+    pub(super) tags: Tags,
+}
+
+/// The artifacts that were asked for last, within a bound.
+#[derive(Clone, Debug)]
+pub(super) struct Hot {
+    entries: MemoryCache<(Tenant, ArtifactId), Arc<Entry>>,
+}
+
+impl Hot {
+    pub(super) fn new(entries_max: usize) -> Hot {
+        Hot { entries: CacheBuilder::new(entries_max).build() }
+    }
+
+    /// The entry of an artifact that the tenant may have, as far as memory knows.
+    pub(super) fn get(&self, cache: &Cache, tenant: &Tenant, artifact: &ArtifactId) -> Option<Arc<Entry>> {
+        let key = (tenant.clone(), *artifact);
+        if let Some(entry) = self.entries.get(&key) {
+            return Some(Arc::clone(&entry));
+        }
+        let reference = cache.reference_in_memory(tenant, artifact)?;
+        let manifest = cache.manifest_in_memory(artifact)?;
+        let entry = Arc::new(Entry { tags: Tags::of(&manifest.digest), manifest, reference });
+        self.entries.insert(key.clone(), Arc::clone(&entry));
+        // A reference that was dropped meanwhile must not live on here. Whoever drops it takes it from the catalogue first and
+        // from here second, so one of the two sees the other.
+        if cache.reference_in_memory(tenant, artifact).is_none() {
+            self.entries.remove(&key);
+            return None;
+        }
+        Some(entry)
+    }
+
+    /// Forgets an artifact whose reference was dropped. The manifest of an id never changes, so nothing else makes an entry wrong.
+    pub(super) fn forget(&self, tenant: &Tenant, artifact: &ArtifactId) {
+        self.entries.remove(&(tenant.clone(), *artifact));
+    }
+}
