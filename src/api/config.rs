@@ -23,8 +23,8 @@ pub struct Config {
     /// How long a caller may take nothing of an answer before its connection is cut.
     #[serde(with = "duration_text")]
     pub stall_timeout: Duration,
-    /// Bytes of a request's head.
-    pub head_max: ByteCount,
+    /// Bytes that one connection buffers: the head of a request, and what of an answer is handed to the kernel at once.
+    pub buffer_max: ByteCount,
     /// Bytes of a request's body, for the JSON of `/v1`.
     pub body_max: ByteCount,
 }
@@ -47,10 +47,10 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             anonymous: Anonymous::Auto,
-            connections_max: 10_000,
+            connections_max: 4_096,
             head_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),
-            head_max: ByteCount::kib(64),
+            buffer_max: ByteCount::kib(512),
             body_max: ByteCount::mib(1),
         }
     }
@@ -63,7 +63,7 @@ impl Config {
         problems.check(self.connections_max > 0, &key("connections_max"), "must be at least 1");
         problems.check(!self.head_timeout.is_zero(), &key("head_timeout"), "must be more than 0s");
         problems.check(!self.stall_timeout.is_zero(), &key("stall_timeout"), "must be more than 0s");
-        problems.check(self.head_max >= ByteCount::kib(8), &key("head_max"), "must be at least 8KiB");
+        problems.check(self.buffer_max >= ByteCount::kib(8), &key("buffer_max"), "must be at least 8KiB");
         problems.check(self.body_max.get() > 0, &key("body_max"), "must be more than 0B");
     }
 

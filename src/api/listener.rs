@@ -94,7 +94,7 @@ impl Listener {
                 cut: cut.clone(),
                 head_timeout: self.config.head_timeout,
                 stall_timeout: self.config.stall_timeout,
-                head_max: self.config.head_max.as_usize(),
+                buffer_max: self.config.buffer_max.as_usize(),
             };
             connections.spawn(async move {
                 connection.run(stream).await;
@@ -135,7 +135,7 @@ struct Connection {
     cut: CancellationToken,
     head_timeout: Duration,
     stall_timeout: Duration,
-    head_max: usize,
+    buffer_max: usize,
 }
 
 impl Connection {
@@ -158,7 +158,7 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(self.head_timeout)
             .max_headers(HEADERS_MAX)
-            .max_buf_size(self.head_max)
+            .max_buf_size(self.buffer_max)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         // Only a shutdown is ever followed by a cut: one thing less to look at for each request.
