@@ -123,7 +123,13 @@ impl Config {
     }
 }
 
+/// Players keep addresses in headers of at most 1,000 bytes; the path of an artifact takes a hundred of them.
+const PUBLIC_URL_BYTES_MAX: usize = 800;
+
 fn check_public_url(text: &str) -> Result<(), &'static str> {
+    if text.len() > PUBLIC_URL_BYTES_MAX {
+        return Err("is longer than 800 bytes: no player would take the addresses made from it");
+    }
     let url = url::Url::parse(text).map_err(|_| "is not an absolute URL such as \"https://media.example.com\"")?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must begin with http:// or https://");
