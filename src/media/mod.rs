@@ -1,8 +1,8 @@
 //! The media layer: a URL in, telephony audio out, cached under a persistent address (`spec/media.md`).
 //!
-//! [`Media`] is the face of the room. A request goes [`http`] → [`Media::fetch`] or [`Media::artifact`] → [`hit`] or
-//! [`fill`] → [`body`]. What is named, how it is named and what it is made into is said in [`address`] and [`format`];
-//! [`origin`] brings originals, [`audio`] turns them into telephony formats, [`cache`] keeps both.
+//! `Media` is the face of the room. A request goes `http` → `Media::fetch` or `Media::artifact` → `hit` or
+//! `fill` → `body`. What is named, how it is named and what it is made into is said in `address` and `format`;
+//! `origin` brings originals, `audio` turns them into telephony formats, `cache` keeps both.
 
 pub mod format;
 

@@ -2,15 +2,15 @@
 //!
 //! The story, from the first caller's miss to a stored artifact:
 //!
-//! 1. [`Fill::join`] finds the flight for (tenant, source, format) or starts it. Two levels: one [`source`] fetch feeds any
-//!    number of [`encode`]s, one for each format asked.
+//! 1. `Fill::join` finds the flight for (tenant, source, format) or starts it. Two levels: one `source` fetch feeds any
+//!    number of `encode`s, one for each format asked.
 //! 2. The source task asks the origin (or the tiers, where they keep the original) and writes what comes to a spool, hashing.
-//! 3. The encode task runs the audio pipeline on the [`pool`]: it reads that spool as it grows and writes the artifact's spool.
-//! 4. Every caller holds a [`Joined`] and reads the artifact's spool at its own pace, or waits for the whole.
+//! 3. The encode task runs the audio pipeline on the `pool`: it reads that spool as it grows and writes the artifact's spool.
+//! 4. Every caller holds a `Joined` and reads the artifact's spool at its own pace, or waits for the whole.
 //! 5. When the original is whole and everything is encoded, chunks go to the tiers, then manifest, reference and index entry are
 //!    committed at once. A fill that fails leaves only a short-lived memory of the failure.
 //!
-//! Leaving is dropping: the last [`Joined`] that goes cancels the encode, and the last encode that ends cancels the fetch,
+//! Leaving is dropping: the last `Joined` that goes cancels the encode, and the last encode that ends cancels the fetch,
 //! unless so much has arrived that finishing is cheaper than starting again.
 
 mod chunker;
