@@ -45,8 +45,8 @@ const CASES: &[Case] = &[
 const RANGE_BYTES: u64 = 16 << 10;
 const CONNECTIONS: &[usize] = &[64, 512];
 
-const USAGE: &str = "media_hit NODE_ADDRESS NODE_PID NGINX_ADDRESS NGINX_PID PATHS_FILE [ROUNDS [SCALE]]
-PATHS_FILE has lines of FILE and the node's path for it. Run it by `make bench-hit`.";
+const USAGE: &str = "media_hit NODE_ADDRESS NODE_PID NGINX_ADDRESS NGINX_PID PATHS_FILE [ROUNDS [SCALE [CASE]]]
+CASE is the beginning of the name of what alone is to be measured. PATHS_FILE has lines of FILE and the node's path for it. Run it by `make bench-hit`.";
 
 #[derive(Clone)]
 struct Server {
@@ -66,13 +66,14 @@ fn main() -> Result<()> {
     let rounds: usize = rest.first().map_or(Ok(5), |text| text.parse())?;
     let scale: f64 = rest.get(1).map_or(Ok(1.0), |text| text.parse())?;
     ensure!(rounds > 0 && scale > 0.0, "rounds and scale are more than nothing");
+    let only = rest.get(2).map_or("", String::as_str);
     let paths = fs::read_to_string(paths).with_context(|| format!("reading {paths}"))?;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(measure_all(&[node, nginx], &paths, rounds, scale))
+    runtime.block_on(measure_all(&[node, nginx], &paths, rounds, scale, only))
 }
 
-async fn measure_all(servers: &[Server; 2], paths: &str, rounds: usize, scale: f64) -> Result<()> {
+async fn measure_all(servers: &[Server; 2], paths: &str, rounds: usize, scale: f64, only: &str) -> Result<()> {
     println!("{}", cpu::machine());
     println!("server CPU (user + system) per request, µs, median of {rounds} interleaved rounds; keep-alive, loopback");
     println!();
@@ -80,7 +81,7 @@ async fn measure_all(servers: &[Server; 2], paths: &str, rounds: usize, scale: f
         "{:<14} {:>11} {:>10} {:>10} {:>8} {:>16} {:>6}",
         "hit", "connections", "ringback", "nginx", "ratio", "(least … most)", "aim"
     );
-    for case in CASES {
+    for case in CASES.iter().filter(|case| case.name.starts_with(only)) {
         let node_path = paths.lines().find_map(|line| line.strip_prefix(case.file)?.strip_prefix(' '));
         let node_path = node_path.with_context(|| format!("no path for {} in the list", case.file))?;
         let requests = [
