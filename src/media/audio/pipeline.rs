@@ -99,8 +99,8 @@ struct Lane {
     decoded_max: Duration,
     encoder: Box<dyn Encode>,
     timeline: Timeline,
-    /// Rate of the input's current segment, once there is one.
-    rate: Option<SampleRate>,
+    /// Rate of the current segment's samples and of its source, once there is one.
+    segment: Option<(SampleRate, SampleRate)>,
     /// Between two different rates only.
     resampler: Option<Resampler>,
     mono: Vec<f32>,
@@ -118,7 +118,7 @@ impl Lane {
             decoded_max: limits.decoded_max,
             encoder,
             timeline: Timeline::new(format.rate()),
-            rate: None,
+            segment: None,
             resampler: None,
             mono: Vec::new(),
             resampled: Vec::new(),
@@ -139,7 +139,7 @@ impl Lane {
         }
         let truncated = decoder.truncated();
         drop(decoder);
-        if truncated && self.rate.is_none() {
+        if truncated && self.segment.is_none() {
             return Err(AudioError::undecodable(kind, "it ends before its audio begins"));
         }
         self.end_segment()?;
@@ -160,17 +160,18 @@ impl Lane {
     }
 
     fn feed(&mut self, block: &Block) -> Result<(), AudioError> {
-        if block.samples.is_empty() {
+        let extent = block.extent();
+        if extent.frames == 0 {
             return Ok(());
         }
-        if self.rate != Some(block.rate) {
+        if self.segment != Some((block.rate, extent.rate)) {
             self.end_segment()?;
-            self.timeline.start_segment(block.rate);
-            self.rate = Some(block.rate);
+            self.timeline.start_segment(extent.rate);
+            self.segment = Some((block.rate, extent.rate));
             let target = self.format.rate();
             self.resampler = if block.rate == target { None } else { Some(Resampler::new(block.rate, target)?) };
         }
-        self.timeline.advance(block.frames());
+        self.timeline.advance(extent.frames);
         self.mono.clear();
         mix::mix(&block.layout, &block.samples, &mut self.mono);
         match &mut self.resampler {

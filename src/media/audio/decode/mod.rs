@@ -19,14 +19,32 @@ use crate::units::{Channels, SampleRate};
 /// Interleaved samples of one rate and layout, nominally within ±1.
 #[derive(Debug)]
 pub(super) struct Block {
+    /// Rate of the samples.
     pub(super) rate: SampleRate,
     pub(super) layout: Layout,
     pub(super) samples: Vec<f32>,
+    /// Set where the decoder leaves out frequencies that the target cannot hold and gives fewer samples than the source has.
+    ///
+    /// Among the blocks of one rate and source rate, sample number *m* stands at the source's frame number *m* × source rate ÷ rate,
+    /// so that a block may have one sample more or less than its share, or none.
+    pub(super) reduced: Option<Extent>,
+}
+
+/// A stretch of the source at its own rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) rate: SampleRate,
+    pub(super) frames: usize,
 }
 
 impl Block {
     pub(super) fn new() -> Block {
-        Block { rate: SampleRate::HZ_8000, layout: Layout::MONO, samples: Vec::new() }
+        Block { rate: SampleRate::HZ_8000, layout: Layout::MONO, samples: Vec::new(), reduced: None }
+    }
+
+    /// What of the source the block stands for.
+    pub(super) fn extent(&self) -> Extent {
+        self.reduced.unwrap_or(Extent { rate: self.rate, frames: self.frames() })
     }
 
     /// Frames: samples of each channel.
