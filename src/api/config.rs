@@ -9,12 +9,17 @@ use crate::{
     units::{ByteCount, duration_text},
 };
 
+/// More threads than any machine here has processors are a mistake.
+const THREADS_MAX: usize = 1_024;
+
 /// `[http]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// What callers without credentials may do.
     pub anonymous: Anonymous,
+    /// Threads that serve connections; 0 = one for each processor.
+    pub threads: usize,
     /// Connections at once; further ones wait in the kernel's queue.
     pub connections_max: usize,
     /// How long a connection may take to send the head of a request, and may be idle between requests.
@@ -47,6 +52,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             anonymous: Anonymous::Auto,
+            threads: 0,
             connections_max: 4_096,
             head_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),
@@ -60,6 +66,7 @@ impl Config {
     /// Notes what cannot work.
     pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
         let key = |name: &str| format!("{prefix}.{name}");
+        problems.check(self.threads <= THREADS_MAX, &key("threads"), &format!("must be at most {THREADS_MAX}"));
         problems.check(self.connections_max > 0, &key("connections_max"), "must be at least 1");
         problems.check(!self.head_timeout.is_zero(), &key("head_timeout"), "must be more than 0s");
         problems.check(!self.stall_timeout.is_zero(), &key("stall_timeout"), "must be more than 0s");

@@ -1,18 +1,23 @@
-//! The listener: connections in, one task each, drained on shutdown.
+//! The listener: connections in, one task each on one of the lanes, drained on shutdown.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::Semaphore,
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-use super::{config::Config, edge::Edge, stalled::StallGuard};
+use super::{config::Config, edge::Edge, head_timer::HeadTimer, lanes::Lanes, stalled::StallGuard};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,6 +39,9 @@ pub enum ListenError {
         #[source]
         source: io::Error,
     },
+    /// No thread to serve connections on.
+    #[error("cannot start the threads that serve connections")]
+    Threads(#[source] io::Error),
 }
 
 /// A bound listener that is not yet serving.
@@ -42,6 +50,7 @@ pub struct Listener {
     tcp: TcpListener,
     tls: Option<Tls>,
     config: Config,
+    lanes: Lanes,
 }
 
 #[derive(Clone)]
@@ -57,7 +66,7 @@ impl Listener {
     /// Binds `address`; with `tls`, connections are TLS.
     ///
     /// # Errors
-    /// The address cannot be bound.
+    /// The address cannot be bound, or a thread cannot be started.
     pub async fn bind(
         address: SocketAddr,
         tls: Option<rustls::ServerConfig>,
@@ -65,7 +74,12 @@ impl Listener {
     ) -> Result<Listener, ListenError> {
         let tls = tls.map(|config| Tls(TlsAcceptor::from(Arc::new(config))));
         let tcp = TcpListener::bind(address).await.map_err(|source| ListenError::Bind { address, source })?;
-        Ok(Listener { tcp, tls, config: config.clone() })
+        let threads = match config.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let lanes = Lanes::start(threads).map_err(ListenError::Threads)?;
+        Ok(Listener { tcp, tls, config: config.clone(), lanes })
     }
 
     /// The address it is bound to: the port is known even where 0 was asked for.
@@ -78,7 +92,6 @@ impl Listener {
 
     /// Serves until `shutdown`, then lets running requests go on for `drain` before they are cut.
     pub async fn serve(self, edge: Edge, shutdown: CancellationToken, drain: Duration) {
-        let connections = TaskTracker::new();
         let places = Arc::new(Semaphore::new(self.config.connections_max));
         let cut = CancellationToken::new();
         loop {
@@ -96,17 +109,16 @@ impl Listener {
                 stall_timeout: self.config.stall_timeout,
                 buffer_max: self.config.buffer_max.as_usize(),
             };
-            connections.spawn(async move {
+            self.lanes.spawn(async move {
                 connection.run(stream).await;
                 drop(place);
             });
         }
         drop(self.tcp);
-        connections.close();
-        if tokio::time::timeout(drain, connections.wait()).await.is_err() {
-            tracing::warn!(connections = connections.len(), "drain time is over, cutting connections");
+        if tokio::time::timeout(drain, self.lanes.wait()).await.is_err() {
+            tracing::warn!(connections = self.lanes.len(), "drain time is over, cutting connections");
             cut.cancel();
-            connections.wait().await;
+            self.lanes.wait().await;
         }
     }
 
@@ -117,7 +129,8 @@ impl Listener {
                 metrics::counter!("ringback_http_connections_total").increment(1);
                 // Small answers must not wait for the acknowledgement of earlier ones.
                 stream.set_nodelay(true).ok()?;
-                Some((stream, place))
+                // Out of this runtime's hands: a lane takes it into its own.
+                Some((stream.into_std().ok()?, place))
             }
             Err(error) => {
                 tracing::warn!(%error, "connection cannot be accepted");
@@ -140,7 +153,10 @@ struct Connection {
 
 impl Connection {
     async fn run(self, stream: TcpStream) {
-        let stream = StallGuard::new(stream, self.stall_timeout);
+        let stream = match tokio::net::TcpStream::from_std(stream) {
+            Ok(stream) => StallGuard::new(stream, self.stall_timeout),
+            Err(error) => return tracing::warn!(%error, "connection cannot be watched"),
+        };
         match &self.tls {
             None => self.serve(stream).await,
             Some(Tls(acceptor)) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
@@ -155,7 +171,7 @@ impl Connection {
         let edge = self.edge.clone();
         let service = service_fn(move |request| edge.clone().answer(request));
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(HeadTimer::default())
             .header_read_timeout(self.head_timeout)
             .max_headers(HEADERS_MAX)
             .max_buf_size(self.buffer_max)

@@ -4,6 +4,10 @@ mod config;
 
 mod edge;
 
+mod head_timer;
+
+mod lanes;
+
 mod listener;
 
 mod stalled;

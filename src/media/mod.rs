@@ -166,7 +166,7 @@ pub struct Description {
 }
 
 impl Media {
-    /// Opens the media layer's stores in `data_directory`. Fills run as tasks of `tasks`.
+    /// Opens the media layer's stores in `data_directory`. Fills run as tasks of `tasks`, on the runtime that this runs on.
     ///
     /// # Errors
     /// The directory is locked by another process, or a store cannot be opened.

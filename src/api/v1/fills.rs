@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use foyer::{Cache, CacheBuilder};
-use tokio::sync::Semaphore;
+use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -38,6 +38,8 @@ pub(super) struct Fills {
     media: Media,
     tenant: Tenant,
     tasks: TaskTracker,
+    /// Where tasks run: a caller's lane is for callers.
+    runtime: Handle,
     known: Cache<RandomId, Arc<Known>>,
     /// One permit for each fill that runs, so that callers who do not wait cannot pile up work.
     places: Arc<Semaphore>,
@@ -49,6 +51,7 @@ impl Fills {
             media: parts.media.clone(),
             tenant: parts.tenant.clone(),
             tasks: parts.tasks.clone(),
+            runtime: Handle::current(),
             known: CacheBuilder::new(parts.fills_remembered_max).build(),
             places: Arc::new(Semaphore::new(parts.fills_remembered_max)),
         }
@@ -66,7 +69,7 @@ impl Fills {
         let known = Arc::new(Known { extension, outcome: OnceLock::new() });
         self.known.insert(id, Arc::clone(&known));
         let (media, tenant) = (self.media.clone(), self.tenant.clone());
-        self.tasks.spawn(async move {
+        let fill = async move {
             let mut result = media.obtain(&tenant, request.clone()).await;
             for _ in 1..WAITS_MAX {
                 match &result {
@@ -79,7 +82,8 @@ impl Fills {
             // Nobody else sets it.
             known.outcome.get_or_init(|| result);
             drop(place);
-        });
+        };
+        self.tasks.spawn_on(fill, &self.runtime);
         Ok(id)
     }
 }

@@ -34,6 +34,7 @@ use std::{
 
 use bytes::Bytes;
 use foyer::{Cache as MemoryCache, CacheBuilder};
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -78,6 +79,8 @@ struct Shared {
     pool: Pool,
     clock: Clock,
     tasks: TaskTracker,
+    /// Where tasks run: a fill serves callers of every lane and must not live on one of theirs.
+    runtime: Handle,
     /// A std lock: held for map operations only.
     flights: Mutex<HashMap<FlightKey, Flight>>,
     private_flights: AtomicU64,
@@ -169,6 +172,7 @@ impl Fill {
             spools,
             clock,
             tasks,
+            runtime: Handle::current(),
         };
         Fill { shared: Arc::new(shared) }
     }
@@ -228,7 +232,7 @@ impl Shared {
         let (tenant, url) = (wanted.tenant.clone(), wanted.url.clone());
         let flight = Arc::new(SourceFlight::new(tenant, url, self.spools.create(), self.clock.now()));
         let task = source::run(Arc::clone(self), Arc::clone(&flight), wanted.previous.clone(), wanted.from.clone());
-        self.tasks.spawn(task);
+        self.tasks.spawn_on(task, &self.runtime);
         Flight { source: flight, encodes: HashMap::new() }
     }
 
@@ -237,12 +241,13 @@ impl Shared {
         let flight = EncodeFlight::new(wanted.format, spool, Arc::clone(source), wanted.keep, wanted.tags.clone());
         let flight = Arc::new(flight);
         let (shared, running, key) = (Arc::clone(self), Arc::clone(&flight), key.clone());
-        self.tasks.spawn(async move {
+        let encode = async move {
             let state = encode::run(&shared, &running).await;
             // In this order: who is told to look again must not find the same flight again.
             shared.finish(&key, &running);
             running.end(state);
-        });
+        };
+        self.tasks.spawn_on(encode, &self.runtime);
         Encode { flight, waiters: 0, pinned: false }
     }
 
