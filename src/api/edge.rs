@@ -1,8 +1,9 @@
 //! From a parsed request to a response: request id, who may, and which room answers.
 
-use std::{convert::Infallible, sync::Arc, time::Instant};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Instant};
 
 use axum::{Router, body::Body};
+use futures_util::future::{Either, Ready, ready};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
@@ -94,6 +95,11 @@ impl std::fmt::Debug for Inner {
     }
 }
 
+type Answer = Result<Response<ResponseBody>, Infallible>;
+
+/// An answer that is there, or one that is being worked on.
+pub(super) type Answering = Either<Ready<Answer>, Pin<Box<dyn Future<Output = Answer> + Send>>>;
+
 /// A body from any room.
 pub(super) type ResponseBody = http_body_util::Either<AudioBody, Body>;
 
@@ -106,22 +112,17 @@ impl Edge {
     }
 
     /// Answers one request. Audio that is in memory is answered before anything else is set up for the request.
-    pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+    ///
+    /// No `async fn`: hyper moves the future about, and that of the slow way is large.
+    pub(super) fn answer(&self, request: Request<Incoming>) -> Answering {
         let id = RandomId::draw(&mut rand::rng());
-        let mut response = self.route(request, id).await;
-        if let Ok(id) = HeaderValue::from_bytes(&id.to_hex()) {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        Ok(response)
-    }
-
-    async fn route(&self, request: Request<Incoming>, id: RandomId) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
         if let Some(response) = self.in_memory(&head) {
             self.inner.from_memory.count(response.status());
-            return response.map(ResponseBody::Left);
+            return Either::Left(ready(Ok(named(response.map(ResponseBody::Left), id))));
         }
-        self.slow(Request::from_parts(head, body), id).await
+        let (edge, request) = (self.clone(), Request::from_parts(head, body));
+        Either::Right(Box::pin(async move { Ok(named(edge.slow(request, id).await, id)) }))
     }
 
     /// The answer, where audio in memory is all it takes.
@@ -200,6 +201,13 @@ impl Edge {
         }
         media_http::fetch(media, tenant, ignored_query, addresses, &head).await
     }
+}
+
+fn named(mut response: Response<ResponseBody>, id: RandomId) -> Response<ResponseBody> {
+    if let Ok(id) = HeaderValue::from_bytes(&id.to_hex()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
 }
 
 /// A problem as a response, logged by whose fault it is.

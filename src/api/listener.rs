@@ -21,8 +21,6 @@ use super::{config::Config, edge::Edge, head_timer::HeadTimer, lanes::Lanes, sta
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Header lines of a request.
-const HEADERS_MAX: usize = 64;
 /// After a failed accept (out of file descriptors), how long until the next.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -169,11 +167,11 @@ impl Connection {
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
         let edge = self.edge.clone();
-        let service = service_fn(move |request| edge.clone().answer(request));
+        let service = service_fn(move |request| edge.answer(request));
+        // hyper takes 100 header lines; any other limit costs an allocation for each request.
         let connection = http1::Builder::new()
             .timer(HeadTimer::default())
             .header_read_timeout(self.head_timeout)
-            .max_headers(HEADERS_MAX)
             .max_buf_size(self.buffer_max)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);

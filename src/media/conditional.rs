@@ -28,6 +28,13 @@ pub(super) enum Decision {
     NotSatisfiable,
 }
 
+impl Decision {
+    /// Whether bytes of the representation are sent.
+    pub(super) fn has_body(&self) -> bool {
+        matches!(self, Decision::Whole | Decision::Part(_))
+    }
+}
+
 /// Whether a request has conditions or ranges, so that it can be answered only when the whole is known.
 pub(super) fn is_conditional(headers: &HeaderMap) -> bool {
     [header::RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| headers.contains_key(name))

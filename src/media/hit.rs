@@ -37,11 +37,7 @@ pub(in crate::media) struct Hit {
 /// Cost: one look-up in memory and one for each chunk. No lock is waited for, nothing is formatted.
 pub(in crate::media) fn in_memory(cache: &Cache, hot: &Hot, tenant: &Tenant, artifact: &ArtifactId) -> Option<Hit> {
     let entry = hot.get(cache, tenant, artifact)?;
-    let chunks = &entry.manifest.chunks;
-    if chunks.len() > CHUNKS_PINNED_MAX {
-        return None;
-    }
-    let there = chunks.iter().map(|chunk| cache.chunk_in_memory(&chunk.id).map(Some)).collect::<Option<_>>()?;
+    let there = chunks_in_memory(cache, &entry.manifest)?;
     Some(Hit {
         manifest: Arc::clone(&entry.manifest),
         reference: Arc::clone(&entry.reference),
@@ -49,6 +45,14 @@ pub(in crate::media) fn in_memory(cache: &Cache, hot: &Hot, tenant: &Tenant, art
         tags: entry.tags.clone(),
         there,
     })
+}
+
+/// All of an artifact's bytes, where memory has them.
+pub(in crate::media) fn chunks_in_memory(cache: &Cache, manifest: &Manifest) -> Option<Vec<Option<Bytes>>> {
+    if manifest.chunks.len() > CHUNKS_PINNED_MAX {
+        return None;
+    }
+    manifest.chunks.iter().map(|chunk| cache.chunk_in_memory(&chunk.id).map(Some)).collect()
 }
 
 /// What is known of an artifact.

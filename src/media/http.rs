@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -18,7 +19,7 @@ use crate::{
     media::{
         AudioBody, Directives, FetchRequest, Media,
         address::{FetchPath, IgnoredQuery, MediaPath},
-        cache::{Manifest, SourceRecord},
+        cache::{Manifest, SourceRecord, Tier},
         conditional::{self, Decision, Representation},
         fill::{Finished, Stages},
         format::{Format, FormatError},
@@ -54,14 +55,18 @@ const PIPELINE_SINCE_SECONDS: u64 = 1_793_491_200;
 /// This is the hot path: it waits for nothing and formats nothing but what the artifact itself says.
 pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Option<Response<AudioBody>> {
     let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).ok()?;
-    let hit = hit::in_memory(&media.cache, &media.hot, tenant, &artifact)?;
-    if !hit.manifest.format.answers_to(extension) {
+    let entry = media.hot.get(&media.cache, tenant, &artifact)?;
+    let manifest = &entry.manifest;
+    if !manifest.format.answers_to(extension) {
         return None;
     }
     let mut headers = HeaderMap::with_capacity(12);
-    artifact_headers(&mut headers, &hit.manifest, hit.tags.clone(), extension);
+    artifact_headers(&mut headers, manifest, entry.tags.clone(), extension);
     headers.insert(CACHE_STATUS, HIT_MEMORY);
-    Some(media.answer_hit(parts, headers, &hit, pipeline_since()))
+    let decision = decide(parts, &headers, manifest.length, pipeline_since());
+    // An answer without bytes needs none to be there: what the tag names never changes.
+    let there = if decision.has_body() { hit::chunks_in_memory(&media.cache, manifest)? } else { Vec::new() };
+    Some(media.answer_hit(parts, headers, manifest, &there, Tier::Memory, decision))
 }
 
 /// Answers `GET` and `HEAD /media/{artifact}.{ext}`.
@@ -84,7 +89,7 @@ pub async fn artifact(media: &Media, tenant: &Tenant, parts: &Parts) -> Result<R
     let mut headers = HeaderMap::with_capacity(12);
     artifact_headers(&mut headers, manifest, tags, extension);
     let cached = match &opened.audio {
-        Audio::Hit(hit, _) if hit.tier == super::Tier::Memory => HIT_MEMORY,
+        Audio::Hit(hit, _) if hit.tier == Tier::Memory => HIT_MEMORY,
         Audio::Hit(..) => HIT_DISK,
         _ => value(cache_status(&opened, 31_536_000)),
     };
@@ -277,7 +282,10 @@ impl Media {
         modified: Option<SystemTime>,
     ) -> Response<AudioBody> {
         match opened.audio {
-            Audio::Hit(hit, _) => self.answer_hit(parts, headers, &hit, modified),
+            Audio::Hit(hit, _) => {
+                let decision = decide(parts, &headers, hit.manifest.length, modified);
+                self.answer_hit(parts, headers, &hit.manifest, &hit.there, hit.tier, decision)
+            }
             Audio::Filled(finished, joined) => {
                 let length = finished.manifest.length;
                 match decide(parts, &headers, length, modified) {
@@ -305,13 +313,15 @@ impl Media {
         &self,
         parts: &Parts,
         headers: HeaderMap,
-        hit: &hit::Hit,
-        modified: Option<SystemTime>,
+        manifest: &Arc<Manifest>,
+        there: &[Option<Bytes>],
+        tier: Tier,
+        decision: Decision,
     ) -> Response<AudioBody> {
-        self.hits.count(hit.tier);
-        let length = hit.manifest.length;
-        let body = |range| AudioBody::from_tiers(&self.cache, &hit.manifest, &hit.there, range);
-        match decide(parts, &headers, length, modified) {
+        self.hits.count(tier);
+        let length = manifest.length;
+        let body = |range| AudioBody::from_tiers(&self.cache, manifest, there, range);
+        match decision {
             Decision::Whole => whole(parts, headers, length, || body(0..length)),
             Decision::Part(range) => part(parts, headers, length, range.clone(), || body(range)),
             other => without_body(headers, length, &other),
