@@ -10,8 +10,8 @@ COPY . .
 # The caches stay between builds of the image; the program must leave the one it lies in.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin ringback \
-    && cp target/release/ringback /usr/local/bin/ringback
+    cargo build --profile dist --locked --bin ringback \
+    && cp target/dist/ringback /usr/local/bin/ringback
 
 # --- Run: the program, certificates, one user without rights ---
 FROM debian:bookworm-slim

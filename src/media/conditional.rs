@@ -29,9 +29,13 @@ pub(super) enum Decision {
 }
 
 impl Decision {
-    /// Whether bytes of the representation are sent.
-    pub(super) fn has_body(&self) -> bool {
-        matches!(self, Decision::Whole | Decision::Part(_))
+    /// Which of the `length` bytes of the representation are sent.
+    pub(super) fn sent(&self, length: u64) -> Range<u64> {
+        match self {
+            Decision::Whole => 0..length,
+            Decision::Part(range) => range.clone(),
+            Decision::NotModified | Decision::NotSatisfiable => 0..0,
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! The hit: from an artifact's name to bytes that are certainly there.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
     ids::{ArtifactId, Tenant},
     media::{
-        cache::{Cache, CacheError, Manifest, Reference, Tier},
+        cache::{Cache, CacheError, ChunkRef, Manifest, Reference, Tier},
         hot::{Hot, Tags},
     },
 };
@@ -37,7 +37,7 @@ pub(in crate::media) struct Hit {
 /// Cost: one look-up in memory and one for each chunk. No lock is waited for, nothing is formatted.
 pub(in crate::media) fn in_memory(cache: &Cache, hot: &Hot, tenant: &Tenant, artifact: &ArtifactId) -> Option<Hit> {
     let entry = hot.get(cache, tenant, artifact)?;
-    let there = chunks_in_memory(cache, &entry.manifest)?;
+    let there = chunks_in_memory(cache, &entry.manifest, 0..entry.manifest.length)?;
     Some(Hit {
         manifest: Arc::clone(&entry.manifest),
         reference: Arc::clone(&entry.reference),
@@ -47,12 +47,23 @@ pub(in crate::media) fn in_memory(cache: &Cache, hot: &Hot, tenant: &Tenant, art
     })
 }
 
-/// All of an artifact's bytes, where memory has them.
-pub(in crate::media) fn chunks_in_memory(cache: &Cache, manifest: &Manifest) -> Option<Vec<Option<Bytes>>> {
+/// The chunks that hold `range` of an artifact's bytes, where memory has all of these; none in the place of the others.
+pub(in crate::media) fn chunks_in_memory(
+    cache: &Cache,
+    manifest: &Manifest,
+    range: Range<u64>,
+) -> Option<Vec<Option<Bytes>>> {
     if manifest.chunks.len() > CHUNKS_PINNED_MAX {
         return None;
     }
-    manifest.chunks.iter().map(|chunk| cache.chunk_in_memory(&chunk.id).map(Some)).collect()
+    let mut end = 0;
+    let chunk = |chunk: &ChunkRef| {
+        let start = end;
+        end += u64::from(chunk.length);
+        let wanted = start < range.end && range.start < end;
+        if wanted { cache.chunk_in_memory(&chunk.id).map(Some) } else { Some(None) }
+    };
+    manifest.chunks.iter().map(chunk).collect()
 }
 
 /// What is known of an artifact.

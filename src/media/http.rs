@@ -64,8 +64,8 @@ pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Opti
     artifact_headers(&mut headers, manifest, entry.tags.clone(), extension);
     headers.insert(CACHE_STATUS, HIT_MEMORY);
     let decision = decide(parts, &headers, manifest.length, pipeline_since());
-    // An answer without bytes needs none to be there: what the tag names never changes.
-    let there = if decision.has_body() { hit::chunks_in_memory(&media.cache, manifest)? } else { Vec::new() };
+    // Bytes that are not sent need not be there: what the tag names never changes.
+    let there = hit::chunks_in_memory(&media.cache, manifest, decision.sent(manifest.length))?;
     Some(media.answer_hit(parts, headers, manifest, &there, Tier::Memory, decision))
 }
 
