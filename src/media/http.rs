@@ -285,7 +285,8 @@ impl Media {
                         whole(parts, headers, length, || AudioBody::from_fill(&finished, joined, 0..length))
                     }
                     Decision::Part(range) => {
-                        part(parts, headers, length, range.clone(), || AudioBody::from_fill(&finished, joined, range))
+                        let body = AudioBody::from_fill(&finished, joined, range.clone());
+                        part(headers, length, &range, body)
                     }
                     other => without_body(headers, length, &other),
                 }
@@ -313,7 +314,7 @@ impl Media {
         let body = |range| AudioBody::from_tiers(&self.cache, &hit.manifest, &hit.there, range);
         match decide(parts, &headers, length, modified) {
             Decision::Whole => whole(parts, headers, length, || body(0..length)),
-            Decision::Part(range) => part(parts, headers, length, range.clone(), || body(range)),
+            Decision::Part(range) => part(headers, length, &range, body(range.clone())),
             other => without_body(headers, length, &other),
         }
     }
@@ -324,7 +325,7 @@ fn decide(parts: &Parts, headers: &HeaderMap, length: u64, last_modified: Option
         return Decision::Whole;
     }
     let etag = headers.get(header::ETAG).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    conditional::decide(&parts.headers, Representation { etag, last_modified, length })
+    conditional::decide(&parts.method, &parts.headers, Representation { etag, last_modified, length })
 }
 
 fn whole(parts: &Parts, mut headers: HeaderMap, length: u64, body: impl FnOnce() -> AudioBody) -> Response<AudioBody> {
@@ -333,17 +334,10 @@ fn whole(parts: &Parts, mut headers: HeaderMap, length: u64, body: impl FnOnce()
     respond(StatusCode::OK, headers, body)
 }
 
-fn part(
-    parts: &Parts,
-    mut headers: HeaderMap,
-    length: u64,
-    range: std::ops::Range<u64>,
-    body: impl FnOnce() -> AudioBody,
-) -> Response<AudioBody> {
+fn part(mut headers: HeaderMap, length: u64, range: &std::ops::Range<u64>, body: AudioBody) -> Response<AudioBody> {
     let last = range.end - 1;
     headers.insert(header::CONTENT_RANGE, value(format!("bytes {}-{last}/{length}", range.start)));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
-    let body = if parts.method == Method::HEAD { AudioBody::empty() } else { body() };
     respond(StatusCode::PARTIAL_CONTENT, headers, body)
 }
 
