@@ -145,7 +145,6 @@ impl Node {
         if filled.is_err() {
             tracing::warn!(fills = self.fills.len(), "drain time is over, leaving fills unfinished");
         }
-        // Metrics and health come last, so that the end can be watched.
         self.media.close().await;
         // Metrics and health come last, so that the drain can be watched.
         self.stopped.cancel();
