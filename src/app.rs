@@ -117,7 +117,6 @@ impl Node {
             tenant: Tenant::default_tenant(),
             ignored_query,
             addresses: Addresses::new(config.public_url.as_deref()),
-            node_loop_id: loop_id,
             clock: clock.clone(),
             tasks: fills.clone(),
             fills_remembered_max: remembered_max,

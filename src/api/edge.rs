@@ -37,8 +37,6 @@ pub struct Parts {
     pub ignored_query: IgnoredQuery,
     /// How addresses are built.
     pub addresses: Addresses,
-    /// Names this node in `CDN-Loop`.
-    pub node_loop_id: String,
     /// Time.
     pub clock: Clock,
     /// Where work that outlives its request runs.
@@ -184,7 +182,7 @@ impl Edge {
     }
 
     async fn audio(&self, room: Room, request: Request<Incoming>) -> Result<Response<AudioBody>, Problem> {
-        let Parts { media, tenant, ignored_query, addresses, node_loop_id, .. } = &self.inner.parts;
+        let Parts { media, tenant, ignored_query, addresses, .. } = &self.inner.parts;
         let (head, _) = request.into_parts();
         if room == Room::Other {
             return Err(Problem::new(Kind::NotFound, "there is nothing under this path"));
@@ -194,9 +192,6 @@ impl Edge {
         }
         if room == Room::Media {
             return media_http::artifact(media, tenant, &head).await;
-        }
-        if crate::outbound::is_loop(head.headers.get_all("cdn-loop"), node_loop_id) {
-            return Err(Problem::new(Kind::LoopDetected, "this node's own request came back to it"));
         }
         media_http::fetch(media, tenant, ignored_query, addresses, &head).await
     }

@@ -25,6 +25,7 @@ use crate::{
         hit,
         hot::Tags,
     },
+    outbound::Hops,
     problem::{Kind, Problem},
 };
 
@@ -71,7 +72,7 @@ pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Opti
 pub async fn artifact(media: &Media, tenant: &Tenant, parts: &Parts) -> Result<Response<AudioBody>, Problem> {
     let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     known_extension(extension)?;
-    let opened = media.artifact(tenant, &artifact, directives(&parts.headers)).await?;
+    let opened = media.artifact(tenant, &artifact, directives(&parts.headers), Hops::of(&parts.headers)).await?;
     let (manifest, tags) = match &opened.audio {
         Audio::Hit(hit, _) => (&hit.manifest, hit.tags.clone()),
         Audio::Filled(finished, _) => (&finished.manifest, Tags::of(&finished.manifest.digest)),
@@ -142,12 +143,13 @@ pub async fn fetch(
     addresses: &Addresses,
     parts: &Parts,
 ) -> Result<Response<AudioBody>, Problem> {
-    let (request, extension) = fetch_request(ignored, parts)?;
+    let (mut request, extension) = fetch_request(ignored, parts)?;
+    request.hops = Hops::of(&parts.headers);
     let opened = media.fetch(tenant, &request).await?;
     Ok(fetched(media, addresses, parts, &extension, opened))
 }
 
-/// What a `/fetch` path asks for, and under which extension.
+/// What a `/fetch` path asks for, and under which extension. What it went through is of interest only to a miss.
 fn fetch_request(ignored: &IgnoredQuery, parts: &Parts) -> Result<(FetchRequest, String), Problem> {
     let path = FetchPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     if !path.is_unsigned() {
@@ -162,6 +164,7 @@ fn fetch_request(ignored: &IgnoredQuery, parts: &Parts) -> Result<(FetchRequest,
         directives: directives(&parts.headers),
         whole: wants_whole(parts),
         tags: Vec::new(),
+        hops: Hops::default(),
     };
     Ok((request, path.extension))
 }

@@ -21,4 +21,6 @@ mod failures;
 
 mod guard;
 
+mod loops;
+
 mod process;
