@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use axum::{Router, body::Body};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -127,7 +127,7 @@ impl Edge {
         let Inner { parts, anonymous, .. } = &*self.inner;
         let Parts { media, tenant, ignored_query, addresses, .. } = parts;
         let reads = matches!(head.method, Method::GET | Method::HEAD);
-        if !reads || *anonymous == Anonymous::Off {
+        if !reads || *anonymous == Anonymous::Off || !names_one_host(head.version, &head.headers) {
             return None;
         }
         match Room::of(head.uri.path()) {
@@ -171,14 +171,21 @@ impl Edge {
         answered.unwrap_or_else(|problem| refuse(&problem)).map(ResponseBody::Left)
     }
 
-    /// Whether this caller may ask this.
+    /// Whether the request is one, and this caller may ask it.
     fn admit(&self, room: Room, request: &Request<Incoming>) -> Result<(), Problem> {
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        match self.inner.anonymous {
-            Anonymous::All => Ok(()),
-            Anonymous::Read if reads && room != Room::Other => Ok(()),
-            _ => Err(Problem::new(Kind::Forbidden, "callers without credentials may not do this (http.anonymous)")),
+        if !names_one_host(request.version(), request.headers()) {
+            return Err(Problem::new(Kind::BadRequest, "a request has one Host field, with a host"));
         }
+        let may = match (self.inner.anonymous, room) {
+            (Anonymous::All, _) => true,
+            // What is told of artifacts and fills is more than audio: their sources, tags and formats.
+            (Anonymous::Read, Room::V1) => false,
+            // Nothing but reading is done there, and what does not exist may be said not to.
+            (Anonymous::Read, Room::Media | Room::Fetch | Room::Other) => true,
+            (Anonymous::Off | Anonymous::Auto, _) => false,
+        };
+        let refused = || Problem::new(Kind::Forbidden, "callers without credentials may not do this (http.anonymous)");
+        may.then_some(()).ok_or_else(refused)
     }
 
     async fn audio(&self, room: Room, request: Request<Incoming>) -> Result<Response<AudioBody>, Problem> {
@@ -194,6 +201,21 @@ impl Edge {
             return media_http::artifact(media, tenant, &head).await;
         }
         media_http::fetch(media, tenant, ignored_query, addresses, &head).await
+    }
+}
+
+/// RFC 9112 §3.2: HTTP/1.1 has Host, nobody has it twice, and its value is a host. Ours answer alike under any.
+///
+/// Two that disagree are how a cache in front of this node and the node itself come to see different requests.
+fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => version < Version::HTTP_11,
+        // The characters of RFC 3986 §3.2.2 and §3.2.3, user names aside.
+        (Some(host), None) => {
+            host.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte))
+        }
+        (Some(_), Some(_)) => false,
     }
 }
 

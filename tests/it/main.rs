@@ -19,6 +19,8 @@ mod quality;
 
 mod failures;
 
+mod edge;
+
 mod guard;
 
 mod loops;
