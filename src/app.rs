@@ -117,7 +117,6 @@ impl Node {
             tenant: Tenant::default_tenant(),
             ignored_query,
             addresses: Addresses::new(config.public_url.as_deref()),
-            node_loop_id: loop_id,
             clock: clock.clone(),
             tasks: fills.clone(),
             fills_remembered_max: remembered_max,
@@ -145,7 +144,6 @@ impl Node {
         if filled.is_err() {
             tracing::warn!(fills = self.fills.len(), "drain time is over, leaving fills unfinished");
         }
-        // Metrics and health come last, so that the end can be watched.
         self.media.close().await;
         // Metrics and health come last, so that the drain can be watched.
         self.stopped.cancel();

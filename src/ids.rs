@@ -191,3 +191,6 @@ impl FromStr for RandomId {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected 32 lower-case hexadecimal digits")]
 pub struct NotARandomId;
+
+#[cfg(test)]
+mod tests;

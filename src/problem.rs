@@ -168,3 +168,6 @@ impl ConfigProblems {
         self.found.iter().map(|(key, text)| (key.as_str(), text.as_str()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,3 +161,6 @@ impl<'de> serde::Deserialize<'de> for ByteCount {
             .map_err(|error| serde::de::Error::custom(format!("{text:?} is not a size such as \"512MiB\": {error}")))
     }
 }
+
+#[cfg(test)]
+mod tests;

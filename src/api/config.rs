@@ -42,7 +42,7 @@ pub enum Anonymous {
     Auto,
     /// Nothing.
     Off,
-    /// Get audio.
+    /// Get audio: `/media` and `/fetch`, nothing of `/v1`.
     Read,
     /// Everything, for the tenant `default`.
     All,

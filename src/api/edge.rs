@@ -4,7 +4,7 @@ use std::{convert::Infallible, pin::Pin, sync::Arc, time::Instant};
 
 use axum::{Router, body::Body};
 use futures_util::future::{Either, Ready, ready};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -38,8 +38,6 @@ pub struct Parts {
     pub ignored_query: IgnoredQuery,
     /// How addresses are built.
     pub addresses: Addresses,
-    /// Names this node in `CDN-Loop`.
-    pub node_loop_id: String,
     /// Time.
     pub clock: Clock,
     /// Where work that outlives its request runs.
@@ -130,7 +128,7 @@ impl Edge {
         let Inner { parts, anonymous, .. } = &*self.inner;
         let Parts { media, tenant, ignored_query, addresses, .. } = parts;
         let reads = matches!(head.method, Method::GET | Method::HEAD);
-        if !reads || *anonymous == Anonymous::Off {
+        if !reads || *anonymous == Anonymous::Off || !names_one_host(head.version, &head.headers) {
             return None;
         }
         match Room::of(head.uri.path()) {
@@ -174,18 +172,25 @@ impl Edge {
         answered.unwrap_or_else(|problem| refuse(&problem)).map(ResponseBody::Left)
     }
 
-    /// Whether this caller may ask this.
+    /// Whether the request is one, and this caller may ask it.
     fn admit(&self, room: Room, request: &Request<Incoming>) -> Result<(), Problem> {
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        match self.inner.anonymous {
-            Anonymous::All => Ok(()),
-            Anonymous::Read if reads && room != Room::Other => Ok(()),
-            _ => Err(Problem::new(Kind::Forbidden, "callers without credentials may not do this (http.anonymous)")),
+        if !names_one_host(request.version(), request.headers()) {
+            return Err(Problem::new(Kind::BadRequest, "a request has one Host field, with a host"));
         }
+        let may = match (self.inner.anonymous, room) {
+            (Anonymous::All, _) => true,
+            // What is told of artifacts and fills is more than audio: their sources, tags and formats.
+            (Anonymous::Read, Room::V1) => false,
+            // Nothing but reading is done there, and what does not exist may be said not to.
+            (Anonymous::Read, Room::Media | Room::Fetch | Room::Other) => true,
+            (Anonymous::Off | Anonymous::Auto, _) => false,
+        };
+        let refused = || Problem::new(Kind::Forbidden, "callers without credentials may not do this (http.anonymous)");
+        may.then_some(()).ok_or_else(refused)
     }
 
     async fn audio(&self, room: Room, request: Request<Incoming>) -> Result<Response<AudioBody>, Problem> {
-        let Parts { media, tenant, ignored_query, addresses, node_loop_id, .. } = &self.inner.parts;
+        let Parts { media, tenant, ignored_query, addresses, .. } = &self.inner.parts;
         let (head, _) = request.into_parts();
         if room == Room::Other {
             return Err(Problem::new(Kind::NotFound, "there is nothing under this path"));
@@ -196,9 +201,6 @@ impl Edge {
         if room == Room::Media {
             return media_http::artifact(media, tenant, &head).await;
         }
-        if crate::outbound::is_loop(head.headers.get_all("cdn-loop"), node_loop_id) {
-            return Err(Problem::new(Kind::LoopDetected, "this node's own request came back to it"));
-        }
         media_http::fetch(media, tenant, ignored_query, addresses, &head).await
     }
 }
@@ -208,6 +210,21 @@ fn named(mut response: Response<ResponseBody>, id: RandomId) -> Response<Respons
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// RFC 9112 §3.2: HTTP/1.1 has Host, nobody has it twice, and its value is a host. Ours answer alike under any.
+///
+/// Two that disagree are how a cache in front of this node and the node itself come to see different requests.
+fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => version < Version::HTTP_11,
+        // The characters of RFC 3986 §3.2.2 and §3.2.3, user names aside.
+        (Some(host), None) => {
+            host.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte))
+        }
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// A problem as a response, logged by whose fault it is.

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::SystemTime};
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, Method, header};
 
 /// What a representation says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,9 @@ pub(super) fn is_conditional(headers: &HeaderMap) -> bool {
     [header::RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
 }
 
-/// Decides in the order of RFC 9110 §13.2.2: If-None-Match wins over If-Modified-Since, both over Range.
-pub(super) fn decide(headers: &HeaderMap, representation: Representation<'_>) -> Decision {
+/// Decides in the order of RFC 9110 §13.2.2: If-None-Match wins over If-Modified-Since, both over Range. Range is defined
+/// for GET only (§14.2): HEAD is answered as if it had none.
+pub(super) fn decide(method: &Method, headers: &HeaderMap, representation: Representation<'_>) -> Decision {
     if headers.contains_key(header::IF_NONE_MATCH) {
         if none_match(headers, representation.etag) {
             return Decision::NotModified;
@@ -56,34 +57,48 @@ pub(super) fn decide(headers: &HeaderMap, representation: Representation<'_>) ->
     {
         return Decision::NotModified;
     }
-    let Some(range) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return Decision::Whole };
-    if !if_range_holds(headers, representation) {
-        return Decision::Whole;
+    match single(headers, header::RANGE) {
+        Some(range) if *method == Method::GET && if_range_holds(headers, representation) => {
+            parse_range(range, representation.length)
+        }
+        _ => Decision::Whole,
     }
-    parse_range(range, representation.length)
+}
+
+/// The text of a field that may stand in a request once. One that is repeated says nothing that can be relied on: none.
+fn single(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    if values.next().is_some() { None } else { first.to_str().ok() }
 }
 
 fn none_match(headers: &HeaderMap, etag: &str) -> bool {
+    // Not a member of a list: "*" is the whole value or means nothing (RFC 9110 §13.1.2).
+    if single(headers, header::IF_NONE_MATCH).is_some_and(|value| value.trim() == "*") {
+        return true;
+    }
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     // The weak comparison of RFC 9110 §8.8.3.2. Our tags hold no comma, so splitting at commas cannot cut one in two.
     values
         .flat_map(|value| value.split(','))
         .map(str::trim)
-        .any(|candidate| candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == etag)
+        .any(|candidate| candidate.strip_prefix("W/").unwrap_or(candidate) == etag)
 }
 
 /// If-Range by strong comparison: a weak tag or another date means the whole.
 fn if_range_holds(headers: &HeaderMap, representation: Representation<'_>) -> bool {
-    let Some(value) = headers.get(header::IF_RANGE) else { return true };
-    let Ok(value) = value.to_str() else { return false };
-    if value.trim_start().starts_with(['"', 'W']) && !value.contains(" GMT") {
-        return value.trim() == representation.etag;
+    if !headers.contains_key(header::IF_RANGE) {
+        return true;
+    }
+    let Some(value) = single(headers, header::IF_RANGE).map(str::trim) else { return false };
+    if value.starts_with('"') || value.starts_with("W/") {
+        return value == representation.etag;
     }
     httpdate::parse_http_date(value).is_ok_and(|date| Some(date) == representation.last_modified)
 }
 
-fn date(headers: &HeaderMap, name: header::HeaderName) -> Option<SystemTime> {
-    headers.get(name)?.to_str().ok().and_then(|value| httpdate::parse_http_date(value).ok())
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+    single(headers, name).and_then(|value| httpdate::parse_http_date(value.trim()).ok())
 }
 
 /// One byte range of RFC 9110 §14.1.2. What is no byte range, or several of them, is answered with the whole, as §14.2 allows.
@@ -97,6 +112,8 @@ fn parse_range(value: &str, length: u64) -> Decision {
         (Position::At(first), Position::At(last)) if first > last => return Decision::Whole,
         (Position::At(first), Position::At(last)) => first..last.saturating_add(1).min(length),
         (Position::At(first), Position::Open) => first..length,
+        // The last bytes of nothing are nothing, which no Content-Range can say: the whole can.
+        (Position::Open, Position::At(1..)) if length == 0 => return Decision::Whole,
         (Position::Open, Position::At(suffix)) => length.saturating_sub(suffix)..length,
         _ => return Decision::Whole,
     };
@@ -117,3 +134,6 @@ fn position(text: &str) -> Position {
         _ => Position::Nonsense,
     }
 }
+
+#[cfg(test)]
+mod tests;

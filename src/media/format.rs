@@ -132,7 +132,7 @@ const TABLE: &[(&str, Format)] = &[
     ("alaw", ALAW),
     ("al", ALAW),
     ("PCMA", ALAW),
-    ("wav", wav(SampleRate::HZ_8000)),
+    ("wav", WAV),
     ("wav16", wav(SampleRate::HZ_16000)),
     ("sln", sln(SampleRate::HZ_8000)),
     ("r8", sln(SampleRate::HZ_8000)),
@@ -160,6 +160,16 @@ const OPUS: Format = Format {
 };
 /// The rate of `raw` means nothing; it is constant so that equality holds.
 const RAW: Format = Format { codec: Codec::Raw, ..ULAW };
+
+const WAV: Format = wav(SampleRate::HZ_8000);
+/// What the option `rate` takes.
+const WAV_RATES: [(&str, SampleRate); 5] = [
+    ("8000", SampleRate::HZ_8000),
+    ("16000", SampleRate::HZ_16000),
+    ("24000", SampleRate::HZ_24000),
+    ("32000", SampleRate::HZ_32000),
+    ("48000", SampleRate::HZ_48000),
+];
 
 const fn sln(rate: SampleRate) -> Format {
     Format { codec: Codec::Pcm16, container: Container::None, rate, bitrate: None }
@@ -213,20 +223,12 @@ impl Format {
     fn apply(&mut self, extension: &str, name: &str, value: &str) -> Result<(), FormatError> {
         match name {
             "rate" if extension == "wav" => {
-                self.rate = match value {
-                    "8000" => SampleRate::HZ_8000,
-                    "16000" => SampleRate::HZ_16000,
-                    "24000" => SampleRate::HZ_24000,
-                    "32000" => SampleRate::HZ_32000,
-                    "48000" => SampleRate::HZ_48000,
-                    _ => {
-                        return Err(FormatError::BadValue {
-                            name: "rate",
-                            value: clip(value),
-                            expected: "8000, 16000, 24000, 32000 or 48000",
-                        });
-                    }
-                };
+                let rate = WAV_RATES.iter().find(|(text, _)| *text == value);
+                self.rate = rate.map(|(_, rate)| *rate).ok_or_else(|| FormatError::BadValue {
+                    name: "rate",
+                    value: clip(value),
+                    expected: "8000, 16000, 24000, 32000 or 48000",
+                })?;
             }
             "codec" if extension == "wav" => {
                 self.codec = match value {
@@ -369,7 +371,20 @@ impl Format {
             bitrate = Some(option.strip_prefix("bitrate=")?.parse().ok().and_then(Bitrate::new)?);
         }
         let format = Format { codec, container, rate, bitrate };
-        (parts.next().is_none() && format.normal_form() == text).then_some(format)
+        // One spelling for each format, and no format that nobody could ask for.
+        (parts.next().is_none() && format.is_offered() && format.normal_form() == text).then_some(format)
+    }
+
+    /// Whether [`parse`](Format::parse) can give this.
+    fn is_offered(self) -> bool {
+        match (self.container, self.codec) {
+            (Container::Wav, Codec::Pcm16) => {
+                self.bitrate.is_none() && WAV_RATES.iter().any(|(_, rate)| *rate == self.rate)
+            }
+            (Container::Wav, Codec::Ulaw | Codec::Alaw) => self == Format { codec: self.codec, ..WAV },
+            (Container::Ogg, Codec::Opus) => self == Format { bitrate: self.bitrate, ..OPUS },
+            _ => TABLE.iter().any(|(_, format)| *format == self),
+        }
     }
 
     /// The artifact id of this recipe (`spec/media.md` §1).
@@ -397,3 +412,6 @@ fn clip(text: &str) -> String {
     const QUOTED_CHARS_MAX: usize = 64;
     text.chars().take(QUOTED_CHARS_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@ use crate::{
         hit,
         hot::Tags,
     },
+    outbound::Hops,
     problem::{Kind, Problem},
 };
 
@@ -76,7 +77,7 @@ pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Opti
 pub async fn artifact(media: &Media, tenant: &Tenant, parts: &Parts) -> Result<Response<AudioBody>, Problem> {
     let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     known_extension(extension)?;
-    let opened = media.artifact(tenant, &artifact, directives(&parts.headers)).await?;
+    let opened = media.artifact(tenant, &artifact, directives(&parts.headers), Hops::of(&parts.headers)).await?;
     let (manifest, tags) = match &opened.audio {
         Audio::Hit(hit, _) => (&hit.manifest, hit.tags.clone()),
         Audio::Filled(finished, _) => (&finished.manifest, Tags::of(&finished.manifest.digest)),
@@ -147,12 +148,13 @@ pub async fn fetch(
     addresses: &Addresses,
     parts: &Parts,
 ) -> Result<Response<AudioBody>, Problem> {
-    let (request, extension) = fetch_request(ignored, parts)?;
+    let (mut request, extension) = fetch_request(ignored, parts)?;
+    request.hops = Hops::of(&parts.headers);
     let opened = media.fetch(tenant, &request).await?;
     Ok(fetched(media, addresses, parts, &extension, opened))
 }
 
-/// What a `/fetch` path asks for, and under which extension.
+/// What a `/fetch` path asks for, and under which extension. What it went through is of interest only to a miss.
 fn fetch_request(ignored: &IgnoredQuery, parts: &Parts) -> Result<(FetchRequest, String), Problem> {
     let path = FetchPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     if !path.is_unsigned() {
@@ -167,6 +169,7 @@ fn fetch_request(ignored: &IgnoredQuery, parts: &Parts) -> Result<(FetchRequest,
         directives: directives(&parts.headers),
         whole: wants_whole(parts),
         tags: Vec::new(),
+        hops: Hops::default(),
     };
     Ok((request, path.extension))
 }
@@ -293,7 +296,8 @@ impl Media {
                         whole(parts, headers, length, || AudioBody::from_fill(&finished, joined, 0..length))
                     }
                     Decision::Part(range) => {
-                        part(parts, headers, length, range.clone(), || AudioBody::from_fill(&finished, joined, range))
+                        let body = AudioBody::from_fill(&finished, joined, range.clone());
+                        part(headers, length, &range, body)
                     }
                     other => without_body(headers, length, &other),
                 }
@@ -323,7 +327,7 @@ impl Media {
         let body = |range| AudioBody::from_tiers(&self.cache, manifest, there, range);
         match decision {
             Decision::Whole => whole(parts, headers, length, || body(0..length)),
-            Decision::Part(range) => part(parts, headers, length, range.clone(), || body(range)),
+            Decision::Part(range) => part(headers, length, &range, body(range.clone())),
             other => without_body(headers, length, &other),
         }
     }
@@ -334,7 +338,7 @@ fn decide(parts: &Parts, headers: &HeaderMap, length: u64, last_modified: Option
         return Decision::Whole;
     }
     let etag = headers.get(header::ETAG).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    conditional::decide(&parts.headers, Representation { etag, last_modified, length })
+    conditional::decide(&parts.method, &parts.headers, Representation { etag, last_modified, length })
 }
 
 fn whole(parts: &Parts, mut headers: HeaderMap, length: u64, body: impl FnOnce() -> AudioBody) -> Response<AudioBody> {
@@ -343,17 +347,10 @@ fn whole(parts: &Parts, mut headers: HeaderMap, length: u64, body: impl FnOnce()
     respond(StatusCode::OK, headers, body)
 }
 
-fn part(
-    parts: &Parts,
-    mut headers: HeaderMap,
-    length: u64,
-    range: std::ops::Range<u64>,
-    body: impl FnOnce() -> AudioBody,
-) -> Response<AudioBody> {
+fn part(mut headers: HeaderMap, length: u64, range: &std::ops::Range<u64>, body: AudioBody) -> Response<AudioBody> {
     let last = range.end - 1;
     headers.insert(header::CONTENT_RANGE, value(format!("bytes {}-{last}/{length}", range.start)));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
-    let body = if parts.method == Method::HEAD { AudioBody::empty() } else { body() };
     respond(StatusCode::PARTIAL_CONTENT, headers, body)
 }
 

@@ -37,6 +37,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     clock::Clock,
     ids::{ArtifactId, Tenant},
+    outbound::Hops,
     problem::{Kind, Problem, Side},
 };
 
@@ -117,6 +118,8 @@ pub struct FetchRequest {
     pub whole: bool,
     /// Labels for the reference.
     pub tags: Vec<String>,
+    /// What the request went through before this node.
+    pub hops: Hops,
 }
 
 /// Audio that was found or is being made.
@@ -268,6 +271,8 @@ impl Media {
             (Some(_), _) if !usable => (From::Origin(None), Via::Stale),
             _ => (From::Origin(None), Via::Miss),
         };
+        // Before it joins others: a request of our own that came back would wait for itself.
+        self.fill.check_loop(&request.hops)?;
         // Only now: an origin that fails takes nothing from those who do not need it.
         if let Some(problem) = self.fill.failure(tenant, &request.url.key())
             && !(via == Via::Kept && problem.kind.side() == Side::Origin)
@@ -282,6 +287,7 @@ impl Media {
             previous: record,
             keep: !directives.no_store,
             tags: request.tags.clone(),
+            hops: request.hops.clone(),
         };
         Ok(Plan::Fill(wanted, via))
     }
@@ -301,6 +307,7 @@ impl Media {
         tenant: &Tenant,
         artifact: &ArtifactId,
         directives: Directives,
+        hops: Hops,
     ) -> Result<Opened, Problem> {
         let found = hit::lookup(&self.cache, tenant, artifact).await.map_err(|error| error.problem())?;
         let reference = match found {
@@ -311,11 +318,17 @@ impl Media {
         if directives.only_if_cached {
             return Err(Problem::new(Kind::NotCached, "the audio was evicted and is not in the cache"));
         }
-        self.rebuild(tenant, artifact, &reference).await
+        self.rebuild(tenant, artifact, &reference, hops).await
     }
 
     /// Makes an evicted artifact again. It must come out under the same name, else its source has changed.
-    async fn rebuild(&self, tenant: &Tenant, artifact: &ArtifactId, reference: &Reference) -> Result<Opened, Problem> {
+    async fn rebuild(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        reference: &Reference,
+        hops: Hops,
+    ) -> Result<Opened, Problem> {
         if reference.pipeline != audio::PIPELINE.to_string() {
             return Err(Problem::new(Kind::NotFound, "the audio was evicted and was made by an older version"));
         }
@@ -327,6 +340,7 @@ impl Media {
             directives: Directives::default(),
             whole: true,
             tags: reference.tags.clone(),
+            hops,
         };
         let opened = self.fetch(tenant, &request).await?;
         let same = match &opened.audio {

@@ -246,3 +246,6 @@ impl Drop for Spool {
         self.budget.release(self.progress.borrow().length);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,14 +12,14 @@ use url::{Host, Url};
 
 use super::{
     body::Body,
-    cdn_loop,
+    cdn_loop::{self, Hops},
     config::Config,
     error::{OutboundError, TimeoutKind},
     guard::Guard,
     redirect,
     resolve::{ASKED, Asked, GuardedResolver, Lookup, ResolveError, is_local, system_lookup},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, problem::Problem};
 
 const USER_AGENT: &str = concat!("ringback/", env!("CARGO_PKG_VERSION"));
 
@@ -49,7 +49,8 @@ pub struct Get {
     /// What to fetch: http or https.
     pub url: Url,
     /// Headers besides those the client sets itself. Values marked sensitive, credentials and cookies do not follow a
-    /// redirect to another origin. `CDN-Loop` values of the request that caused this one belong here.
+    /// redirect to another origin. `CDN-Loop` values of the request that caused this one belong here
+    /// ([`Hops::to_headers`](super::Hops::to_headers)).
     pub headers: HeaderMap,
     /// When the caller loses interest, if before `total_timeout`.
     pub deadline: Option<Instant>,
@@ -120,6 +121,14 @@ impl Client {
         });
         let http = http.map_err(|error| OutboundError::Setup { what: "TLS", source: Some(error) })?;
         Ok(Client { shared: Arc::new(Shared { http, guard, config: config.clone(), loop_id, clock }) })
+    }
+
+    /// Whether this node may go out for a request that went through `hops`.
+    ///
+    /// # Errors
+    /// `loop-detected` when that request has been here before, or went through more nodes than are passed on.
+    pub fn check_loop(&self, hops: &Hops) -> Result<(), Problem> {
+        hops.check(self.shared.loop_id.to_str().unwrap_or_default())
     }
 
     /// Sends one GET, follows its redirects, and answers when the headers of the last response are there.

@@ -29,7 +29,7 @@ mod client;
 pub(crate) mod tests;
 
 pub use body::Body;
-pub use cdn_loop::is_loop;
+pub use cdn_loop::Hops;
 pub use client::{Client, Get, Response, install_crypto_provider};
 pub use config::Config;
 pub use error::{OutboundError, TimeoutKind};

@@ -102,8 +102,8 @@ async fn disguises_and_other_schemes_are_refused_too() {
     let origin = speech().await;
     let node = TestNode::start(&origin).await;
     let cases = [
-        (format!("http://good@127.0.0.1:{port}/a.wav"), 400, "bad-request", "origin-failed"),
-        (format!("http://prompts.example.com:80@127.0.0.1:{port}/a.wav"), 400, "bad-request", "origin-failed"),
+        (format!("http://good@127.0.0.1:{port}/a.wav"), 403, "source-forbidden", "origin-failed"),
+        (format!("http://prompts.example.com:80@127.0.0.1:{port}/a.wav"), 403, "source-forbidden", "origin-failed"),
         (format!("http:\\\\127.0.0.1:{port}\\a.wav"), 403, "source-forbidden", "source-forbidden"),
         // As a redirect of an http origin this is a path there.
         (format!("http:/127.0.0.1:{port}/a.wav"), 403, "source-forbidden", "source-missing"),

@@ -19,6 +19,10 @@ mod quality;
 
 mod failures;
 
+mod edge;
+
 mod guard;
+
+mod loops;
 
 mod process;

@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, State, rejection::BytesRejection},
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
         format::Format,
         http::{Addresses, format_problem},
     },
+    outbound::Hops,
     problem::{Kind, Problem},
 };
 
@@ -88,14 +89,18 @@ impl Made {
 }
 
 /// Finds or makes audio and says under which address it is: 200 where it was there, 201 where it was made, 202 where the caller does not wait.
-pub(super) async fn create(State(v1): State<V1>, body: Result<Bytes, BytesRejection>) -> Result<Response, Failed> {
+pub(super) async fn create(
+    State(v1): State<V1>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failed> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Kind::OverLimit, "the body is too large (http.body_max)"),
         _ => Problem::new(Kind::BadRequest, "the body cannot be read"),
     })?;
     let create: Create = serde_json::from_slice(&body).map_err(|error| unexpected(&error))?;
     let (wait, extension) = (create.wait, create.format.clone());
-    let request = request(&v1, create)?;
+    let request = request(&v1, create, Hops::of(&headers))?;
     if !wait {
         let id = v1.fills.start(request, extension)?;
         let location = v1.parts.addresses.path(&format!("/v1/fills/{id}"));
@@ -118,7 +123,7 @@ fn unexpected(error: &serde_json::Error) -> Problem {
     Problem::new(Kind::BadRequest, format!("the body is not {expected}: see line {line}, column {column}"))
 }
 
-fn request(v1: &V1, create: Create) -> Result<FetchRequest, Problem> {
+fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem> {
     let fits =
         create.tags.len() <= TAGS_MAX && create.tags.iter().all(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);
     if !fits {
@@ -142,6 +147,7 @@ fn request(v1: &V1, create: Create) -> Result<FetchRequest, Problem> {
         directives: Directives::default(),
         whole: true,
         tags: create.tags,
+        hops,
     })
 }
 

@@ -64,11 +64,11 @@ impl AddressError {
     /// What the caller is told.
     pub fn problem(&self) -> Problem {
         let kind = match self {
-            AddressError::Scheme => Kind::SourceForbidden,
+            // Well-formed, and never fetched: told like an address that the guard refuses.
+            AddressError::Scheme | AddressError::Userinfo => Kind::SourceForbidden,
             AddressError::NotAnArtifact => Kind::NotFound,
             AddressError::SourceTooLong { .. }
             | AddressError::NotAUrl { .. }
-            | AddressError::Userinfo
             | AddressError::Shape { .. }
             | AddressError::Signature
             | AddressError::Options { .. }

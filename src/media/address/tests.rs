@@ -58,8 +58,8 @@ fn what_is_no_source_is_refused_with_its_kind() {
     check("/etc/passwd", Kind::BadRequest);
     check("http://", Kind::BadRequest);
     check("http://a:b:c/", Kind::BadRequest);
-    check("http://user@a.example/", Kind::BadRequest);
-    check("http://user:secret@a.example/", Kind::BadRequest);
+    check("http://user@a.example/", Kind::SourceForbidden);
+    check("http://user:secret@a.example/", Kind::SourceForbidden);
     check("file:///etc/passwd", Kind::SourceForbidden);
     check("ftp://a.example/", Kind::SourceForbidden);
     check("gopher://a.example/", Kind::SourceForbidden);

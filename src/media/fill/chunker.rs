@@ -60,3 +60,6 @@ impl Chunker {
         Body { chunks: self.chunks, digest: BodyDigest::from_bytes(self.body.finalize().into()), length: self.length }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,7 @@ use crate::{
         origin::Origin,
         spool::{Spool, Spools},
     },
+    outbound::Hops,
     problem::{Kind, Problem, Side},
 };
 
@@ -130,6 +131,8 @@ pub(in crate::media) struct Wanted {
     /// Whether the result may be stored and shared; false for `no-store`.
     pub(in crate::media) keep: bool,
     pub(in crate::media) tags: Vec<String>,
+    /// What the request went through before this node.
+    pub(in crate::media) hops: Hops,
 }
 
 /// How a fill looks to a caller who waited.
@@ -190,6 +193,14 @@ impl Fill {
         self.shared.failures.remove(&(tenant.clone(), *source));
     }
 
+    /// Whether a request that went through `hops` may have a fill.
+    ///
+    /// # Errors
+    /// `loop-detected`.
+    pub(in crate::media) fn check_loop(&self, hops: &Hops) -> Result<(), Problem> {
+        self.shared.origin.check_loop(hops)
+    }
+
     /// Joins the fill of this source and format, or starts it.
     pub(in crate::media) fn join(&self, wanted: Wanted) -> Joined {
         let shared = &self.shared;
@@ -229,8 +240,8 @@ impl Shared {
     }
 
     fn start_source(self: &Arc<Self>, wanted: &Wanted) -> Flight {
-        let (tenant, url) = (wanted.tenant.clone(), wanted.url.clone());
-        let flight = Arc::new(SourceFlight::new(tenant, url, self.spools.create(), self.clock.now()));
+        let (tenant, url, hops) = (wanted.tenant.clone(), wanted.url.clone(), wanted.hops.clone());
+        let flight = Arc::new(SourceFlight::new(tenant, url, hops, self.spools.create(), self.clock.now()));
         let task = source::run(Arc::clone(self), Arc::clone(&flight), wanted.previous.clone(), wanted.from.clone());
         self.tasks.spawn_on(task, &self.runtime);
         Flight { source: flight, encodes: HashMap::new() }

@@ -129,3 +129,6 @@ impl Cpu {
         output
     }
 }
+
+#[cfg(test)]
+mod tests;

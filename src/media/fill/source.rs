@@ -20,6 +20,7 @@ use crate::{
         origin::{Fetched, Freshness, Incoming, Validators},
         spool::{End, Spool},
     },
+    outbound::Hops,
     problem::{Kind, Problem},
 };
 
@@ -83,6 +84,8 @@ pub(super) struct Received {
 pub(in crate::media) struct SourceFlight {
     pub(super) tenant: Tenant,
     pub(super) url: CanonicalUrl,
+    /// What the first caller's request went through.
+    pub(super) hops: Hops,
     /// The original's bytes.
     pub(super) spool: Arc<Spool>,
     pub(super) state: watch::Sender<State>,
@@ -93,10 +96,16 @@ pub(in crate::media) struct SourceFlight {
 }
 
 impl SourceFlight {
-    pub(super) fn new(tenant: Tenant, url: CanonicalUrl, spool: Arc<Spool>, started: Instant) -> SourceFlight {
+    pub(super) fn new(
+        tenant: Tenant,
+        url: CanonicalUrl,
+        hops: Hops,
+        spool: Arc<Spool>,
+        started: Instant,
+    ) -> SourceFlight {
         let (state, _) = watch::channel(State::Asking);
         let cancel = CancellationToken::new();
-        SourceFlight { tenant, url, spool, state, cancel, started, kept: AtomicBool::new(false) }
+        SourceFlight { tenant, url, hops, spool, state, cancel, started, kept: AtomicBool::new(false) }
     }
 
     /// Waits until `holds`.
@@ -170,7 +179,7 @@ async fn fetch(
         From::Kept(kept) => replay(shared, flight, previous, &kept).await,
         From::Origin(validators) => {
             metrics::counter!("ringback_media_origin_requests_total").increment(1);
-            let fetched = shared.origin.fetch(flight.url.fetch_url(), validators.as_ref()).await;
+            let fetched = shared.origin.fetch(flight.url.fetch_url(), validators.as_ref(), &flight.hops).await;
             match fetched.map_err(|error| error.problem())? {
                 Fetched::Body(incoming) => receive(shared, flight, previous, *incoming).await,
                 Fetched::NotModified { freshness, validators } => {

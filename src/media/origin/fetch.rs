@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    outbound::{Body, Client, Get, Response},
+    outbound::{Body, Client, Get, Hops, Response},
+    problem::Problem,
     units::ByteCount,
 };
 
@@ -73,18 +74,31 @@ impl Origin {
         Origin { client, config, clock, gates }
     }
 
-    /// Asks for a source; with `known`, only if it has changed. Answers when the headers are there.
+    /// Whether this node may ask for what a request that went through `hops` wants.
+    ///
+    /// To be asked before a request joins others: one that came back to us would wait for itself.
+    ///
+    /// # Errors
+    /// `loop-detected`.
+    pub fn check_loop(&self, hops: &Hops) -> Result<(), Problem> {
+        self.client.check_loop(hops)
+    }
+
+    /// Asks for a source; with `known`, only if it has changed. Answers when the headers are there. `hops` is what the
+    /// request that wants it went through.
     ///
     /// `url` must be in canonical form without credentials. Cancel-safe: dropping the future gives its place back.
     ///
     /// # Errors
     /// As [`OriginError`] names them; a declared length over `source_max` fails here.
-    pub async fn fetch(&self, url: &Url, known: Option<&Validators>) -> Result<Fetched, OriginError> {
+    pub async fn fetch(&self, url: &Url, known: Option<&Validators>, hops: &Hops) -> Result<Fetched, OriginError> {
         let host: Box<str> = url.host_str().unwrap_or_default().into();
         let origin = url.origin().ascii_serialization();
         let permit = tokio::time::timeout(self.config.per_origin_wait, self.gates.enter(&origin));
         let permit = permit.await.ok().flatten().ok_or_else(|| OriginError::Busy { host: host.clone() })?;
-        let get = Get { headers: conditions(known), ..Get::new(url.clone()) };
+        let mut headers = conditions(known);
+        headers.extend(hops.to_headers());
+        let get = Get { headers, ..Get::new(url.clone()) };
         let response = self.client.get(get).await?;
         self.judge(response, known, host, permit)
     }

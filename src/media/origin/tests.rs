@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::Clock,
     outbound::{
-        self, Client, Guard, OutboundError,
+        self, Client, Guard, Hops, OutboundError,
         tests::server::{Reply, Server, ok, path, with_headers},
     },
     problem::{ConfigProblems, Kind},
@@ -112,7 +112,7 @@ fn origin(server: &Server, config: Config) -> Origin {
 }
 
 async fn incoming(origin: &Origin, url: url::Url) -> Result<Box<Incoming>, OriginError> {
-    match origin.fetch(&url, None).await? {
+    match origin.fetch(&url, None, &Hops::default()).await? {
         Fetched::Body(incoming) => Ok(incoming),
         Fetched::NotModified { .. } => panic!("an unconditional request cannot be answered so"),
     }
@@ -176,7 +176,7 @@ async fn an_unchanged_source_is_not_sent_again() {
     let origin = origin(&server, Config::default());
     let known =
         Validators { etag: Some("\"1\"".to_owned()), last_modified: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()) };
-    match origin.fetch(&server.url("/x"), Some(&known)).await.unwrap() {
+    match origin.fetch(&server.url("/x"), Some(&known), &Hops::default()).await.unwrap() {
         Fetched::NotModified { freshness, validators } => {
             assert_eq!(freshness.fresh_for, Duration::from_secs(5));
             assert_eq!(validators, Validators { etag: Some("\"2\"".to_owned()), ..known });
@@ -184,9 +184,9 @@ async fn an_unchanged_source_is_not_sent_again() {
         Fetched::Body(_) => panic!("the origin said 304"),
     }
     let none = Validators::default();
-    assert!(matches!(origin.fetch(&server.url("/x"), Some(&none)).await, Ok(Fetched::Body(_))));
+    assert!(matches!(origin.fetch(&server.url("/x"), Some(&none), &Hops::default()).await, Ok(Fetched::Body(_))));
     for known in [None, Some(&none)] {
-        let error = origin.fetch(&server.url("/always"), known).await.unwrap_err();
+        let error = origin.fetch(&server.url("/always"), known, &Hops::default()).await.unwrap_err();
         assert!(matches!(error, OriginError::UnaskedNotModified { .. }), "{error:?}");
     }
 }

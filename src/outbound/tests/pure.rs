@@ -1,7 +1,10 @@
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use url::Url;
 
-use crate::outbound::{is_loop, redirect};
+use crate::{
+    outbound::{Hops, cdn_loop::is_loop, redirect},
+    problem::Kind,
+};
 
 #[test]
 fn a_loop_is_seen_among_other_names_and_parameters() {
@@ -67,4 +70,20 @@ fn secrets_stay_with_their_origin() {
     check("https://b.example/y", false);
     check("http://a.example/y", false);
     check("https://a.example:8443/y", false);
+}
+
+#[test]
+fn what_a_request_went_through_is_passed_on_as_it_was_and_within_a_limit() {
+    let hops = |values: &[&str]| {
+        let fields = values.iter().map(|value| ("cdn-loop".parse().unwrap(), HeaderValue::from_str(value).unwrap()));
+        let headers: http::HeaderMap = fields.collect();
+        let hops = Hops::of(&headers);
+        assert_eq!(hops.to_headers(), headers);
+        hops.check("ringback-1").map_err(|problem| problem.kind)
+    };
+    assert_eq!(hops(&[]), Ok(()));
+    assert_eq!(hops(&["a; x=1, b", "c"]), Ok(()));
+    assert_eq!(hops(&["a", "b, ringback-1"]), Err(Kind::LoopDetected));
+    assert_eq!(hops(&["a".repeat(2_048).as_str(), "b".repeat(2_048).as_str()]), Ok(()));
+    assert_eq!(hops(&["a".repeat(2_048).as_str(), "b".repeat(2_049).as_str()]), Err(Kind::LoopDetected));
 }

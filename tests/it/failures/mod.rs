@@ -492,13 +492,12 @@ async fn callers_who_hang_up_leave_nothing_and_are_no_failure() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_understood_is_not_quoted() {
+async fn a_body_that_is_refused_is_not_quoted() {
     let origin = Origin::start().await.unwrap();
     let node = TestNode::start(&origin).await;
     let url = format!("http://user:{SECRET}@example.com/a.wav?token={SECRET}");
     let bodies = [
         serde_json::json!({ "source": url, "format": "ulaw" }),
-        serde_json::json!({ "source": { "url": url }, "format": "ulaw" }),
         serde_json::json!({ "source": { url.clone(): 1 }, "format": "ulaw" }),
         serde_json::json!({ "source": { "url": "http://example.com/a.wav" }, "format": "ulaw", "wait": url }),
         serde_json::json!(url),
@@ -506,6 +505,9 @@ async fn a_body_that_is_not_understood_is_not_quoted() {
     for body in bodies {
         assert_problem(&node.post(&body).await, 400, "bad-request", &body.to_string());
     }
+    // Understood, and refused.
+    let body = serde_json::json!({ "source": { "url": url }, "format": "ulaw" });
+    assert_problem(&node.post(&body).await, 403, "source-forbidden", &body.to_string());
 }
 
 #[tokio::test]

@@ -87,7 +87,13 @@ impl TestNode {
 
     /// Stops the node and starts it again on the same data.
     pub(crate) async fn restart(self, origin: &Origin) -> TestNode {
+        self.restart_after(origin, |_| {}).await
+    }
+
+    /// The same, with something done to the data in between.
+    pub(crate) async fn restart_after(self, origin: &Origin, between: impl FnOnce(&std::path::Path)) -> TestNode {
         self.node.stop().await;
+        between(self.directory.path());
         let mut config = config(self.directory.path());
         config.outbound.allow_origins = vec![origin.address().to_string()];
         TestNode::start_in(self.directory, config).await
