@@ -1,6 +1,6 @@
 # What one types. Each target is one script under scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help run demo-check test bench-hit bench-fill bench-scale fixtures docker
+.PHONY: help run demo-check test fuzz bench-hit bench-fill bench-scale fixtures docker
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -14,6 +14,9 @@ demo-check: ## the same without staying up, on an empty cache: fails if anything
 
 test: ## all tests, installing what they need
 	@exec scripts/test
+
+fuzz: ## every fuzz target for twenty minutes
+	@exec scripts/fuzz all
 
 bench-hit: ## CPU per hit beside nginx serving the same bytes
 	@exec scripts/bench-hit

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| ringback::testing::fuzz::audio(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ringback::testing::fuzz::run("audio", data));

@@ -1,16 +1,58 @@
 //! Entries of the fuzz targets: one plain function each, so that every ordinary build compiles them and a test can replay
 //! an input that was once found. None of them may panic, hang or allocate without limit, whatever the bytes are.
 
+use std::{panic, sync::Once};
+
 use crate::{
     config::{self, Config, Sources},
     ids::{ArtifactId, RandomId},
     media::{
         address::{CanonicalUrl, FetchPath, IgnoredQuery, MediaPath},
-        audio,
+        audio::{self, Kind},
         format::Format,
     },
     units::ByteCount,
 };
+
+/// A fuzz target: its name, and what it does with its input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target. `fuzz/fuzz_targets` has one file for each.
+pub const TARGETS: &[Target] = &[
+    ("audio", audio),
+    ("canonical_url", canonical_url),
+    ("config_file", config_file),
+    ("fetch_path", fetch_path),
+    ("decode_adts", |data| audio::fuzz_kind(Kind::Adts, data)),
+    ("decode_flac", |data| audio::fuzz_kind(Kind::Flac, data)),
+    ("decode_mp3", |data| audio::fuzz_kind(Kind::Mp3, data)),
+    ("decode_mp4", |data| audio::fuzz_kind(Kind::Mp4, data)),
+    ("decode_opus", |data| audio::fuzz_kind(Kind::OggOpus, data)),
+    ("decode_vorbis", |data| audio::fuzz_kind(Kind::OggVorbis, data)),
+    ("decode_wav", |data| audio::fuzz_kind(Kind::Wav, data)),
+];
+
+/// Runs one target on one input. For the fuzzer: a panic in a dependency that ours contains is no finding, any other is one.
+///
+/// # Panics
+/// The input is a finding, or there is no such target.
+pub fn run(name: &str, data: &[u8]) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        // libFuzzer's own ends the process at every panic, also where it would be caught.
+        let fatal = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !info.location().is_some_and(|place| place.file().contains("/registry/src/")) {
+                fatal(info);
+            }
+        }));
+    });
+    let target = TARGETS.iter().find(|(target, _)| *target == name);
+    assert!(target.is_some(), "no fuzz target {name:?}");
+    if let Some((_, run)) = target {
+        run(data);
+    }
+}
 
 /// Any bytes as an audio file.
 pub fn audio(data: &[u8]) {
@@ -69,5 +111,42 @@ pub fn config_file(data: &[u8]) {
     // Whatever it is, it is loaded or explained.
     if let Err(mistakes) = config::load::<Config>(&sources) {
         assert!(!mistakes.to_string().is_empty(), "a mistake without a word");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::PathBuf};
+
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        [env!("CARGO_MANIFEST_DIR"), "fuzz", name].iter().collect()
+    }
+
+    #[test]
+    fn every_target_has_its_file_and_its_binary() {
+        let named: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let files = fs::read_dir(folder("fuzz_targets")).unwrap();
+        let files: BTreeSet<String> =
+            files.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        assert_eq!(files, named);
+        let manifest = fs::read_to_string(folder("Cargo.toml")).unwrap();
+        for name in named {
+            assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name} is not built");
+            let text = fs::read_to_string(folder("fuzz_targets").join(format!("{name}.rs"))).unwrap();
+            assert!(text.contains(&format!("run(\"{name}\", data)")), "{name}.rs runs another target");
+        }
+    }
+
+    /// `fuzz/regressions/TARGET/…`: inputs that fuzzing found.
+    #[test]
+    fn what_was_found_once_is_found_no_more() {
+        for (name, target) in TARGETS {
+            let Ok(found) = fs::read_dir(folder("regressions").join(name)) else { continue };
+            for input in found {
+                target(&fs::read(input.unwrap().path()).unwrap());
+            }
+        }
     }
 }

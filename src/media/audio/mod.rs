@@ -23,7 +23,7 @@ mod timeline;
 
 pub use config::{Config, Limits};
 pub use error::AudioError;
-pub use fuzz::fuzz;
+pub use fuzz::{fuzz, fuzz_kind};
 pub use kind::Kind;
 pub use pipeline::{Summary, transcode};
 
