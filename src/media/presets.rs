@@ -36,7 +36,7 @@ pub enum PresetError {
 pub struct Presets(Arc<BTreeMap<String, Vec<(String, String)>>>);
 
 impl Presets {
-    /// Reads what [`validate`] has found without fault; what is none is left out.
+    /// Reads a configured table. What is no list of options is left out: the configuration is judged before.
     pub fn new(texts: &BTreeMap<String, String>) -> Presets {
         let read = |(name, text): (&String, &String)| Some((name.clone(), parse(text).ok()?));
         Presets(Arc::new(texts.iter().filter_map(read).collect()))
@@ -44,7 +44,7 @@ impl Presets {
 
     /// Whether options name a preset.
     pub fn are_named(options: &[(&str, &str)]) -> bool {
-        options.iter().any(|option| is_preset(option))
+        options.iter().any(is_preset)
     }
 
     /// The options that stand beside a preset, or all.

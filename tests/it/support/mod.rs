@@ -9,3 +9,5 @@ pub(crate) mod node;
 pub(crate) mod process;
 
 pub(crate) mod rust_source;
+
+pub(crate) mod tools;
