@@ -155,7 +155,7 @@ fn gain_is_sox_vol() {
         for ((before, heard), theirs) in plain.iter().zip(&heard).zip(&theirs) {
             assert!(heard.abs_diff(*theirs) <= 1, "{before} by {gain} dB: {heard}, but sox {theirs}");
         }
-        let saturates = heard.iter().any(|sample| *sample == i16::MAX);
+        let saturates = heard.contains(&i16::MAX);
         assert_eq!(saturates, gain.parse::<f64>().unwrap() > 0.0, "{gain}: the speech reaches almost full scale");
     }
 }
