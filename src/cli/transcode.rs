@@ -13,9 +13,10 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::{
+    config::{self, Config, Sources},
     ids::ContentHash,
     media::{
-        self,
+        self, Levelled, Presets,
         format::{Format, INPUT_SNIFFED},
     },
 };
@@ -39,9 +40,12 @@ pub(super) struct Arguments {
     /// Output format, by its extension (ulaw, alaw, wav, wav16, sln, sln16, opus, …) [default: the extension of OUT]
     #[arg(long, value_name = "EXT")]
     format: Option<String>,
-    /// Option of the format, such as rate:16000 or bitrate:24000; repeatable
+    /// Option of the format, such as rate:16000, loudness:-19, trim:both or gain:-3; repeatable
     #[arg(long, value_name = "NAME:VALUE", value_parser = super::parse_option)]
     option: Vec<(String, String)>,
+    /// TOML file of a node whose presets the option preset:NAME can name
+    #[arg(long, value_name = "FILE", env = "RINGBACK_CONFIG")]
+    config: Option<PathBuf>,
     /// Write {"kind", "duration_ms", "bytes", "id", …} instead of lines
     #[arg(long)]
     json: bool,
@@ -69,12 +73,16 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
         serde_json::json!({
             "id": id, "content_hash": content, "format": format, "kind": kind, "bytes": bytes,
             "duration_ms": summary.duration.as_millis(), "truncated": summary.truncated,
+            "loudness": summary.levelled.map(|levelled| loudness_json(&levelled)),
         })
         .to_string()
     } else {
         let truncated = if summary.truncated { "\ntruncated  the original ends before it should" } else { "" };
         let seconds = summary.duration.as_secs_f64();
-        format!("kind       {kind}\nduration   {seconds:.3} s\nbytes      {bytes}\nartifact   {id}{truncated}")
+        let loudness = summary.levelled.map(|levelled| loudness_text(&levelled)).unwrap_or_default();
+        format!(
+            "kind       {kind}\nduration   {seconds:.3} s\nbytes      {bytes}\nartifact   {id}{loudness}{truncated}"
+        )
     };
     // Where the audio itself is the result, what there is to say about it goes the other way.
     if is_standard(&arguments.output) {
@@ -94,11 +102,38 @@ fn format_of(arguments: &Arguments) -> anyhow::Result<Format> {
         }
     };
     let options: Vec<_> = arguments.option.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let format = Format::parse(extension, &options)?;
+    let presets = if Presets::are_named(&options) { presets(arguments)? } else { Presets::default() };
+    let format = Format::parse(extension, &presets.expand(&options)?)?;
     if format.is_raw() {
         bail!("raw is the original as it is: there is nothing to convert");
     }
     Ok(format)
+}
+
+/// The presets of the node whose configuration this is.
+fn presets(arguments: &Arguments) -> anyhow::Result<Presets> {
+    let environment = config::process_environment();
+    let sources = Sources { file: arguments.config.clone(), environment, flags: Vec::new() };
+    Ok(Presets::new(&config::load::<Config>(&sources)?.config.media.presets))
+}
+
+fn loudness_json(levelled: &Levelled) -> serde_json::Value {
+    serde_json::json!({
+        "measured_lufs": levelled.measured.map(hundredths), "applied_db": hundredths(levelled.applied),
+        "limited": levelled.limited,
+    })
+}
+
+fn loudness_text(levelled: &Levelled) -> String {
+    let measured = levelled
+        .measured
+        .map_or_else(|| "too quiet to measure".to_owned(), |lufs| format!("{:.2} LUFS", hundredths(lufs)));
+    let limited = if levelled.limited { ", no more because peaks stay below -1 dBFS" } else { "" };
+    format!("\nloudness   {measured}, changed by {:.2} dB{limited}", hundredths(levelled.applied))
+}
+
+fn hundredths(value: i32) -> f64 {
+    f64::from(value) / 100.0
 }
 
 fn is_standard(path: &Path) -> bool {

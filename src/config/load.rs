@@ -210,7 +210,7 @@ impl<T: Root> Loader<T> {
         let mut problems = ConfigProblems::default();
         config.validate(&mut problems);
         for (key, text) in problems.iter() {
-            let origin = self.origins.get(key).cloned();
+            let origin = origin_of(&self.origins, key).cloned();
             self.mistakes.push(Mistake { key: key.to_owned(), text: text.to_owned(), origin });
         }
         if self.mistakes.is_empty() {
@@ -219,6 +219,12 @@ impl<T: Root> Loader<T> {
             Err(Mistakes(self.mistakes))
         }
     }
+}
+
+/// Where a key's value comes from; that of a key inside a value that is a table itself is the table's.
+fn origin_of<'a>(origins: &'a BTreeMap<String, Origin>, key: &str) -> Option<&'a Origin> {
+    let tables = std::iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table));
+    tables.into_iter().find_map(|key| origins.get(key))
 }
 
 fn unknown(meant: Option<String>) -> String {

@@ -1,9 +1,11 @@
 //! `[media]`: the configurations of the media layer's rooms.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    media::{address, audio, cache, fill, origin},
+    media::{address, audio, cache, fill, origin, presets},
     problem::ConfigProblems,
 };
 
@@ -13,6 +15,8 @@ use crate::{
 pub struct Config {
     /// Artifacts whose answers are kept half-made, about 500 bytes each: those that are asked for all the time.
     pub hot_max: usize,
+    /// Options under a name: `prompt = "loudness:-19,trim:both"` is what `preset:prompt` stands for.
+    pub presets: BTreeMap<String, String>,
     /// How sources are named.
     pub address: address::Config,
     /// Memory and disk tiers, and the catalogue.
@@ -29,6 +33,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             hot_max: 10_000,
+            presets: BTreeMap::new(),
             address: address::Config::default(),
             cache: cache::Config::default(),
             origin: origin::Config::default(),
@@ -42,6 +47,7 @@ impl Config {
     /// Notes what cannot work.
     pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
         problems.check(self.hot_max > 0, &format!("{prefix}.hot_max"), "must be at least 1");
+        presets::validate(&self.presets, &format!("{prefix}.presets"), problems);
         self.address.validate(&format!("{prefix}.address"), problems);
         self.cache.validate(&format!("{prefix}.cache"), problems);
         self.origin.validate(&format!("{prefix}.origin"), problems);

@@ -2,12 +2,16 @@
 //!
 //! Pure vocabulary: every part of the media room speaks it and none of them is imported here.
 
+mod effects;
+
 use std::{borrow::Cow, fmt};
 
 use crate::{
     ids::{ArtifactId, ContentHash},
     units::SampleRate,
 };
+
+pub use effects::{Channel, Edges, Effects, Gain, Loudness, Trim};
 
 /// How samples are coded in an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +46,7 @@ pub struct Format {
     container: Container,
     rate: SampleRate,
     bitrate: Option<Bitrate>,
+    effects: Effects,
 }
 
 /// Bits per second of an Opus output.
@@ -149,14 +154,20 @@ const TABLE: &[(&str, Format)] = &[
     ("raw", RAW),
 ];
 
-const ULAW: Format =
-    Format { codec: Codec::Ulaw, container: Container::None, rate: SampleRate::HZ_8000, bitrate: None };
+const ULAW: Format = Format {
+    codec: Codec::Ulaw,
+    container: Container::None,
+    rate: SampleRate::HZ_8000,
+    bitrate: None,
+    effects: Effects::NONE,
+};
 const ALAW: Format = Format { codec: Codec::Alaw, ..ULAW };
 const OPUS: Format = Format {
     codec: Codec::Opus,
     container: Container::Ogg,
     rate: SampleRate::HZ_48000,
     bitrate: Some(Bitrate::DEFAULT),
+    effects: Effects::NONE,
 };
 /// The rate of `raw` means nothing; it is constant so that equality holds.
 const RAW: Format = Format { codec: Codec::Raw, ..ULAW };
@@ -172,7 +183,7 @@ const WAV_RATES: [(&str, SampleRate); 5] = [
 ];
 
 const fn sln(rate: SampleRate) -> Format {
-    Format { codec: Codec::Pcm16, container: Container::None, rate, bitrate: None }
+    Format { codec: Codec::Pcm16, rate, ..ULAW }
 }
 
 const fn wav(rate: SampleRate) -> Format {
@@ -194,7 +205,8 @@ impl Format {
 
     /// Makes out a format from an extension (without the dot) and `name:value` options.
     ///
-    /// `rate` (8000, 16000, 24000, 32000, 48000) and `codec` (`ulaw`, `alaw`) apply to `wav`; `bitrate` (bits per second) to `opus` and `ogg`.
+    /// `rate` (8000, 16000, 24000, 32000, 48000) and `codec` (`ulaw`, `alaw`) apply to `wav`; `bitrate` (bits per second) to `opus` and
+    /// `ogg`; `channel`, `trim`, `loudness` and `gain` ([`Effects`]) to all but `raw`.
     ///
     /// # Errors
     /// Unknown extension, unknown, repeated or inapplicable option, value out of range.
@@ -252,6 +264,7 @@ impl Format {
                     expected: "6000 to 256000 bits per second",
                 })?);
             }
+            _ if !self.is_raw() && self.effects.apply(name, value)? => {}
             _ => {
                 return Err(FormatError::UnknownOption { name: clip(name), extension: clip(extension) });
             }
@@ -279,14 +292,20 @@ impl Format {
         self.bitrate
     }
 
+    /// What is done to the sound.
+    pub const fn effects(self) -> Effects {
+        self.effects
+    }
+
     /// Whether this is the original, unconverted.
     pub fn is_raw(self) -> bool {
         self.codec == Codec::Raw
     }
 
-    /// Whether the first bytes depend on the whole, so that nothing can be sent before the end (the length in a WAV header).
+    /// Whether the first bytes depend on the whole, so that nothing can be sent before the end: the length in a WAV header, a loudness
+    /// that is measured first, silence that may turn out to be the last.
     pub fn is_held(self) -> bool {
-        self.container == Container::Wav
+        self.container == Container::Wav || self.effects.are_held()
     }
 
     /// The extension of this format where nobody asked for another: `.wav` for all WAV, else the first of the table.
@@ -294,17 +313,16 @@ impl Format {
         if self.container == Container::Wav {
             return "wav";
         }
-        let plain = Format { bitrate: self.bitrate.map(|_| Bitrate::DEFAULT), ..self };
+        let plain = Format { bitrate: self.bitrate.map(|_| Bitrate::DEFAULT), effects: Effects::NONE, ..self };
         TABLE.iter().find(|(_, format)| *format == plain).map_or("wav", |(extension, _)| *extension)
     }
 
     /// Whether an address of this format may end in `extension`: aliases are equal names.
     pub fn answers_to(self, extension: &str) -> bool {
         let same_family = |format: &Format| {
-            let options_aside = Format { rate: self.rate, bitrate: self.bitrate, codec: self.codec, ..*format };
             // `.wav` carries rate and codec as options; every other extension fixes them.
-            *format == Format { bitrate: format.bitrate, ..self }
-                || (extension == "wav" && format.container == Container::Wav && options_aside == self)
+            *format == Format { bitrate: format.bitrate, effects: format.effects, ..self }
+                || (extension == "wav" && self.container == Container::Wav)
         };
         TABLE.iter().any(|(name, format)| *name == extension && same_family(format))
     }
@@ -343,6 +361,9 @@ impl Format {
         if let Some(bitrate) = self.bitrate.filter(|bitrate| *bitrate != Bitrate::DEFAULT) {
             text.push_str(&format!(";bitrate={}", bitrate.bits_per_second()));
         }
+        for (name, value) in self.effects.pairs() {
+            text.push_str(&format!(";{name}={value}"));
+        }
         text
     }
 
@@ -366,24 +387,30 @@ impl Format {
             _ => return None,
         };
         let rate = parts.next()?.parse().ok().and_then(SampleRate::new)?;
-        let mut bitrate = (codec == Codec::Opus).then_some(Bitrate::DEFAULT);
-        if let Some(option) = parts.next() {
-            bitrate = Some(option.strip_prefix("bitrate=")?.parse().ok().and_then(Bitrate::new)?);
+        let bitrate = (codec == Codec::Opus).then_some(Bitrate::DEFAULT);
+        let mut format = Format { codec, container, rate, bitrate, effects: Effects::NONE };
+        for option in parts {
+            let (name, value) = option.split_once('=')?;
+            match name {
+                "bitrate" if codec == Codec::Opus => format.bitrate = Some(value.parse().ok().and_then(Bitrate::new)?),
+                _ if format.effects.apply(name, value).ok()? => {}
+                _ => return None,
+            }
         }
-        let format = Format { codec, container, rate, bitrate };
         // One spelling for each format, and no format that nobody could ask for.
-        (parts.next().is_none() && format.is_offered() && format.normal_form() == text).then_some(format)
+        (format.is_offered() && format.normal_form() == text).then_some(format)
     }
 
     /// Whether [`parse`](Format::parse) can give this.
     fn is_offered(self) -> bool {
-        match (self.container, self.codec) {
+        let plain = Format { effects: Effects::NONE, ..self };
+        match (plain.container, plain.codec) {
             (Container::Wav, Codec::Pcm16) => {
-                self.bitrate.is_none() && WAV_RATES.iter().any(|(_, rate)| *rate == self.rate)
+                plain.bitrate.is_none() && WAV_RATES.iter().any(|(_, rate)| *rate == plain.rate)
             }
-            (Container::Wav, Codec::Ulaw | Codec::Alaw) => self == Format { codec: self.codec, ..WAV },
-            (Container::Ogg, Codec::Opus) => self == Format { bitrate: self.bitrate, ..OPUS },
-            _ => TABLE.iter().any(|(_, format)| *format == self),
+            (Container::Wav, Codec::Ulaw | Codec::Alaw) => plain == Format { codec: plain.codec, ..WAV },
+            (Container::Ogg, Codec::Opus) => plain == Format { bitrate: plain.bitrate, ..OPUS },
+            _ => TABLE.iter().any(|(_, format)| *format == plain),
         }
     }
 

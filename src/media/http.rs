@@ -132,7 +132,7 @@ pub fn fetch_in_memory(
     addresses: &Addresses,
     parts: &Parts,
 ) -> Option<Response<AudioBody>> {
-    let (request, extension) = fetch_request(ignored, parts).ok()?;
+    let (request, extension) = fetch_request(media, ignored, parts).ok()?;
     let opened = media.fetch_in_memory(tenant, &request)?;
     Some(fetched(media, addresses, parts, &extension, opened))
 }
@@ -148,14 +148,14 @@ pub async fn fetch(
     addresses: &Addresses,
     parts: &Parts,
 ) -> Result<Response<AudioBody>, Problem> {
-    let (mut request, extension) = fetch_request(ignored, parts)?;
+    let (mut request, extension) = fetch_request(media, ignored, parts)?;
     request.hops = Hops::of(&parts.headers);
     let opened = media.fetch(tenant, &request).await?;
     Ok(fetched(media, addresses, parts, &extension, opened))
 }
 
 /// What a `/fetch` path asks for, and under which extension. What it went through is of interest only to a miss.
-fn fetch_request(ignored: &IgnoredQuery, parts: &Parts) -> Result<(FetchRequest, String), Problem> {
+fn fetch_request(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<(FetchRequest, String), Problem> {
     let path = FetchPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     if !path.is_unsigned() {
         return Err(Problem::new(
@@ -164,7 +164,7 @@ fn fetch_request(ignored: &IgnoredQuery, parts: &Parts) -> Result<(FetchRequest,
         ));
     }
     let request = FetchRequest {
-        format: Format::parse(&path.extension, &path.option_pairs()).map_err(format_problem)?,
+        format: media.format(&path.extension, &path.option_pairs())?,
         url: CanonicalUrl::parse(&path.source, ignored).map_err(|error| error.problem())?,
         directives: directives(&parts.headers),
         whole: wants_whole(parts),
@@ -399,7 +399,7 @@ pub fn problem(problem: &Problem) -> Response<AudioBody> {
 }
 
 /// The problem that an unusable format is.
-pub fn format_problem(error: FormatError) -> Problem {
+pub(super) fn format_problem(error: FormatError) -> Problem {
     let kind = match error {
         FormatError::UnknownExtension { .. } => Kind::NotAcceptable,
         _ => Kind::BadRequest,

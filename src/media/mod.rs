@@ -30,6 +30,8 @@ pub mod http;
 
 mod config;
 
+mod presets;
+
 use std::{path::Path, sync::Arc, time::SystemTime};
 
 use tokio_util::task::TaskTracker;
@@ -50,9 +52,10 @@ use origin::{Origin, Validators};
 use spool::Spools;
 
 pub use address::{CanonicalUrl, IgnoredQuery};
-pub use audio::{AudioError, Input, Limits, Output, PIPELINE, Summary, transcode};
+pub use audio::{AudioError, Input, Levelled, Limits, Output, PIPELINE, Summary, transcode};
 pub use body::AudioBody;
 pub use config::Config;
+pub use presets::{PresetError, Presets};
 
 /// How often a request looks at the index again because a fill found that there was nothing to fetch.
 const LOOKS_MAX: usize = 4;
@@ -65,6 +68,7 @@ pub struct Media {
     clock: Clock,
     hot: Hot,
     hits: Hits,
+    presets: Presets,
 }
 
 /// Counters of hits by tier, looked up once: a look-up by name costs more than the hit's own.
@@ -181,13 +185,24 @@ impl Media {
         tasks: TaskTracker,
     ) -> Result<Media, CacheError> {
         let hot = Hot::new(config.hot_max);
+        let presets = Presets::new(&config.presets);
         let cache = Cache::open(&config.cache, data_directory).await?;
         let spools =
             Spools::open(&data_directory.join("spool"), config.fill.spool, config.fill.memory).map_err(|source| {
                 CacheError::DataDirectory { path: data_directory.join("spool"), source: Arc::new(source) }
             })?;
         let fill = Fill::new(config.fill, config.audio, cache.clone(), origin, spools, clock.clone(), tasks);
-        Ok(Media { cache, fill, clock, hot, hits: Hits::new() })
+        Ok(Media { cache, fill, clock, hot, hits: Hits::new(), presets })
+    }
+
+    /// Makes out a format from an extension and options, which may name a preset.
+    ///
+    /// # Errors
+    /// `not-acceptable` or `bad-request`, naming the extension or option.
+    pub fn format(&self, extension: &str, options: &[(&str, &str)]) -> Result<Format, Problem> {
+        let options =
+            self.presets.expand(options).map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
+        Format::parse(extension, &options).map_err(http::format_problem)
     }
 
     /// Finds or makes audio of a remote source.

@@ -17,6 +17,8 @@ mod bytes;
 
 mod quality;
 
+mod effects;
+
 mod failures;
 
 mod edge;

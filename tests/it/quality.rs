@@ -1,77 +1,18 @@
 //! Sound and containers judged by other programs: sox and ffmpeg resample and decode the same files, opusdec, ffprobe and Python
 //! read ours. `scripts/install-needs test` installs them; a test fails where one is missing.
 
-use std::{
-    f64::consts::TAU,
-    ffi::OsStr,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{f64::consts::TAU, time::Duration};
 
 use ringback::{
     media::format::Format,
     testing::signal::{Depth, Signal},
     units::{Channels, SampleRate},
 };
-use tempfile::TempDir;
 
-use crate::support::audio;
-
-/// Runs a program in a directory to its end and gives back what it printed.
-///
-/// It must succeed and complain of nothing.
-fn tool<S: AsRef<OsStr>>(directory: &Path, program: &str, arguments: impl IntoIterator<Item = S>) -> Vec<u8> {
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(directory).stdin(Stdio::null());
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{program} cannot be run ({error}): scripts/install-needs test installs it"));
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && complaint.is_empty(), "{command:?}: {}\n{complaint}", output.status);
-    output.stdout
-}
-
-/// The same for a command line without blanks in its words.
-fn line(directory: &Path, line: &str) -> Vec<u8> {
-    let mut words = line.split_whitespace();
-    tool(directory, words.next().unwrap(), words)
-}
-
-fn text(printed: Vec<u8>) -> String {
-    String::from_utf8(printed).unwrap().trim().to_owned()
-}
-
-/// A directory to work in.
-struct Work(TempDir);
-
-impl Work {
-    fn new() -> Work {
-        Work(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.path().join(name)).unwrap()
-    }
-
-    fn run(&self, command: &str) -> Vec<u8> {
-        line(self.path(), command)
-    }
-
-    fn ffmpeg(&self, arguments: &str) -> Vec<u8> {
-        self.run(&format!("ffmpeg -nostdin -v error -bitexact -y {arguments}"))
-    }
-}
+use crate::support::{
+    audio,
+    tools::{Work, text, tool},
+};
 
 fn format(extension: &str, options: &[(&str, &str)]) -> Format {
     Format::parse(extension, options).unwrap()

@@ -13,11 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::ArtifactId,
-    media::{
-        CanonicalUrl, Directives, FetchRequest, Obtained,
-        format::Format,
-        http::{Addresses, format_problem},
-    },
+    media::{CanonicalUrl, Directives, FetchRequest, Obtained, http::Addresses},
     outbound::Hops,
     problem::{Kind, Problem},
 };
@@ -49,12 +45,12 @@ struct SourceOfCreate {
     url: String,
 }
 
-/// `"rate":16000` and `"rate":"16000"` mean the same.
+/// `"gain":-3.5` and `"gain":"-3.5"` mean the same.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum OptionValue {
     Text(String),
-    Number(u64),
+    Number(serde_json::Number),
 }
 
 fn yes() -> bool {
@@ -143,7 +139,7 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
     let options: Vec<(&str, &str)> = options.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Ok(FetchRequest {
         url: CanonicalUrl::parse(&create.source.url, &v1.parts.ignored_query).map_err(|error| error.problem())?,
-        format: Format::parse(&create.format, &options).map_err(format_problem)?,
+        format: v1.parts.media.format(&create.format, &options)?,
         directives: Directives::default(),
         whole: true,
         tags: create.tags,

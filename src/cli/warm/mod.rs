@@ -21,7 +21,10 @@ use anyhow::Context as _;
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
 
-use crate::{clock::Clock, media::format::Format};
+use crate::{
+    clock::Clock,
+    media::{Presets, format::Format},
+};
 
 use self::{
     client::{Client, Outcome},
@@ -46,7 +49,7 @@ pub(super) struct Arguments {
     /// Format to make, by its extension (ulaw, alaw, wav, wav16, sln16, opus, …); repeatable
     #[arg(long, value_name = "EXT", default_value = "ulaw")]
     format: Vec<String>,
-    /// Option of the formats, such as rate:16000 or bitrate:24000; repeatable
+    /// Option of the formats, such as rate:16000, loudness:-19, trim:both or preset:NAME; repeatable
     #[arg(long, value_name = "NAME:VALUE", value_parser = super::parse_option)]
     option: Vec<(String, String)>,
     /// The node
@@ -86,9 +89,10 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow
     work(&client, jobs, &arguments, progress, terminal, interrupted).await
 }
 
+/// What presets stand for is known to the node alone; options beside them must be right by themselves.
 fn check_format(extension: &str, arguments: &Arguments) -> anyhow::Result<()> {
     let options: Vec<_> = arguments.option.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    Format::parse(extension, &options).map(drop).with_context(|| format!("--format {extension}"))
+    Format::parse(extension, &Presets::beside(&options)).map(drop).with_context(|| format!("--format {extension}"))
 }
 
 /// The work to do, as it is read, and how much it is, if that can be told without reading all of it twice from a pipe.

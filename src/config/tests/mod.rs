@@ -312,6 +312,24 @@ fn listeners_are_two() {
 }
 
 #[test]
+fn presets_are_judged_at_the_start_and_all_of_them() {
+    let text = "[media.presets]\nright = \"gain:-3,loudness:-23\"\nwrong = \"gain:loud,volume:11\"\nempty = \"\"\n";
+    check_node(
+        text,
+        &[
+            "media.presets.empty: \"\" is not name:value, as in \"gain:-3,loudness:-23\" (FILE:1)",
+            "media.presets.wrong: the option \"gain\" takes -60 to 30 dB with at most one decimal, not \"loud\" (FILE:1)",
+            "media.presets.wrong: no format has the option \"volume\" (FILE:1)",
+        ],
+    );
+    check_node("[media.presets]\nright = \"rate:16000,gain:-3\"\nalso = \"bitrate:24000, trim:both:-40\"\n", &[]);
+    check_node(
+        "[media]\npresets = { number = 1 }\n",
+        &["media.presets: invalid type: integer `1`, expected a string (FILE:2)"],
+    );
+}
+
+#[test]
 fn public_url_is_a_plain_base() {
     check_node("public_url = \"https://media.example.com/audio\"", &[]);
     let absolute =

@@ -1,6 +1,7 @@
-//! Any number of channels to one: L and R 1, centre and surrounds 0.707, LFE 0, normalised so that full scale never clips.
+//! Any number of channels to one: L and R 1, centre and surrounds 0.707, LFE 0, normalised so that full scale never clips; or one of
+//! them alone.
 
-use crate::units::Channels;
+use crate::{media::format::Channel, units::Channels};
 
 /// What a channel is for, as far as mixing cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,20 @@ impl Layout {
         self.channels
     }
 
+    /// Where a side stands among the channels: the first or second of those in front, else of the surrounds, which every layout here
+    /// has in the order left, right. `None` where there are no sides.
+    fn side(&self, channel: Channel) -> Option<usize> {
+        let nth = match channel {
+            Channel::Mix => return None,
+            Channel::Left => 0,
+            Channel::Right => 1,
+        };
+        let speakers = self.speakers.iter().take(self.channels.count());
+        let places = |wanted: Speaker| speakers.clone().enumerate().filter(move |(_, speaker)| **speaker == wanted);
+        let pair = [Speaker::Front, Speaker::Surround].into_iter().find(|wanted| 2 <= places(*wanted).count())?;
+        places(pair).nth(nth).map(|(at, _)| at)
+    }
+
     /// Factors of the channels; they add up to one.
     fn gains(&self) -> [f32; 8] {
         let count = self.channels.count();
@@ -112,11 +127,17 @@ pub(super) fn wave_speaker(bit: u32) -> Speaker {
 /// Samples beyond this are damage, not signal: a float WAV may hold infinities, and one of them would spoil a whole block.
 const MAGNITUDE_MAX: f32 = 1.0e4;
 
-/// Mixes interleaved samples to mono, appending to `mono`. One channel passes unchanged, bit for bit.
+/// Mixes interleaved samples to mono, or picks a side where there are sides, appending to `mono`. One channel passes unchanged, bit
+/// for bit.
 ///
 /// **Shape** frames of `layout` in → as many samples out. What is no finite number comes out as silence.
-pub(super) fn mix(layout: &Layout, interleaved: &[f32], mono: &mut Vec<f32>) {
+pub(super) fn mix(layout: &Layout, channel: Channel, interleaved: &[f32], mono: &mut Vec<f32>) {
     let sound = |sample: f32| if sample.abs() <= MAGNITUDE_MAX { sample } else { 0.0 };
+    if let Some(at) = layout.side(channel) {
+        let frames = interleaved.chunks_exact(layout.channels().count());
+        mono.extend(frames.filter_map(|frame| frame.get(at)).map(|sample| sound(*sample)));
+        return;
+    }
     match layout.channels().count() {
         1 => mono.extend(interleaved.iter().map(|sample| sound(*sample))),
         2 => {

@@ -1,6 +1,6 @@
 //! The audio pipeline: an original that may still be arriving goes in, telephony audio comes out while it arrives.
 //!
-//! [`transcode`] is the whole story: sniff → decode → mix to mono → resample → encode → mux. It blocks, runs on one thread,
+//! [`transcode`] is the whole story: sniff → decode → mix to mono → resample → effects → encode → mux. It blocks, runs on one thread,
 //! holds a few hundred kilobytes whatever the length (except for AAC in MP4, whose sample tables grow with it), and its
 //! bytes depend only on the original's bytes, never on how they arrived. It knows nothing of tokio, caches or the network.
 //!
@@ -8,6 +8,7 @@
 
 mod config;
 mod decode;
+mod effects;
 mod encode;
 mod error;
 mod fuzz;
@@ -22,6 +23,7 @@ mod tests;
 mod timeline;
 
 pub use config::{Config, Limits};
+pub use effects::Levelled;
 pub use error::AudioError;
 pub use fuzz::{fuzz, fuzz_kind};
 pub use kind::Kind;
@@ -50,10 +52,45 @@ pub trait Input: std::io::Read + std::io::Seek + Send + Sync {
 pub trait Output {
     /// Takes the next bytes of the body.
     ///
-    /// Called once for each decoded block (a packet or frame of the codec: 20 to 100 ms of audio as encoders make them), with an
-    /// empty slice where a block gave no bytes yet, so that the implementor can yield the processor or cancel.
+    /// Called at least once for each decoded block (a packet or frame of the codec: 20 to 100 ms of audio as encoders make them), with
+    /// an empty slice where a block gave no bytes yet, so that the implementor can yield the processor or cancel.
     ///
     /// # Errors
     /// Any error ends the transcode with [`AudioError::Output`].
     fn write(&mut self, body: &[u8]) -> std::io::Result<()>;
+
+    /// A place for samples that can go on only when more is known: a loudness is measured before it is changed, and silence may turn
+    /// out to be the last. Not asked for where a few seconds of memory suffice. By default a file without a name.
+    ///
+    /// # Errors
+    /// There is none; ends the transcode with [`AudioError::Output`].
+    fn scratch(&mut self) -> std::io::Result<Box<dyn Scratch>> {
+        Ok(Box::new(tempfile::tempfile()?))
+    }
+}
+
+/// Bytes that are put away and read back. What is dropped leaves nothing behind.
+pub trait Scratch: Send {
+    /// Puts bytes behind those that are there.
+    ///
+    /// # Errors
+    /// Any error ends the transcode with [`AudioError::Output`].
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()>;
+
+    /// Reads bytes that were put there: as many as there is room for, all of which must be there.
+    ///
+    /// # Errors
+    /// Any error ends the transcode with [`AudioError::Output`].
+    fn read_at(&mut self, offset: u64, room: &mut [u8]) -> std::io::Result<()>;
+}
+
+/// Written from its beginning on: the file's own position is its end.
+impl Scratch for std::fs::File {
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        std::io::Write::write_all(self, bytes)
+    }
+
+    fn read_at(&mut self, offset: u64, room: &mut [u8]) -> std::io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(self, room, offset)
+    }
 }

@@ -1,16 +1,17 @@
-//! The story of a transcode: sniff → decode → mix → resample → encode → output.
+//! The story of a transcode: sniff → decode → mix → resample → effects → encode → output.
 
 use std::{cell::Cell, panic, time::Duration};
 
 use super::{
-    AudioError, Input, Kind, Limits, Output,
+    AudioError, Input, Kind, Limits, Output, Scratch,
     decode::{self, Block, Decode},
+    effects::{Effects, Levelled, Sink},
     encode::{self, Encode},
     mix,
     resample::Resampler,
     sniff::{self, Sniffed},
     source::Source,
-    timeline::Timeline,
+    timeline::{Timeline, frames_duration},
 };
 use crate::{
     media::format::{Container, Format},
@@ -19,6 +20,8 @@ use crate::{
 
 /// Bytes of an unconverted original passed on at a time.
 const RAW_STEP: usize = 64 * 1024;
+/// Encoded bytes that are not collected any further, though the block they come of has more.
+const BODY_STEP: usize = 64 * 1024;
 
 /// What came out of a transcode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub struct Summary {
     pub duration: Duration,
     /// Whether the original stopped before its own headers say it should.
     pub truncated: bool,
+    /// What a loudness target led to, where there was one.
+    pub levelled: Option<Levelled>,
     /// What goes before the body: the header of a WAV output, empty for all others.
     pub header: Vec<u8>,
 }
@@ -70,8 +75,8 @@ fn run(
     match encode::open(format)? {
         None => copy(source, sniffed, output),
         Some(encoder) => {
-            let decoder = decode::open(source, sniffed, format.rate())?;
-            Lane::new(format, limits, encoder).run(sniffed.kind, decoder, output)
+            let decoder = decode::open(source, sniffed, format.rate(), format.effects().channel)?;
+            Lane::new(format, limits, encoder)?.run(sniffed.kind, decoder, output)
         }
     }
 }
@@ -90,14 +95,14 @@ fn copy(mut source: Source, sniffed: Sniffed, output: &mut dyn Output) -> Result
         output.write(bytes.get(..step).unwrap_or_default()).map_err(AudioError::Output)?;
         source.consume(step);
     }
-    Ok(Summary { kind: sniffed.kind, frames: 0, duration: Duration::ZERO, truncated: false, header: Vec::new() })
+    let (kind, duration) = (sniffed.kind, Duration::ZERO);
+    Ok(Summary { kind, frames: 0, duration, truncated: false, levelled: None, header: Vec::new() })
 }
 
 /// One output on its way: everything behind the decoder.
 struct Lane {
     format: Format,
     decoded_max: Duration,
-    encoder: Box<dyn Encode>,
     timeline: Timeline,
     /// Rate of the current segment's samples and of its source, once there is one.
     segment: Option<(SampleRate, SampleRate)>,
@@ -105,6 +110,15 @@ struct Lane {
     resampler: Option<Resampler>,
     mono: Vec<f32>,
     resampled: Vec<f32>,
+    /// Frames given to the effects.
+    frames: u64,
+    effects: Effects,
+    end: End,
+}
+
+/// The end of the lane: what the effects let through is encoded.
+struct End {
+    encoder: Box<dyn Encode>,
     body: Vec<u8>,
     /// Frames given to the encoder.
     frames: u64,
@@ -112,20 +126,19 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(format: Format, limits: &Limits, encoder: Box<dyn Encode>) -> Lane {
-        Lane {
+    fn new(format: Format, limits: &Limits, encoder: Box<dyn Encode>) -> Result<Lane, AudioError> {
+        Ok(Lane {
             format,
             decoded_max: limits.decoded_max,
-            encoder,
             timeline: Timeline::new(format.rate()),
             segment: None,
             resampler: None,
             mono: Vec::new(),
             resampled: Vec::new(),
-            body: Vec::new(),
             frames: 0,
-            body_bytes: 0,
-        }
+            effects: Effects::new(format.effects(), format.rate())?,
+            end: End { encoder, body: Vec::new(), frames: 0, body_bytes: 0 },
+        })
     }
 
     fn run(mut self, kind: Kind, mut decoder: Box<dyn Decode>, output: &mut dyn Output) -> Result<Summary, AudioError> {
@@ -133,23 +146,28 @@ impl Lane {
         self.check_length(decoder.declared().unwrap_or_default())?;
         let mut block = Block::new();
         while decoder.next_block(&mut block)? {
-            self.feed(&block)?;
+            self.feed(&block, output)?;
             self.check_length(self.timeline.elapsed())?;
-            self.drain(output)?;
+            self.end.drain(output)?;
         }
         let truncated = decoder.truncated();
         drop(decoder);
         if truncated && self.segment.is_none() {
             return Err(AudioError::undecodable(kind, "it ends before its audio begins"));
         }
-        self.end_segment()?;
-        self.encoder.finish(&mut self.body)?;
-        self.drain(output)?;
-        let header = match self.format.container() {
-            Container::Wav => encode::wav::header(self.format, self.body_bytes),
+        self.end_segment(output)?;
+        let Lane { format, timeline, effects, mut end, .. } = self;
+        let keeps_length = effects.keep_length();
+        let levelled = effects.finish(&mut Encoding { end: &mut end, output })?;
+        end.encoder.finish(&mut end.body)?;
+        end.drain(output)?;
+        let header = match format.container() {
+            Container::Wav => encode::wav::header(format, end.body_bytes),
             Container::None | Container::Ogg => Vec::new(),
         };
-        Ok(Summary { kind, frames: self.frames, duration: self.timeline.elapsed(), truncated, header })
+        let frames = end.frames;
+        let duration = if keeps_length { timeline.elapsed() } else { frames_duration(frames, format.rate()) };
+        Ok(Summary { kind, frames, duration, truncated, levelled, header })
     }
 
     fn check_length(&self, length: Duration) -> Result<(), AudioError> {
@@ -159,13 +177,13 @@ impl Lane {
         Err(AudioError::over_limit(format!("{} of decoded audio", humantime::format_duration(self.decoded_max))))
     }
 
-    fn feed(&mut self, block: &Block) -> Result<(), AudioError> {
+    fn feed(&mut self, block: &Block, output: &mut dyn Output) -> Result<(), AudioError> {
         let extent = block.extent();
         if extent.frames == 0 {
             return Ok(());
         }
         if self.segment != Some((block.rate, extent.rate)) {
-            self.end_segment()?;
+            self.end_segment(output)?;
             self.timeline.start_segment(extent.rate);
             self.segment = Some((block.rate, extent.rate));
             let target = self.format.rate();
@@ -173,29 +191,32 @@ impl Lane {
         }
         self.timeline.advance(extent.frames);
         self.mono.clear();
-        mix::mix(&block.layout, &block.samples, &mut self.mono);
-        match &mut self.resampler {
-            None => self.frames += encode_all(&mut *self.encoder, &self.mono, &mut self.body)?,
+        mix::mix(&block.layout, self.format.effects().channel, &block.samples, &mut self.mono);
+        let mono = match &mut self.resampler {
+            None => &self.mono,
             Some(resampler) => {
                 self.resampled.clear();
-                resampler.push(&self.mono, &mut self.resampled)?;
                 // The filter's tail may run ahead of the input; it is never more than what the input is worth.
-                self.frames += encode_all(&mut *self.encoder, &self.resampled, &mut self.body)?;
+                resampler.push(&self.mono, &mut self.resampled)?;
+                &self.resampled
             }
-        }
-        Ok(())
+        };
+        self.frames += mono.len() as u64;
+        self.effects.push(mono, &mut Encoding { end: &mut self.end, output })
     }
 
     /// Brings the output to where the input ends: what the resampler still holds comes out, to the frame.
-    fn end_segment(&mut self) -> Result<(), AudioError> {
+    fn end_segment(&mut self, output: &mut dyn Output) -> Result<(), AudioError> {
         let Some(mut resampler) = self.resampler.take() else { return Ok(()) };
         let missing = self.timeline.output_frames().saturating_sub(self.frames);
         self.resampled.clear();
         resampler.finish(missing, &mut self.resampled)?;
-        self.frames += encode_all(&mut *self.encoder, &self.resampled, &mut self.body)?;
-        Ok(())
+        self.frames += self.resampled.len() as u64;
+        self.effects.push(&self.resampled, &mut Encoding { end: &mut self.end, output })
     }
+}
 
+impl End {
     fn drain(&mut self, output: &mut dyn Output) -> Result<(), AudioError> {
         output.write(&self.body).map_err(AudioError::Output)?;
         self.body_bytes += self.body.len() as u64;
@@ -204,7 +225,21 @@ impl Lane {
     }
 }
 
-fn encode_all(encoder: &mut dyn Encode, mono: &[f32], body: &mut Vec<u8>) -> Result<u64, AudioError> {
-    encoder.push(mono, body)?;
-    Ok(mono.len() as u64)
+/// The end of the lane together with where its bytes go.
+struct Encoding<'a> {
+    end: &'a mut End,
+    output: &'a mut dyn Output,
+}
+
+impl Sink for Encoding<'_> {
+    fn take(&mut self, samples: &[f32]) -> Result<(), AudioError> {
+        self.end.encoder.push(samples, &mut self.end.body)?;
+        self.end.frames += samples.len() as u64;
+        // Samples that were held back come in any number.
+        if BODY_STEP <= self.end.body.len() { self.end.drain(self.output) } else { Ok(()) }
+    }
+
+    fn scratch(&mut self) -> Result<Box<dyn Scratch>, AudioError> {
+        self.output.scratch().map_err(AudioError::Output)
+    }
 }

@@ -15,7 +15,7 @@ use crate::{
         audio::{self, AudioError},
         cache::{Manifest, SourceRecord},
         format::Format,
-        spool::{End, Spool},
+        spool::{End, Spool, Spools},
     },
     problem::{Kind, Problem},
 };
@@ -24,6 +24,7 @@ use super::{
     Shared,
     chunker::{Body, Chunker},
     pool::Cpu,
+    scratch::Waiting,
     source::{Received, SourceFlight, State as SourceState},
 };
 
@@ -205,6 +206,7 @@ async fn transcode(shared: &Shared, flight: &EncodeFlight) -> Result<Made, Stop>
     let source = Arc::clone(&flight.source);
     let spool = Arc::clone(&flight.spool);
     let cancel = flight.cancel.clone();
+    let spools = shared.spools.clone();
     let job = move |cpu| {
         let worker = Arc::new(Mutex::new(Worker {
             cpu,
@@ -215,7 +217,7 @@ async fn transcode(shared: &Shared, flight: &EncodeFlight) -> Result<Made, Stop>
             chunker: Chunker::default(),
         }));
         let input = Box::new(SourceInput { worker: Arc::clone(&worker), position: 0 });
-        let mut output = ArtifactOutput { worker: Arc::clone(&worker) };
+        let mut output = ArtifactOutput { worker: Arc::clone(&worker), spools };
         let summary = audio::transcode(input, format, &limits, &mut output)?;
         lock(&worker).finish(&summary).map(|body| Made { summary, body }).map_err(AudioError::Output)
     };
@@ -267,10 +269,19 @@ impl Worker {
         Ok(())
     }
 
+    /// Lets others compute, where no bytes come out for a while.
+    fn pause(&mut self) -> io::Result<()> {
+        self.check_wanted()?;
+        self.cpu.give_way();
+        Ok(())
+    }
+
+    fn check_wanted(&self) -> io::Result<()> {
+        if self.cancel.is_cancelled() { Err(io::Error::other("the fill was abandoned")) } else { Ok(()) }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
-        if self.cancel.is_cancelled() {
-            return Err(io::Error::other("the fill was abandoned"));
-        }
+        self.check_wanted()?;
         self.chunker.update(&self.pending);
         self.spool.append(&self.pending).map_err(io::Error::other)?;
         self.pending.clear();
@@ -280,9 +291,7 @@ impl Worker {
     /// Bytes at `position`: what is there, or what comes next; 0 at the end.
     fn read_source(&mut self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            if self.cancel.is_cancelled() {
-                return Err(io::Error::other("the fill was abandoned"));
-            }
+            self.check_wanted()?;
             let read = self.source.spool.read_at(position, buffer)?;
             if read > 0 || buffer.is_empty() {
                 return Ok(read);
@@ -405,10 +414,16 @@ impl audio::Input for SourceInput {
 /// Where the pipeline's bytes go.
 struct ArtifactOutput {
     worker: Arc<Mutex<Worker>>,
+    spools: Spools,
 }
 
 impl audio::Output for ArtifactOutput {
     fn write(&mut self, body: &[u8]) -> io::Result<()> {
         lock(&self.worker).write(body)
+    }
+
+    fn scratch(&mut self) -> io::Result<Box<dyn audio::Scratch>> {
+        let worker = Arc::clone(&self.worker);
+        Ok(Box::new(Waiting::new(self.spools.create(), move || lock(&worker).pause())))
     }
 }

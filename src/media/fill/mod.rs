@@ -21,6 +21,8 @@ mod encode;
 
 mod pool;
 
+mod scratch;
+
 mod source;
 
 use std::{

@@ -10,4 +10,6 @@ pub(crate) mod process;
 
 pub(crate) mod rust_source;
 
+pub(crate) mod tools;
+
 pub(crate) mod wire;

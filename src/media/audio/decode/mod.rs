@@ -14,7 +14,10 @@ mod wav;
 use std::time::Duration;
 
 use super::{AudioError, Kind, mix::Layout, sniff::Sniffed, source::Source};
-use crate::units::{Channels, SampleRate};
+use crate::{
+    media::format::Channel,
+    units::{Channels, SampleRate},
+};
 
 /// Interleaved samples of one rate and layout, nominally within ±1.
 #[derive(Debug)]
@@ -71,15 +74,21 @@ pub(super) trait Decode {
 
 /// Opens the decoder for what was sniffed.
 ///
-/// `target` is the rate wanted in the end: decoders that can give it directly do.
-pub(super) fn open(mut source: Source, sniffed: Sniffed, target: SampleRate) -> Result<Box<dyn Decode>, AudioError> {
+/// `target` is the rate wanted in the end: decoders that can give it directly do. `channel` is what of the channels is heard: only a
+/// decoder that is asked for the mix may mix, one that is asked for a side may leave the others out.
+pub(super) fn open(
+    mut source: Source,
+    sniffed: Sniffed,
+    target: SampleRate,
+    channel: Channel,
+) -> Result<Box<dyn Decode>, AudioError> {
     source.seek_to(sniffed.start)?;
     match sniffed.kind {
         Kind::Mp3 => Ok(mp3::open(source)),
         Kind::Wav => wav::open(source),
         Kind::Flac => flac::open(source),
         Kind::OggVorbis => vorbis::open(source),
-        Kind::OggOpus => opus::open(source, target),
+        Kind::OggOpus => opus::open(source, target, channel),
         Kind::Adts => adts::open(source),
         Kind::Mp4 => mp4::open(source),
     }

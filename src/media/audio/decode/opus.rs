@@ -11,7 +11,8 @@ use crate::{
         mix::Layout,
         source::{STALL_MAX, Source, Tap, Watch},
     },
-    units::SampleRate,
+    media::format::Channel,
+    units::{Channels, SampleRate},
 };
 
 /// Granule positions and durations count at this rate whatever the decoder's.
@@ -24,7 +25,7 @@ const PACKET_BYTES_MAX: u64 = STALL_MAX / 4;
 /// Damaged packets or pages one after another before the rest is given up.
 const DAMAGED_MAX: u32 = 500;
 
-pub(super) fn open(source: Source, target: SampleRate) -> Result<Box<dyn Decode>, AudioError> {
+pub(super) fn open(source: Source, target: SampleRate, channel: Channel) -> Result<Box<dyn Decode>, AudioError> {
     let start = source.position();
     let (tap, watch) = source.into_tap(start, PACKET_BYTES_MAX)?;
     let rate = match target.hz() {
@@ -35,6 +36,7 @@ pub(super) fn open(source: Source, target: SampleRate) -> Result<Box<dyn Decode>
         packets: PacketReader::new(BufReader::with_capacity(16 * 1024, tap)),
         watch,
         rate,
+        channel,
         link: None,
         damaged: 0,
         decoded_any: false,
@@ -47,6 +49,7 @@ struct OggOpus {
     packets: PacketReader<BufReader<Tap>>,
     watch: Watch,
     rate: SampleRate,
+    channel: Channel,
     /// The logical stream being decoded; another one may follow it.
     link: Option<Link>,
     damaged: u32,
@@ -87,7 +90,7 @@ fn damaged(reason: &'static str) -> AudioError {
 
 impl Link {
     /// Reads an identification header (RFC 7845 §5.1).
-    fn open(head: &Packet, rate: SampleRate) -> Result<Option<Link>, AudioError> {
+    fn open(head: &Packet, rate: SampleRate, channel: Channel) -> Result<Option<Link>, AudioError> {
         let Some(body) = head.data.strip_prefix(b"OpusHead") else { return Ok(None) };
         let [version, channels, skip_low, skip_high, _, _, _, _, gain_low, gain_high, family] =
             *body.first_chunk::<11>().ok_or_else(|| damaged("its header is cut short"))?;
@@ -98,11 +101,17 @@ impl Link {
         let failed = |error: opus::Error| AudioError::undecodable(Kind::OggOpus, error.to_string());
         let gain = i32::from(i16::from_le_bytes([gain_low, gain_high]));
         let (decoder, layout) = match family {
-            // libopus itself mixes stereo to mono.
             0 if channels.count() <= 2 => {
-                let mut decoder = opus::Decoder::new(rate.hz(), opus::Channels::Mono).map_err(failed)?;
+                // libopus itself mixes stereo to mono, where the mix is what is wanted.
+                let (out, layout) = match (channels, channel) {
+                    (Channels::STEREO, Channel::Left | Channel::Right) => {
+                        (opus::Channels::Stereo, Layout::vorbis(channels))
+                    }
+                    _ => (opus::Channels::Mono, Layout::MONO),
+                };
+                let mut decoder = opus::Decoder::new(rate.hz(), out).map_err(failed)?;
                 decoder.set_gain(gain).map_err(failed)?;
-                (Decoder::Single(decoder), Layout::MONO)
+                (Decoder::Single(decoder), layout)
             }
             1 => {
                 let [streams, coupled, mapping @ ..] = body.get(11..).unwrap_or_default() else {
@@ -198,7 +207,7 @@ impl OggOpus {
     fn take(&mut self, packet: Packet) -> Result<(), AudioError> {
         if packet.first_in_stream() {
             // A stream of something else, beside or behind, is none of ours.
-            if let Some(link) = Link::open(&packet, self.rate)? {
+            if let Some(link) = Link::open(&packet, self.rate, self.channel)? {
                 self.link = Some(link);
             }
             return Ok(());
