@@ -17,7 +17,7 @@ use crate::{
     ids::ContentHash,
     media::{
         self, Levelled, Presets,
-        format::{Format, INPUT_SNIFFED},
+        format::{Format, Headerless, input_text},
     },
 };
 
@@ -31,15 +31,18 @@ const STANDARD: &str = "-";
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The original: MP3, WAV, FLAC, Ogg Vorbis, Ogg Opus, AAC or M4A; - is standard input
+    /// The original: MP3, WAV, FLAC, Ogg Vorbis, Ogg Opus, AAC or M4A, or a telephony body without a container; - is standard input
     #[arg(value_name = "IN")]
-    input: PathBuf,
+    original: PathBuf,
     /// Where the audio goes; - is standard output. Replaced at once when all is done, untouched if anything fails
     #[arg(value_name = "OUT")]
     output: PathBuf,
-    /// Output format, by its extension (ulaw, alaw, wav, wav16, sln, sln16, opus, …) [default: the extension of OUT]
+    /// Output format, by its extension (ulaw, alaw, wav, wav16, sln, sln16, g722, opus, …) [default: the extension of OUT]
     #[arg(long, value_name = "EXT")]
     format: Option<String>,
+    /// What IN is if it has no container: ulaw, alaw, g722, gsm, sln, sln16, l16:RATE:CHANNELS, … [default: the extension of IN]
+    #[arg(long, value_name = "TYPE")]
+    input: Option<String>,
     /// Option of the format, such as rate:16000, loudness:-19, trim:both or gain:-3; repeatable
     #[arg(long, value_name = "NAME:VALUE", value_parser = super::parse_option)]
     option: Vec<(String, String)>,
@@ -52,36 +55,40 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-    let format = match format_of(arguments) {
-        Ok(format) => format,
+    let (format, asked) = match recipe_of(arguments) {
+        Ok(recipe) => recipe,
         Err(error) => {
             terminal.complain(&format!("{error:#}"));
             return Ok(Exit::Usage);
         }
     };
-    let (original, content) = open(&arguments.input)?;
+    let by_name = || arguments.original.to_str().and_then(Headerless::of_path);
+    let (original, content) = open(&arguments.original, asked.or_else(by_name))?;
     let mut body = Body::beside(&arguments.output)?;
     let summary = media::transcode(Box::new(original), format, &media::Limits::default(), &mut body)
-        .with_context(|| format!("converting {}", arguments.input.display()))?;
+        .with_context(|| format!("converting {}", arguments.original.display()))?;
     let bytes = body
         .finish(&summary.header, &arguments.output, terminal)
         .with_context(|| format!("writing {}", arguments.output.display()))?;
 
-    let id = format.artifact_id(&content, INPUT_SNIFFED, media::PIPELINE);
-    let kind = summary.kind.as_str();
+    let declared = summary.kind.headerless();
+    let id = format.artifact_id(&content, declared, media::PIPELINE);
+    let (kind, input) = (summary.kind.as_str(), input_text(declared));
     let report = if arguments.json {
         serde_json::json!({
-            "id": id, "content_hash": content, "format": format, "kind": kind, "bytes": bytes,
+            "id": id, "content_hash": content, "format": format, "kind": kind, "input": input,
+            "bytes": bytes,
             "duration_ms": summary.duration.as_millis(), "truncated": summary.truncated,
             "loudness": summary.levelled.map(|levelled| loudness_json(&levelled)),
         })
         .to_string()
     } else {
         let truncated = if summary.truncated { "\ntruncated  the original ends before it should" } else { "" };
+        let input = if declared.is_some() { format!("\ninput      {input}, as declared") } else { String::new() };
         let seconds = summary.duration.as_secs_f64();
         let loudness = summary.levelled.map(|levelled| loudness_text(&levelled)).unwrap_or_default();
         format!(
-            "kind       {kind}\nduration   {seconds:.3} s\nbytes      {bytes}\nartifact   {id}{loudness}{truncated}"
+            "kind       {kind}{input}\nduration   {seconds:.3} s\nbytes      {bytes}\nartifact   {id}{loudness}{truncated}"
         )
     };
     // Where the audio itself is the result, what there is to say about it goes the other way.
@@ -93,7 +100,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
     Ok(Exit::Done)
 }
 
-fn format_of(arguments: &Arguments) -> anyhow::Result<Format> {
+/// What to make, and what IN is said to be.
+fn recipe_of(arguments: &Arguments) -> anyhow::Result<(Format, Option<Headerless>)> {
     let extension = match &arguments.format {
         Some(extension) => extension.as_str(),
         None => {
@@ -101,13 +109,15 @@ fn format_of(arguments: &Arguments) -> anyhow::Result<Format> {
             extension.context("OUT has no extension to take the format from: say --format")?
         }
     };
-    let options: Vec<_> = arguments.option.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut options: Vec<_> = arguments.option.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    options.extend(arguments.input.iter().map(|input| ("input", input.as_str())));
     let presets = if Presets::are_named(&options) { presets(arguments)? } else { Presets::default() };
-    let format = Format::parse(extension, &presets.expand(&options)?)?;
+    let (options, input) = Headerless::take_option(presets.expand(&options)?)?;
+    let format = Format::parse(extension, &options)?;
     if format.is_raw() {
         bail!("raw is the original as it is: there is nothing to convert");
     }
-    Ok(format)
+    Ok((format, input))
 }
 
 /// The presets of the node whose configuration this is.
@@ -141,7 +151,7 @@ fn is_standard(path: &Path) -> bool {
 }
 
 /// Opens the original and hashes it.
-fn open(path: &Path) -> anyhow::Result<(Original, ContentHash)> {
+fn open(path: &Path, declared: Option<Headerless>) -> anyhow::Result<(Original, ContentHash)> {
     let mut hasher = Hasher(Sha256::new());
     let mut file = if is_standard(path) {
         let mut file = tempfile::tempfile().context("making a temporary file for standard input")?;
@@ -157,7 +167,7 @@ fn open(path: &Path) -> anyhow::Result<(Original, ContentHash)> {
     };
     let length = io::copy(&mut file, &mut hasher).with_context(|| format!("reading {}", path.display()))?;
     file.rewind()?;
-    Ok((Original { file, length }, ContentHash::from_bytes(hasher.0.finalize().into())))
+    Ok((Original { file, length, declared }, ContentHash::from_bytes(hasher.0.finalize().into())))
 }
 
 /// What is written is hashed.
@@ -178,6 +188,7 @@ impl Write for Hasher {
 struct Original {
     file: File,
     length: u64,
+    declared: Option<Headerless>,
 }
 
 impl Read for Original {
@@ -195,6 +206,10 @@ impl Seek for Original {
 impl media::Input for Original {
     fn length(&self) -> Option<u64> {
         Some(self.length)
+    }
+
+    fn declared(&self) -> Option<Headerless> {
+        self.declared
     }
 
     fn wait_complete(&mut self) -> io::Result<u64> {

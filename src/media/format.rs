@@ -3,6 +3,7 @@
 //! Pure vocabulary: every part of the media room speaks it and none of them is imported here.
 
 mod effects;
+mod headerless;
 
 use std::{borrow::Cow, fmt};
 
@@ -12,6 +13,7 @@ use crate::{
 };
 
 pub use effects::{Channel, Edges, Effects, Gain, Loudness, Trim};
+pub use headerless::{Headerless, HeaderlessCoding, input_text};
 
 /// How samples are coded in an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +24,8 @@ pub enum Codec {
     Alaw,
     /// 16-bit signed little-endian linear PCM.
     Pcm16,
+    /// G.722 at 64 kbit/s (ITU-T G.722): two samples at 16 kHz in a byte.
+    G722,
     /// Opus (RFC 6716), mono, 20 ms frames.
     Opus,
     /// The original bytes, unconverted.
@@ -90,9 +94,6 @@ impl fmt::Display for Pipeline {
     }
 }
 
-/// What the input was taken for when the artifact was named.
-pub const INPUT_SNIFFED: &str = "sniffed";
-
 /// A format could not be made out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -149,6 +150,8 @@ const TABLE: &[(&str, Format)] = &[
     ("r32", sln(SampleRate::HZ_32000)),
     ("sln48", sln(SampleRate::HZ_48000)),
     ("r48", sln(SampleRate::HZ_48000)),
+    ("g722", G722),
+    ("G722", G722),
     ("opus", OPUS),
     ("ogg", OPUS),
     ("raw", RAW),
@@ -162,6 +165,7 @@ const ULAW: Format = Format {
     effects: Effects::NONE,
 };
 const ALAW: Format = Format { codec: Codec::Alaw, ..ULAW };
+const G722: Format = Format { codec: Codec::G722, rate: SampleRate::HZ_16000, ..ULAW };
 const OPUS: Format = Format {
     codec: Codec::Opus,
     container: Container::Ogg,
@@ -339,6 +343,7 @@ impl Format {
             (Container::Ogg, _) => Cow::Borrowed("audio/ogg"),
             (_, Codec::Ulaw) => Cow::Borrowed("audio/PCMU"),
             (_, Codec::Alaw) => Cow::Borrowed("audio/PCMA"),
+            (_, Codec::G722) => Cow::Borrowed("audio/G722"),
             (_, Codec::Pcm16 | Codec::Opus) => Cow::Owned(format!("audio/L16;rate={}", self.rate)),
         })
     }
@@ -349,6 +354,7 @@ impl Format {
             Codec::Ulaw => "ulaw",
             Codec::Alaw => "alaw",
             Codec::Pcm16 => "pcm16",
+            Codec::G722 => "g722",
             Codec::Opus => "opus",
             Codec::Raw => return "raw".to_owned(),
         };
@@ -377,6 +383,7 @@ impl Format {
             "ulaw" => Codec::Ulaw,
             "alaw" => Codec::Alaw,
             "pcm16" => Codec::Pcm16,
+            "g722" => Codec::G722,
             "opus" => Codec::Opus,
             _ => return None,
         };
@@ -414,8 +421,9 @@ impl Format {
         }
     }
 
-    /// The artifact id of this recipe (`spec/media.md` §1).
-    pub fn artifact_id(self, content: &ContentHash, input: &str, pipeline: Pipeline) -> ArtifactId {
+    /// The artifact id of this recipe (`spec/media.md` §1). `declared` is what the original was taken for where its own bytes say nothing.
+    pub fn artifact_id(self, content: &ContentHash, declared: Option<Headerless>, pipeline: Pipeline) -> ArtifactId {
+        let input = input_text(declared);
         let recipe = format!("ringback1\n{content}\n{input}\n{}\n{pipeline}", self.normal_form());
         ArtifactId::of(recipe.as_bytes())
     }

@@ -163,8 +163,10 @@ fn fetch_request(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result
             "no signing keys are configured: the signature part is \"_\"",
         ));
     }
+    let (format, input) = media.recipe(&path.extension, &path.option_pairs())?;
     let request = FetchRequest {
-        format: media.format(&path.extension, &path.option_pairs())?,
+        format,
+        input,
         url: CanonicalUrl::parse(&path.source, ignored).map_err(|error| error.problem())?,
         directives: directives(&parts.headers),
         whole: wants_whole(parts),

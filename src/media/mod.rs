@@ -45,7 +45,7 @@ use crate::{
 
 use cache::{Cache, CacheError, Manifest, Reference, SourceRecord, Tier};
 use fill::{Fill, Finished, From, Joined, Ready, Wanted};
-use format::Format;
+use format::{Format, Headerless};
 use hit::{Found, Hit};
 use hot::Hot;
 use origin::{Origin, Validators};
@@ -114,6 +114,8 @@ pub struct Directives {
 pub struct FetchRequest {
     /// Where from.
     pub url: CanonicalUrl,
+    /// What it is, where neither its bytes nor its origin say so, or the origin is wrong: counts only if it has no container.
+    pub input: Option<Headerless>,
     /// Into what.
     pub format: Format,
     /// Under what conditions.
@@ -195,21 +197,22 @@ impl Media {
         Ok(Media { cache, fill, clock, hot, hits: Hits::new(), presets })
     }
 
-    /// Makes out a format from an extension and options, which may name a preset.
+    /// Makes out a format, and what the source is declared to be, from an extension and options, which may name a preset.
     ///
     /// # Errors
     /// `not-acceptable` or `bad-request`, naming the extension or option.
-    pub fn format(&self, extension: &str, options: &[(&str, &str)]) -> Result<Format, Problem> {
+    pub fn recipe(&self, extension: &str, options: &[(&str, &str)]) -> Result<(Format, Option<Headerless>), Problem> {
         let options =
             self.presets.expand(options).map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
-        Format::parse(extension, &options).map_err(http::format_problem)
+        let (options, input) = Headerless::take_option(options).map_err(http::format_problem)?;
+        Ok((Format::parse(extension, &options).map_err(http::format_problem)?, input))
     }
 
     /// Finds or makes audio of a remote source.
     pub(in crate::media) async fn fetch(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Opened, Problem> {
         let key = request.url.key();
         if request.directives.no_cache {
-            self.fill.forget_failure(tenant, &key);
+            self.fill.forget_failure(tenant, &key, request.input);
         }
         let mut revalidated = false;
         for _ in 0..LOOKS_MAX {
@@ -240,7 +243,7 @@ impl Media {
         if self.clock.now_wall() >= record.fresh_until {
             return None;
         }
-        let artifact = request.format.artifact_id(&record.content_hash, format::INPUT_SNIFFED, audio::PIPELINE);
+        let artifact = artifact_id(request, &record);
         let hit = hit::in_memory(&self.cache, &self.hot, tenant, &artifact)?;
         Some(Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit })
     }
@@ -258,7 +261,7 @@ impl Media {
             revalidated || (!directives.no_cache && self.clock.now_wall() < record.fresh_until)
         };
         let found = match &record {
-            Some(record) => self.find(tenant, record, request.format).await,
+            Some(record) => self.find(tenant, record, request).await,
             None => Found::Unknown,
         };
         let usable = record.as_ref().is_some_and(fresh);
@@ -289,7 +292,7 @@ impl Media {
         // Before it joins others: a request of our own that came back would wait for itself.
         self.fill.check_loop(&request.hops)?;
         // Only now: an origin that fails takes nothing from those who do not need it.
-        if let Some(problem) = self.fill.failure(tenant, &request.url.key())
+        if let Some(problem) = self.fill.failure(tenant, &request.url.key(), request.input)
             && !(via == Via::Kept && problem.kind.side() == Side::Origin)
         {
             return Err(problem);
@@ -298,6 +301,7 @@ impl Media {
             tenant: tenant.clone(),
             url: request.url.clone(),
             format: request.format,
+            input: request.input,
             from,
             previous: record,
             keep: !directives.no_store,
@@ -308,8 +312,8 @@ impl Media {
     }
 
     /// The artifact that an index entry leads to.
-    async fn find(&self, tenant: &Tenant, record: &SourceRecord, format: Format) -> Found {
-        let artifact = format.artifact_id(&record.content_hash, format::INPUT_SNIFFED, audio::PIPELINE);
+    async fn find(&self, tenant: &Tenant, record: &SourceRecord, request: &FetchRequest) -> Found {
+        let artifact = artifact_id(request, record);
         if let Some(hit) = hit::in_memory(&self.cache, &self.hot, tenant, &artifact) {
             return Found::Hit(hit);
         }
@@ -351,6 +355,7 @@ impl Media {
             .map_err(|error| error.problem())?;
         let request = FetchRequest {
             url,
+            input: reference.input,
             format: reference.format,
             directives: Directives::default(),
             whole: true,
@@ -460,6 +465,11 @@ pub struct Obtained {
 enum Plan {
     Serve(Opened),
     Fill(Wanted, Via),
+}
+
+/// The name of what is asked for, of the original that the index knows.
+fn artifact_id(request: &FetchRequest, record: &SourceRecord) -> ArtifactId {
+    request.format.artifact_id(&record.content_hash, record.input(request.input), audio::PIPELINE)
 }
 
 fn validators(record: &SourceRecord) -> Validators {

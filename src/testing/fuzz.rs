@@ -9,7 +9,7 @@ use crate::{
     media::{
         address::{CanonicalUrl, FetchPath, IgnoredQuery, MediaPath},
         audio::{self, Kind},
-        format::Format,
+        format::{Format, Headerless},
     },
     units::ByteCount,
 };
@@ -24,6 +24,8 @@ pub const TARGETS: &[Target] = &[
     ("config_file", config_file),
     ("fetch_path", fetch_path),
     ("decode_adts", |data| audio::fuzz_kind(Kind::Adts, data)),
+    ("decode_headerless", audio::fuzz_headerless),
+    ("declared_type", declared_type),
     ("decode_flac", |data| audio::fuzz_kind(Kind::Flac, data)),
     ("decode_mp3", |data| audio::fuzz_kind(Kind::Mp3, data)),
     ("decode_mp4", |data| audio::fuzz_kind(Kind::Mp4, data)),
@@ -61,6 +63,24 @@ pub fn audio(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     if let Some(format) = Format::from_normal_form(&text) {
         assert_eq!(format.normal_form(), text, "a normal form has one spelling");
+    }
+}
+
+/// Any bytes as what an origin or a caller declares a body to be.
+pub fn declared_type(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (content_type, path) = text.split_once('\n').unwrap_or((&text, ""));
+    let declared = [
+        Headerless::declared(Some(content_type), path),
+        Headerless::declared(None, path),
+        Headerless::from_option(&text).ok(),
+        Headerless::from_normal_form(&text),
+    ];
+    for headerless in declared.into_iter().flatten() {
+        let (normal_form, content_type) = (headerless.to_string(), headerless.content_type());
+        assert_eq!(Headerless::from_normal_form(&normal_form), Some(headerless), "read back what was written");
+        assert_eq!(Headerless::from_option(&normal_form.replace(';', ":")), Ok(headerless), "an option's spelling");
+        assert_eq!(Headerless::declared(Some(&content_type), ""), Some(headerless), "what we send we read back");
     }
 }
 

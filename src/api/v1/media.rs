@@ -1,6 +1,6 @@
 //! `POST /v1/media`, `GET` and `DELETE /v1/media/{artifact}`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::{
     Json,
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::ArtifactId,
-    media::{CanonicalUrl, Directives, FetchRequest, Obtained, http::Addresses},
+    media::{CanonicalUrl, Directives, FetchRequest, Obtained, format::input_text, http::Addresses},
     outbound::Hops,
     problem::{Kind, Problem},
 };
@@ -137,9 +137,11 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
         })
         .collect();
     let options: Vec<(&str, &str)> = options.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (format, input) = v1.parts.media.recipe(&create.format, &options)?;
     Ok(FetchRequest {
         url: CanonicalUrl::parse(&create.source.url, &v1.parts.ignored_query).map_err(|error| error.problem())?,
-        format: v1.parts.media.format(&create.format, &options)?,
+        format,
+        input,
         directives: Directives::default(),
         whole: true,
         tags: create.tags,
@@ -154,6 +156,7 @@ struct Described {
     url: String,
     source: String,
     content_hash: String,
+    input: Cow<'static, str>,
     format: String,
     pipeline: String,
     bytes: Option<u64>,
@@ -172,6 +175,7 @@ pub(super) async fn describe(State(v1): State<V1>, Path(artifact): Path<String>)
         url: v1.parts.addresses.artifact_text(&artifact, reference.format.extension()),
         source: reference.source_url.clone(),
         content_hash: reference.content_hash.to_string(),
+        input: input_text(reference.input),
         format: reference.format.extension().to_owned(),
         pipeline: reference.pipeline.clone(),
         bytes: manifest.map(|manifest| manifest.length),

@@ -1,6 +1,10 @@
 //! The kinds of originals that are read.
 
-/// Container and codec family of an original, found by its content.
+use std::borrow::Cow;
+
+use crate::media::format::Headerless;
+
+/// Container and codec family of an original, found by its content, or declared where that says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// MPEG-1/2/2.5 audio layer III (and II).
@@ -17,23 +21,26 @@ pub enum Kind {
     Adts,
     /// AAC in MP4 (M4A).
     Mp4,
+    /// No container, and what was declared.
+    Headerless(Headerless),
 }
 
 impl Kind {
-    /// Every kind.
+    /// Every kind that is found by its content.
     pub const ALL: [Kind; 7] =
         [Kind::Mp3, Kind::Wav, Kind::Flac, Kind::OggVorbis, Kind::OggOpus, Kind::Adts, Kind::Mp4];
 
     /// Content-Type of the unconverted original.
-    pub const fn content_type(self) -> &'static str {
-        match self {
+    pub fn content_type(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Kind::Mp3 => "audio/mpeg",
             Kind::Wav => "audio/wav",
             Kind::Flac => "audio/flac",
             Kind::OggVorbis | Kind::OggOpus => "audio/ogg",
             Kind::Adts => "audio/aac",
             Kind::Mp4 => "audio/mp4",
-        }
+            Kind::Headerless(headerless) => return headerless.content_type(),
+        })
     }
 
     /// Name in logs, metrics labels and records.
@@ -46,11 +53,20 @@ impl Kind {
             Kind::OggOpus => "ogg-opus",
             Kind::Adts => "adts",
             Kind::Mp4 => "mp4",
+            Kind::Headerless(headerless) => headerless.coding().as_str(),
         }
     }
 
-    /// Reads [`as_str`](Kind::as_str) back.
+    /// Reads [`as_str`](Kind::as_str) back, of what is found by its content.
     pub fn parse(name: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// What it was taken for because it was declared; none where its content says what it is.
+    pub const fn headerless(self) -> Option<Headerless> {
+        match self {
+            Kind::Headerless(headerless) => Some(headerless),
+            _ => None,
+        }
     }
 }

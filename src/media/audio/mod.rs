@@ -12,6 +12,7 @@ mod effects;
 mod encode;
 mod error;
 mod fuzz;
+mod g722;
 mod kind;
 mod mix;
 mod pipeline;
@@ -25,7 +26,7 @@ mod timeline;
 pub use config::{Config, Limits};
 pub use effects::Levelled;
 pub use error::AudioError;
-pub use fuzz::{fuzz, fuzz_kind};
+pub use fuzz::{fuzz, fuzz_headerless, fuzz_kind};
 pub use kind::Kind;
 pub use pipeline::{Summary, transcode};
 
@@ -40,6 +41,11 @@ pub const PIPELINE: format::Pipeline = format::Pipeline { decoder: 1, resampler:
 pub trait Input: std::io::Read + std::io::Seek + Send + Sync {
     /// Total length in bytes if already known (declared or final).
     fn length(&self) -> Option<u64>;
+
+    /// What it is declared to be; counts only if it has no container.
+    fn declared(&self) -> Option<format::Headerless> {
+        None
+    }
 
     /// Blocks until the whole original is there; returns its length in bytes.
     ///

@@ -69,8 +69,9 @@ fn run(
     output: &mut dyn Output,
     found: &Cell<Option<Kind>>,
 ) -> Result<Summary, AudioError> {
+    let declared = input.declared();
     let mut source = Source::new(input);
-    let sniffed = sniff::sniff(&mut source)?;
+    let sniffed = sniff::sniff(&mut source, declared)?;
     found.set(Some(sniffed.kind));
     match encode::open(format)? {
         None => copy(source, sniffed, output),

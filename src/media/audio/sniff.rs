@@ -1,12 +1,20 @@
-//! What an original is, by its content alone.
+//! What an original is: by its content, and only where that says nothing by what it is declared to be.
 
 use super::{AudioError, Kind, source::Source};
+use crate::media::format::Headerless;
 
 /// Bytes that decide for every kind with a signature.
 const SIGNATURE_SIZE: usize = 64;
 /// Bytes searched for frames, in steps, so that a trickling source is recognised as soon as its first frames are there. The last
 /// says how far into the stream they may be: encoders and editors leave padding after tags.
 const FRAME_SEARCH_STEPS: [usize; 4] = [2 * 1024, 8 * 1024, 24 * 1024, 80 * 1024];
+/// How many of these steps are taken where something is declared: enough for a run of frames of any size from the start. More would
+/// keep a body that is spoken as it comes waiting for longer than its first second.
+const FRAME_SEARCH_STEPS_DECLARED: usize = 2;
+/// Bytes that tell markup from audio.
+const MARKUP_SIZE: usize = 512;
+/// Fewer are no page, and may well be samples.
+const MARKUP_SIZE_MIN: usize = 8;
 /// Consecutive consistent headers that make MPEG or ADTS audio. At random, one run of four starts in 10¹⁸ bytes.
 const FRAMES_NEEDED: usize = 4;
 /// Tags one after another at most.
@@ -20,11 +28,40 @@ pub(super) struct Sniffed {
     pub(super) start: u64,
 }
 
-/// Decides what the original is. Leaves the source at an unspecified place.
+/// Decides what the original is. What is declared counts only if there is no container, and never makes audio of nothing or of a page.
+/// Leaves the source at an unspecified place.
 ///
 /// # Errors
 /// [`AudioError::NotAudio`], or [`AudioError::Unsupported`] for audio that is recognised and not read.
-pub(super) fn sniff(source: &mut Source) -> Result<Sniffed, AudioError> {
+pub(super) fn sniff(source: &mut Source, declared: Option<Headerless>) -> Result<Sniffed, AudioError> {
+    let Some(headerless) = declared else { return by_content(source, &FRAME_SEARCH_STEPS) };
+    let (steps, _) = FRAME_SEARCH_STEPS.split_at(FRAME_SEARCH_STEPS_DECLARED);
+    match by_content(source, steps) {
+        Err(AudioError::NotAudio) if could_be_samples(source)? => {
+            Ok(Sniffed { kind: Kind::Headerless(headerless), start: 0 })
+        }
+        other => other,
+    }
+}
+
+/// Whether a body that is no container could be one of bare samples. What has a tag of its own is something else that was damaged.
+fn could_be_samples(source: &mut Source) -> Result<bool, AudioError> {
+    source.seek_to(0)?;
+    let head = source.peek(MARKUP_SIZE)?;
+    Ok(!head.is_empty() && id3v2_length(head).is_none() && !is_markup(head))
+}
+
+/// Whether bytes are the beginning of an HTML, XML or JSON text: it begins with a bracket, and so much of text is no sound, where
+/// every other sample has its highest bit set.
+fn is_markup(head: &[u8]) -> bool {
+    let opens = matches!(head.trim_ascii_start().first(), Some(b'<' | b'{' | b'['));
+    let printable = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
+    // The last character may be cut.
+    let is_text = || std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+    opens && MARKUP_SIZE_MIN <= head.len() && head.iter().all(printable) && is_text()
+}
+
+fn by_content(source: &mut Source, frame_search_steps: &[usize]) -> Result<Sniffed, AudioError> {
     for _ in 0..TAGS_MAX {
         let Some(tag) = id3v2_length(source.peek(10)?) else { break };
         source.skip(tag)?;
@@ -39,7 +76,7 @@ pub(super) fn sniff(source: &mut Source) -> Result<Sniffed, AudioError> {
     if matches!(first, None | Some(b'<' | b'{' | b'[')) {
         return Err(AudioError::NotAudio);
     }
-    by_frames(source, start)
+    by_frames(source, start, frame_search_steps)
 }
 
 fn by_signature(head: &[u8]) -> Result<Option<Kind>, AudioError> {
@@ -92,10 +129,10 @@ pub(super) fn id3v2_length(head: &[u8]) -> Option<u64> {
 }
 
 /// Looks for a run of MPEG or ADTS frames. A run that begins where the stream does may be shorter if it ends where the stream ends.
-fn by_frames(source: &mut Source, start: u64) -> Result<Sniffed, AudioError> {
-    for step in FRAME_SEARCH_STEPS {
-        let bytes = source.peek(step)?;
-        let ended = bytes.len() < step;
+fn by_frames(source: &mut Source, start: u64, steps: &[usize]) -> Result<Sniffed, AudioError> {
+    for step in steps {
+        let bytes = source.peek(*step)?;
+        let ended = bytes.len() < *step;
         for (offset, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == 0xff) {
             let rest = bytes.get(offset..).unwrap_or_default();
             let whole = offset == 0 && ended;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{ArtifactId, BodyDigest, ChunkId, ContentHash},
-    media::format::Format,
+    media::format::{Format, Headerless},
 };
 
 /// One chunk of a body: up to 256 KiB, named by its own sha256.
@@ -68,8 +68,11 @@ pub enum Visibility {
 pub struct Reference {
     /// Canonical URL of the source.
     pub source_url: String,
-    /// Original, format and pipeline: the recipe, so that the artifact can be rebuilt when its manifest is gone.
+    /// Original, input, format and pipeline: the recipe, so that the artifact can be rebuilt when its manifest is gone.
     pub content_hash: ContentHash,
+    /// What the original was taken for because it was declared; none where its own bytes said what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Headerless>,
     /// What it is made into.
     pub format: Format,
     /// Versions of the stages, as they stand in the artifact id.
@@ -90,6 +93,12 @@ pub struct SourceRecord {
     pub url: String,
     /// The original that is there.
     pub content_hash: ContentHash,
+    /// Whether its own bytes do not say what it is, so that what is declared counts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub headerless: bool,
+    /// What the origin declares it to be, by its Content-Type or the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Headerless>,
     /// The origin's ETag, as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
@@ -102,4 +111,12 @@ pub struct SourceRecord {
     pub fresh_until: SystemTime,
     /// When the content hash last changed.
     pub changed_at: SystemTime,
+}
+
+impl SourceRecord {
+    /// What the original is taken for by a caller who declares `asked`: the `<input>` of artifact ids, none where its own bytes say it.
+    /// The caller's word counts for more than the origin's, because it is given where the origin is wrong.
+    pub fn input(&self, asked: Option<Headerless>) -> Option<Headerless> {
+        if self.headerless { asked.or(self.declared) } else { None }
+    }
 }

@@ -74,6 +74,7 @@ fn commit(original: &str, extension: &str, chunks: &[(ChunkId, Bytes)]) -> (Arti
     let reference = Reference {
         source_url: url.clone(),
         content_hash,
+        input: None,
         format,
         pipeline: "1.1.1.1".to_owned(),
         visibility: Visibility::Public,
@@ -83,6 +84,8 @@ fn commit(original: &str, extension: &str, chunks: &[(ChunkId, Bytes)]) -> (Arti
     let source = SourceRecord {
         url,
         content_hash,
+        headerless: false,
+        declared: None,
         etag: Some("\"v1\"".to_owned()),
         last_modified: None,
         checked_at: now,

@@ -14,7 +14,7 @@ use crate::{
     media::{
         audio::{self, AudioError},
         cache::{Manifest, SourceRecord},
-        format::Format,
+        format::{Format, Headerless},
         spool::{End, Spool, Spools},
     },
     problem::{Kind, Problem},
@@ -25,7 +25,7 @@ use super::{
     chunker::{Body, Chunker},
     pool::Cpu,
     scratch::Waiting,
-    source::{Received, SourceFlight, State as SourceState},
+    source::{SourceFlight, State as SourceState},
 };
 
 /// How far an encode has come.
@@ -65,10 +65,15 @@ pub(in crate::media) struct Stages {
     pub(in crate::media) stored: std::time::Duration,
 }
 
+/// What is made of a source: a format, and what the caller declares the source to be.
+pub(super) type Recipe = (Format, Option<Headerless>);
+
 /// An encode in progress.
 #[derive(Debug)]
 pub(in crate::media) struct EncodeFlight {
     pub(super) format: Format,
+    /// What the caller declares the original to be.
+    pub(super) input: Option<Headerless>,
     /// The artifact's bytes, without the header of held formats.
     pub(super) spool: Arc<Spool>,
     pub(super) state: watch::Sender<State>,
@@ -82,14 +87,19 @@ pub(in crate::media) struct EncodeFlight {
 
 impl EncodeFlight {
     pub(super) fn new(
-        format: Format,
+        (format, input): Recipe,
         spool: Arc<Spool>,
         source: Arc<SourceFlight>,
         keep: bool,
         tags: Vec<String>,
     ) -> EncodeFlight {
         let (state, _) = watch::channel(State::Running);
-        EncodeFlight { format, spool, state, cancel: CancellationToken::new(), source, keep, tags }
+        EncodeFlight { format, input, spool, state, cancel: CancellationToken::new(), source, keep, tags }
+    }
+
+    /// What it is known by among the encodes of its source.
+    pub(super) fn recipe(&self) -> Recipe {
+        (self.format, self.input)
     }
 
     /// Tells everybody how it ended. Leaves no reader waiting.
@@ -128,7 +138,7 @@ pub(super) async fn run(shared: &Shared, flight: &EncodeFlight) -> State {
         Err(Stop::Problem(problem)) => {
             metrics::counter!("ringback_media_fills_total", "result" => problem.kind.slug()).increment(1);
             if flight.keep {
-                shared.remember_failure(&flight.source, &problem);
+                shared.remember_failure(flight, &problem);
             }
             State::Failed(problem)
         }
@@ -166,9 +176,11 @@ async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> 
     flight.spool.finish(End::Complete);
     let encoded = shared.clock.now();
 
-    let manifest = Arc::new(manifest(flight, &received, &made));
+    let headerless = made.summary.kind.headerless().is_some();
+    let record = SourceRecord { headerless, ..received.record.clone() };
+    let manifest = Arc::new(manifest(flight, &record, &made));
     let header = Bytes::from(made.summary.header);
-    let stored = flight.keep && arrival.storable && shared.store(flight, &received, &manifest, &header).await;
+    let stored = flight.keep && arrival.storable && shared.store(flight, &received, &record, &manifest, &header).await;
     let since = |instant: Instant| instant.saturating_duration_since(flight.source.started);
     let stages = Stages {
         origin: since(arrival.first_byte),
@@ -177,17 +189,17 @@ async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> 
         stored: since(shared.clock.now()),
     };
     metrics::histogram!("ringback_media_fill_seconds").record(stages.stored);
-    Ok(Finished { manifest, record: received.record.clone(), header, stored, stages })
+    Ok(Finished { manifest, record, header, stored, stages })
 }
 
-fn manifest(flight: &EncodeFlight, received: &Received, made: &Made) -> Manifest {
+fn manifest(flight: &EncodeFlight, record: &SourceRecord, made: &Made) -> Manifest {
     let format = flight.format;
     Manifest {
-        artifact: format.artifact_id(&received.content_hash, crate::media::format::INPUT_SNIFFED, audio::PIPELINE),
-        content_hash: received.content_hash,
+        artifact: format.artifact_id(&record.content_hash, record.input(flight.input), audio::PIPELINE),
+        content_hash: record.content_hash,
         format,
         pipeline: audio::PIPELINE.to_string(),
-        raw_type: format.is_raw().then(|| made.summary.kind.content_type().to_owned()),
+        raw_type: format.is_raw().then(|| made.summary.kind.content_type().into_owned()),
         length: made.body.length,
         duration_ms: u64::try_from(made.summary.duration.as_millis()).unwrap_or(u64::MAX),
         digest: made.body.digest,
@@ -203,6 +215,7 @@ struct Made {
 
 async fn transcode(shared: &Shared, flight: &EncodeFlight) -> Result<Made, Stop> {
     let (format, limits) = (flight.format, shared.audio_limits);
+    let declared = flight.input.or(flight.source.declared_input());
     let source = Arc::clone(&flight.source);
     let spool = Arc::clone(&flight.spool);
     let cancel = flight.cancel.clone();
@@ -216,7 +229,7 @@ async fn transcode(shared: &Shared, flight: &EncodeFlight) -> Result<Made, Stop>
             pending: Vec::new(),
             chunker: Chunker::default(),
         }));
-        let input = Box::new(SourceInput { worker: Arc::clone(&worker), position: 0 });
+        let input = Box::new(SourceInput { worker: Arc::clone(&worker), declared, position: 0 });
         let mut output = ArtifactOutput { worker: Arc::clone(&worker), spools };
         let summary = audio::transcode(input, format, &limits, &mut output)?;
         lock(&worker).finish(&summary).map(|body| Made { summary, body }).map_err(AudioError::Output)
@@ -362,6 +375,7 @@ fn lock(worker: &Mutex<Worker>) -> std::sync::MutexGuard<'_, Worker> {
 /// The original, as the pipeline reads it.
 struct SourceInput {
     worker: Arc<Mutex<Worker>>,
+    declared: Option<Headerless>,
     position: u64,
 }
 
@@ -392,6 +406,10 @@ impl audio::Input for SourceInput {
             SourceState::Arriving(arrival) => arrival.declared,
             _ => None,
         }
+    }
+
+    fn declared(&self) -> Option<Headerless> {
+        self.declared
     }
 
     fn wait_complete(&mut self) -> io::Result<u64> {

@@ -46,7 +46,7 @@ use crate::{
         address::CanonicalUrl,
         audio,
         cache::{CHUNK_MAX, Cache, ChunkRef, Commit, KeptSource, Manifest, Reference, SourceRecord, Visibility},
-        format::Format,
+        format::{Format, Headerless},
         origin::Origin,
         spool::{Spool, Spools},
     },
@@ -58,7 +58,7 @@ pub use config::Config;
 pub(in crate::media) use encode::{Finished, Stages};
 pub(in crate::media) use source::{Arrival, From};
 
-use encode::{EncodeFlight, State as EncodeState};
+use encode::{EncodeFlight, Recipe, State as EncodeState};
 use pool::Pool;
 use source::{Received, SourceFlight, State as SourceState};
 
@@ -87,8 +87,11 @@ struct Shared {
     /// A std lock: held for map operations only.
     flights: Mutex<HashMap<FlightKey, Flight>>,
     private_flights: AtomicU64,
-    failures: MemoryCache<(Tenant, SourceKey), Arc<Failure>>,
+    failures: MemoryCache<FailureKey, Arc<Failure>>,
 }
+
+/// What a failure is remembered of: who declares a source to be something asks for something else than who does not.
+type FailureKey = (Tenant, SourceKey, Option<Headerless>);
 
 /// A failure that is remembered for a while.
 #[derive(Debug)]
@@ -110,7 +113,7 @@ struct FlightKey {
 #[derive(Debug)]
 struct Flight {
     source: Arc<SourceFlight>,
-    encodes: HashMap<Format, Encode>,
+    encodes: HashMap<Recipe, Encode>,
 }
 
 #[derive(Debug)]
@@ -127,6 +130,8 @@ pub(in crate::media) struct Wanted {
     pub(in crate::media) tenant: Tenant,
     pub(in crate::media) url: CanonicalUrl,
     pub(in crate::media) format: Format,
+    /// What the caller declares the source to be.
+    pub(in crate::media) input: Option<Headerless>,
     pub(in crate::media) from: From,
     /// The index entry that the fill may confirm or replace.
     pub(in crate::media) previous: Option<Arc<SourceRecord>>,
@@ -182,17 +187,22 @@ impl Fill {
         Fill { shared: Arc::new(shared) }
     }
 
-    /// The remembered failure of a source, while it lasts.
-    pub(in crate::media) fn failure(&self, tenant: &Tenant, source: &SourceKey) -> Option<Problem> {
-        let key = (tenant.clone(), *source);
+    /// The remembered failure of a source that a caller declares to be `input`, while it lasts.
+    pub(in crate::media) fn failure(
+        &self,
+        tenant: &Tenant,
+        source: &SourceKey,
+        input: Option<Headerless>,
+    ) -> Option<Problem> {
+        let key = (tenant.clone(), *source, input);
         let failure = self.shared.failures.get(&key)?;
         let left = failure.until.duration_since(self.shared.clock.now_wall()).ok()?;
         Some(failure.problem.clone().retry_after(left))
     }
 
     /// Forgets a source's failure: the caller insists on asking again.
-    pub(in crate::media) fn forget_failure(&self, tenant: &Tenant, source: &SourceKey) {
-        self.shared.failures.remove(&(tenant.clone(), *source));
+    pub(in crate::media) fn forget_failure(&self, tenant: &Tenant, source: &SourceKey, input: Option<Headerless>) {
+        self.shared.failures.remove(&(tenant.clone(), *source, input));
     }
 
     /// Whether a request that went through `hops` may have a fill.
@@ -212,7 +222,7 @@ impl Fill {
         let flight = flights.entry(key.clone()).or_insert_with(|| shared.start_source(&wanted));
         let source = &flight.source;
         let mut joined = true;
-        let encode = flight.encodes.entry(wanted.format).or_insert_with(|| {
+        let encode = flight.encodes.entry((wanted.format, wanted.input)).or_insert_with(|| {
             joined = false;
             shared.start_encode(&key, source, &wanted)
         });
@@ -251,7 +261,8 @@ impl Shared {
 
     fn start_encode(self: &Arc<Self>, key: &FlightKey, source: &Arc<SourceFlight>, wanted: &Wanted) -> Encode {
         let spool = self.spools.create();
-        let flight = EncodeFlight::new(wanted.format, spool, Arc::clone(source), wanted.keep, wanted.tags.clone());
+        let recipe = (wanted.format, wanted.input);
+        let flight = EncodeFlight::new(recipe, spool, Arc::clone(source), wanted.keep, wanted.tags.clone());
         let flight = Arc::new(flight);
         let (shared, running, key) = (Arc::clone(self), Arc::clone(&flight), key.clone());
         let encode = async move {
@@ -268,11 +279,11 @@ impl Shared {
     fn finish(&self, key: &FlightKey, ended: &Arc<EncodeFlight>) {
         let mut flights = self.flights();
         let Some(flight) = flights.get_mut(key) else { return };
-        let same = flight.encodes.get(&ended.format).is_some_and(|encode| Arc::ptr_eq(&encode.flight, ended));
+        let same = flight.encodes.get(&ended.recipe()).is_some_and(|encode| Arc::ptr_eq(&encode.flight, ended));
         if !same {
             return;
         }
-        flight.encodes.remove(&ended.format);
+        flight.encodes.remove(&ended.recipe());
         if matches!(*flight.source.state.borrow(), SourceState::LookAgain { .. }) {
             // Its other encodes end the same way; none of them may be joined any more.
             flight.encodes.clear();
@@ -284,14 +295,14 @@ impl Shared {
     fn leave(&self, key: &FlightKey, left: &Arc<EncodeFlight>) {
         let mut flights = self.flights();
         let Some(flight) = flights.get_mut(key) else { return };
-        let Some(encode) = flight.encodes.get_mut(&left.format) else { return };
+        let Some(encode) = flight.encodes.get_mut(&left.recipe()) else { return };
         if !Arc::ptr_eq(&encode.flight, left) {
             return;
         }
         encode.waiters -= 1;
         let wanted = encode.waiters > 0 || encode.pinned || (left.keep && flight.source.worth_finishing());
         if !wanted {
-            flight.encodes.remove(&left.format);
+            flight.encodes.remove(&left.recipe());
             left.cancel.cancel();
             self.close_if_idle(&mut flights, key);
             metrics::counter!("ringback_media_fills_abandoned_total").increment(1);
@@ -307,12 +318,13 @@ impl Shared {
     }
 
     /// Remembers what a source did wrong. Our own trouble is not the source's.
-    fn remember_failure(&self, source: &SourceFlight, problem: &Problem) {
+    fn remember_failure(&self, flight: &EncodeFlight, problem: &Problem) {
         let lasting = problem.kind.side() != Side::Us && problem.kind != Kind::LoopDetected;
         if lasting && !self.config.negative.is_zero() {
             let until = self.clock.now_wall() + self.config.negative;
             let failure = Arc::new(Failure { problem: problem.clone(), until });
-            self.failures.insert((source.tenant.clone(), source.url.key()), failure);
+            let source = &flight.source;
+            self.failures.insert((source.tenant.clone(), source.url.key(), flight.input), failure);
         }
     }
 
@@ -343,6 +355,7 @@ impl Shared {
         &self,
         flight: &EncodeFlight,
         received: &Received,
+        record: &SourceRecord,
         manifest: &Arc<Manifest>,
         header: &Bytes,
     ) -> bool {
@@ -356,6 +369,7 @@ impl Shared {
         let reference = Reference {
             source_url: flight.source.url.as_str().to_owned(),
             content_hash: received.content_hash,
+            input: record.input(flight.input),
             format: flight.format,
             pipeline: manifest.pipeline.clone(),
             visibility: Visibility::Public,
@@ -366,7 +380,7 @@ impl Shared {
         self.commit(Commit {
             tenant: flight.source.tenant.clone(),
             source_key: flight.source.url.key(),
-            source: Some(received.record.clone()),
+            source: Some(record.clone()),
             manifest: Some(Manifest::clone(manifest)),
             reference: Some((manifest.artifact, reference)),
             kept,
@@ -511,7 +525,7 @@ impl Joined {
     /// Lets the fill go on whoever leaves.
     pub(in crate::media) fn pin(&self) {
         let mut flights = self.shared.flights();
-        let encode = flights.get_mut(&self.key).and_then(|flight| flight.encodes.get_mut(&self.flight.format));
+        let encode = flights.get_mut(&self.key).and_then(|flight| flight.encodes.get_mut(&self.flight.recipe()));
         if let Some(encode) = encode.filter(|encode| Arc::ptr_eq(&encode.flight, &self.flight)) {
             encode.pinned = true;
         }

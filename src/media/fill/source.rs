@@ -17,6 +17,7 @@ use crate::{
     media::{
         address::CanonicalUrl,
         cache::{KeptSource, SourceRecord},
+        format::Headerless,
         origin::{Fetched, Freshness, Incoming, Validators},
         spool::{End, Spool},
     },
@@ -68,6 +69,8 @@ pub(in crate::media) struct Arrival {
     pub(in crate::media) last_modified: Option<SystemTime>,
     /// Whether anything of it may be stored.
     pub(in crate::media) storable: bool,
+    /// What the origin declares it to be.
+    pub(super) input: Option<Headerless>,
 }
 
 /// An original that is there.
@@ -118,6 +121,14 @@ impl SourceFlight {
     /// Waits until it is known whether the whole original came.
     pub(super) async fn wait_end(&self) -> State {
         self.wait(|state| !matches!(state, State::Asking | State::Arriving(_))).await
+    }
+
+    /// What the origin declares the original to be, once it has answered.
+    pub(super) fn declared_input(&self) -> Option<Headerless> {
+        match &*self.state.borrow() {
+            State::Arriving(arrival) | State::Received(arrival, _) => arrival.input,
+            _ => None,
+        }
     }
 
     /// Whether a fetch that nobody waits for any more is worth finishing: its length is known and four fifths are here.
@@ -182,8 +193,8 @@ async fn fetch(
             let fetched = shared.origin.fetch(flight.url.fetch_url(), validators.as_ref(), &flight.hops).await;
             match fetched.map_err(|error| error.problem())? {
                 Fetched::Body(incoming) => receive(shared, flight, previous, *incoming).await,
-                Fetched::NotModified { freshness, validators } => {
-                    revalidate(shared, flight, previous, freshness, validators).await;
+                Fetched::NotModified { freshness, validators, content_type } => {
+                    revalidate(shared, flight, previous, freshness, validators, content_type).await;
                     Err(Stop::LookAgain { revalidated: true })
                 }
             }
@@ -208,6 +219,7 @@ async fn receive(
             .as_deref()
             .and_then(|text| httpdate::parse_http_date(text).ok()),
         storable: incoming.freshness.storable,
+        input: declared(flight, incoming.content_type.as_deref()),
     };
     flight.state.send_replace(State::Arriving(arrival));
     let mut hashed = Hashed::new(&flight.spool);
@@ -216,7 +228,8 @@ async fn receive(
     }
     let body = hashed.chunker.finish();
     let content_hash = ContentHash::from_bytes(*body.digest.as_bytes());
-    let record = record(shared, flight, previous, content_hash, &incoming.freshness, incoming.validators.clone());
+    let validators = incoming.validators.clone();
+    let record = record(shared, flight, previous, content_hash, arrival.input, &incoming.freshness, validators);
     Ok((arrival, Received { body, content_hash, record, finished: shared.clock.now() }))
 }
 
@@ -236,6 +249,7 @@ async fn replay(
         fresh_until: record.fresh_until,
         last_modified: record.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok()),
         storable: true,
+        input: record.declared,
     };
     flight.state.send_replace(State::Arriving(arrival));
     let mut hashed = Hashed::new(&flight.spool);
@@ -259,27 +273,39 @@ async fn revalidate(
     previous: Option<&SourceRecord>,
     freshness: Freshness,
     validators: Validators,
+    content_type: Option<String>,
 ) {
     let Some(previous) = previous else { return };
     metrics::counter!("ringback_media_origin_revalidated_total").increment(1);
-    let refreshed = record(shared, flight, Some(previous), previous.content_hash, &freshness, validators);
+    // What a 304 says replaces what was said before; it need not say it again (RFC 9111 §3.2).
+    let declared = content_type.map_or(previous.declared, |text| declared(flight, Some(&text)));
+    let refreshed = record(shared, flight, Some(previous), previous.content_hash, declared, &freshness, validators);
     shared.commit_source(flight, refreshed).await;
 }
 
-/// The index entry that an answer of the origin leads to.
+/// What the origin declares its original to be.
+fn declared(flight: &SourceFlight, content_type: Option<&str>) -> Option<Headerless> {
+    Headerless::declared(content_type, flight.url.fetch_url().path())
+}
+
+/// The index entry that an answer of the origin leads to. Whether a new original is headerless shows when it is read.
 fn record(
     shared: &Shared,
     flight: &SourceFlight,
     previous: Option<&SourceRecord>,
     content_hash: ContentHash,
+    declared: Option<Headerless>,
     freshness: &Freshness,
     validators: Validators,
 ) -> SourceRecord {
     let now = shared.clock.now_wall();
     let unchanged = previous.filter(|previous| previous.content_hash == content_hash);
+    let sounds_alike = |previous: &&SourceRecord| !previous.headerless || previous.declared == declared;
     SourceRecord {
         url: flight.url.as_str().to_owned(),
         content_hash,
+        headerless: unchanged.is_some_and(|previous| previous.headerless),
+        declared,
         // A 304 need not repeat validators (RFC 9111 §4.3.4): those that are known stay.
         etag: validators.etag.or_else(|| unchanged.and_then(|previous| previous.etag.clone())),
         last_modified: validators
@@ -287,7 +313,7 @@ fn record(
             .or_else(|| unchanged.and_then(|previous| previous.last_modified.clone())),
         checked_at: now,
         fresh_until: now + freshness.fresh_for.min(FRESH_MAX),
-        changed_at: unchanged.map_or(now, |previous| previous.changed_at),
+        changed_at: unchanged.filter(sounds_alike).map_or(now, |previous| previous.changed_at),
     }
 }
 

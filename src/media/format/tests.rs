@@ -1,6 +1,6 @@
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-use super::{Bitrate, Codec, Container, Format, FormatError, Pipeline, TABLE, WAV_RATES};
+use super::{Bitrate, Codec, Container, Format, FormatError, Headerless, Pipeline, TABLE, WAV_RATES, input_text};
 use crate::ids::{ArtifactId, ContentHash};
 
 fn parse(extension: &str, options: &[(&str, &str)]) -> Result<Format, FormatError> {
@@ -27,6 +27,7 @@ fn parse_asked(extension: &str, options: &[(&str, String)]) -> Format {
 fn the_table_is_the_normative_one() {
     const ULAW: (Codec, Container, u32, Option<&str>) = (Codec::Ulaw, Container::None, 8_000, Some("audio/PCMU"));
     const ALAW: (Codec, Container, u32, Option<&str>) = (Codec::Alaw, Container::None, 8_000, Some("audio/PCMA"));
+    const G722: (Codec, Container, u32, Option<&str>) = (Codec::G722, Container::None, 16_000, Some("audio/G722"));
     const OPUS: (Codec, Container, u32, Option<&str>) = (Codec::Opus, Container::Ogg, 48_000, Some("audio/ogg"));
     let l16 = |rate, content_type| (Codec::Pcm16, Container::None, rate, Some(content_type));
     let wav16 = "audio/x-wav;codec=pcm;bit=16;rate=16000";
@@ -49,6 +50,8 @@ fn the_table_is_the_normative_one() {
         ("r32", l16(32_000, "audio/L16;rate=32000")),
         ("sln48", l16(48_000, "audio/L16;rate=48000")),
         ("r48", l16(48_000, "audio/L16;rate=48000")),
+        ("g722", G722),
+        ("G722", G722),
         ("opus", OPUS),
         ("ogg", OPUS),
     ];
@@ -70,7 +73,7 @@ fn the_table_is_the_normative_one() {
 #[test]
 fn each_format_is_listed_once_under_its_first_extension() {
     let listed: Vec<&str> = Format::all().map(|(extension, _)| extension).collect();
-    let first = ["ulaw", "alaw", "wav", "wav16", "sln", "sln16", "sln24", "sln32", "sln48", "opus", "raw"];
+    let first = ["ulaw", "alaw", "wav", "wav16", "sln", "sln16", "sln24", "sln32", "sln48", "g722", "opus", "raw"];
     assert_eq!(listed, first);
 }
 
@@ -178,6 +181,7 @@ fn an_address_answers_to_the_names_of_its_format_only() {
     check("wav16", &[], &["wav", "wav16"]);
     check("wav", &[("rate", "16000")], &["wav", "wav16"]);
     check("r24", &[], &["sln24", "r24"]);
+    check("g722", &[], &["g722", "G722"]);
     check("ogg", &[("bitrate", "24000")], &["opus", "ogg"]);
     check("raw", &[], &["raw"]);
 }
@@ -200,6 +204,8 @@ fn a_normal_form_of_no_format_is_not_read_back() {
         "pcm16;none;11025",
         "pcm16;ogg;8000",
         "pcm16;wav;44100",
+        "g722;none;8000",
+        "g722;wav;16000",
         "opus;ogg;16000",
         "opus;none;48000",
         "opus;wav;48000",
@@ -255,10 +261,13 @@ fn artifact_ids_are_those_of_the_vectors() {
         assert_eq!(format.normal_form(), vector.format, "{} {options:?}", vector.extension);
         let [decoder, resampler, effects, encoder] = vector.pipeline;
         let pipeline = Pipeline { decoder, resampler, effects, encoder };
-        let id = format.artifact_id(&vector.content_hash, &vector.input, pipeline);
+        let declared = Headerless::from_normal_form(&vector.input);
+        assert_eq!(input_text(declared), vector.input);
+        let id = format.artifact_id(&vector.content_hash, declared, pipeline);
         assert_eq!(id, vector.artifact, "{} {options:?}", vector.extension);
     }
     let covered = |name: &str| vectors.iter().any(|vector| vector.extension == name);
+    assert!(vectors.iter().any(|vector| vector.input != "sniffed"));
     for (extension, _) in TABLE {
         assert!(covered(extension), "no vector for .{extension}");
     }
@@ -286,7 +295,7 @@ proptest! {
     /// Whatever reads as a normal form is one that `parse` gives, in its only spelling.
     #[test]
     fn what_is_read_back_can_be_asked_for(
-        codec in "(ulaw|alaw|pcm16|opus|raw)",
+        codec in "(ulaw|alaw|pcm16|g722|opus|raw)",
         container in "(none|wav|ogg)",
         rate in "(8000|16000|24000|32000|48000|11025|44100|192000)",
         option in "(|;bitrate=(6000|24000|32000|256000))",

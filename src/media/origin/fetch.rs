@@ -44,6 +44,8 @@ pub enum Fetched {
         freshness: Freshness,
         /// Those of the 304, and where it is silent those that were sent.
         validators: Validators,
+        /// `Content-Type`, if the 304 says it again.
+        content_type: Option<String>,
     },
     /// A source is coming in.
     Body(Box<Incoming>),
@@ -54,7 +56,7 @@ pub enum Fetched {
 pub struct Incoming {
     /// Length in bytes as declared, never over the limit. What is empty ends at once.
     pub declared_length: Option<u64>,
-    /// `Content-Type` as sent: a hint for people, since the container is sniffed.
+    /// `Content-Type` as sent: counts only if there is no container.
     pub content_type: Option<String>,
     /// How long the source may be used without asking again.
     pub freshness: Freshness,
@@ -123,7 +125,8 @@ impl Origin {
                     last_modified: sent.last_modified.or_else(|| known.last_modified.clone()),
                 };
                 let freshness = Freshness::of(&headers, now, &self.config);
-                return Ok(Fetched::NotModified { freshness, validators });
+                let content_type = content_type_of(&headers);
+                return Ok(Fetched::NotModified { freshness, validators, content_type });
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 return Err(OriginError::Missing { host, status: status.as_u16() });
@@ -140,7 +143,7 @@ impl Origin {
         }
         Ok(Fetched::Body(Box::new(Incoming {
             declared_length,
-            content_type: text_of(&headers, header::CONTENT_TYPE),
+            content_type: content_type_of(&headers),
             freshness: Freshness::of(&headers, now, &self.config),
             validators: validators_of(&headers),
             body,
@@ -191,6 +194,13 @@ fn conditions(known: Option<&Validators>) -> HeaderMap {
         }
     }
     headers
+}
+
+/// The first part of what is sent, whatever is in it: a type that cannot be read is another thing than none.
+fn content_type_of(headers: &HeaderMap) -> Option<String> {
+    const KEPT_CHARS_MAX: usize = 256;
+    let text = String::from_utf8_lossy(headers.get(header::CONTENT_TYPE)?.as_bytes());
+    Some(text.chars().take(KEPT_CHARS_MAX).collect())
 }
 
 fn validators_of(headers: &HeaderMap) -> Validators {

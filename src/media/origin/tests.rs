@@ -177,7 +177,7 @@ async fn an_unchanged_source_is_not_sent_again() {
     let known =
         Validators { etag: Some("\"1\"".to_owned()), last_modified: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()) };
     match origin.fetch(&server.url("/x"), Some(&known), &Hops::default()).await.unwrap() {
-        Fetched::NotModified { freshness, validators } => {
+        Fetched::NotModified { freshness, validators, .. } => {
             assert_eq!(freshness.fresh_for, Duration::from_secs(5));
             assert_eq!(validators, Validators { etag: Some("\"2\"".to_owned()), ..known });
         }

@@ -4,6 +4,8 @@ mod adpcm;
 mod adts;
 mod flac;
 mod foreign;
+pub(super) mod g722;
+mod headerless;
 mod mp3;
 mod mp4;
 pub(super) mod mpeg;
@@ -91,6 +93,7 @@ pub(super) fn open(
         Kind::OggOpus => opus::open(source, target, channel),
         Kind::Adts => adts::open(source),
         Kind::Mp4 => mp4::open(source),
+        Kind::Headerless(headerless) => headerless::open(source, headerless),
     }
 }
 

@@ -1,6 +1,7 @@
 //! From mono samples at the output's rate to the bytes of its body.
 
 pub(super) mod g711;
+mod g722;
 mod opus;
 pub(super) mod wav;
 
@@ -22,6 +23,7 @@ pub(super) fn open(format: Format) -> Result<Option<Box<dyn Encode>>, AudioError
         Codec::Ulaw => Samples::boxed(|sample, body| body.push(g711::ulaw_from_linear(sample))),
         Codec::Alaw => Samples::boxed(|sample, body| body.push(g711::alaw_from_linear(sample))),
         Codec::Pcm16 => Samples::boxed(|sample, body| body.extend_from_slice(&sample.to_le_bytes())),
+        Codec::G722 => Box::new(g722::G722::new()),
         Codec::Opus => Box::new(opus::OggOpus::new(format.bitrate().unwrap_or(Bitrate::DEFAULT))?),
         Codec::Raw => return Ok(None),
     }))

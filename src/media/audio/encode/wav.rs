@@ -13,7 +13,7 @@ pub(in crate::media::audio) fn header(format: Format, body_bytes: u64) -> Vec<u8
     let (tag, sample_size) = match format.codec() {
         Codec::Ulaw => (7u16, 1u16),
         Codec::Alaw => (6, 1),
-        Codec::Pcm16 | Codec::Opus | Codec::Raw => (1, 2),
+        Codec::Pcm16 | Codec::G722 | Codec::Opus | Codec::Raw => (1, 2),
     };
     let is_pcm = tag == 1;
     let header_bytes = if is_pcm { 44u32 } else { 58 };

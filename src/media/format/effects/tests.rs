@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use crate::{
     ids::ContentHash,
-    media::format::{Format, FormatError, INPUT_SNIFFED, Pipeline},
+    media::format::{Format, FormatError, Pipeline},
 };
 
 fn normal_form(extension: &str, options: &[(&str, &str)]) -> String {
@@ -120,7 +120,7 @@ fn an_address_with_effects_keeps_its_extension_and_is_another() {
             assert_eq!(format.extension(), extension);
             assert!(format.answers_to(extension) && aliases.iter().all(|alias| format.answers_to(alias)), "{format:?}");
             assert!(!format.answers_to("alaw") && !format.answers_to("raw"), "{format:?}");
-            assert!(ids.insert(format.artifact_id(&content, INPUT_SNIFFED, pipeline)), "{format:?}");
+            assert!(ids.insert(format.artifact_id(&content, None, pipeline)), "{format:?}");
         }
     }
 }
