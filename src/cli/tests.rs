@@ -75,6 +75,7 @@ fn command_lines() {
     check(&["check-config", "--print-config"], false);
     check(&["health", "--ops", "http://127.0.0.1:1", "--json"], true);
     check(&["transcode", "a.mp3", "b.wav", "--format", "wav", "--option", "rate:16000"], true);
+    check(&["transcode", "a.raw", "b.wav", "--input", "l16:16000:2"], true);
     check(&["transcode", "a.mp3"], false);
     check(&["transcode", "a.mp3", "b.wav", "--option", "rate"], false);
     check(&["warm", "http://a/b", "http://a/c", "--format", "ulaw", "--format", "opus"], true);

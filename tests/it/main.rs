@@ -19,6 +19,8 @@ mod quality;
 
 mod effects;
 
+mod declared;
+
 mod failures;
 
 mod edge;

@@ -4,7 +4,7 @@
 use std::{f64::consts::TAU, time::Duration};
 
 use ringback::{
-    media::format::Format,
+    media::format::{Format, Headerless},
     testing::signal::{Depth, Signal},
     units::{Channels, SampleRate},
 };
@@ -201,6 +201,52 @@ fn g711_decodes_elsewhere_to_what_it_decodes_to_here() {
             assert!(sox == here, "sox, {extension}");
         }
     }
+}
+
+/// What is heard of G.722 here.
+fn g722_samples(bytes: &[u8]) -> Vec<u8> {
+    let declared = Headerless::from_option("g722").ok();
+    audio::transcode_declared(bytes, declared, format("sln16", &[])).unwrap().1
+}
+
+#[test]
+fn g722_is_what_ffmpeg_makes_and_hears_to_the_bit() {
+    // Samples by which encoder and decoder together are late.
+    const DELAY: usize = 22;
+    let work = Work::new();
+    let speech = work.ffmpeg(&format!(
+        "-i {} -ar 16000 -f wav -",
+        ringback::testing::fixture::audio_dir().join("speech.wav").display()
+    ));
+    let seconds = Duration::from_secs(2);
+    let signals = [
+        ("speech", speech, 20.0),
+        ("a chirp", chirp(16_000, 2.0).wav(Depth::S16), 20.0),
+        ("a sweep at full scale", Signal::sweep(rate(16_000), 20.0, 8_000.0, 1.0, seconds).wav(Depth::S16), 5.0),
+        ("noise", Signal::noise(rate(16_000), 11, 1.0, seconds).wav(Depth::S16), 5.0),
+    ];
+    for (what, original, snr_min) in signals {
+        work.write("in.wav", &original);
+        let here = ours(&original, "g722");
+        let theirs = work.ffmpeg("-i in.wav -c:a g722 -f g722 -");
+        assert!(here == theirs, "{what}: {} bytes and {}", here.len(), theirs.len());
+        work.write("bytes", &here);
+        let heard = g722_samples(&here);
+        assert!(heard == work.ffmpeg("-f g722 -i bytes -f s16le -"), "{what}");
+        let reference = linear(&work.ffmpeg("-i in.wav -f s16le -"));
+        let snr = snr(&reference[..reference.len() - DELAY], &linear(&heard)[DELAY..reference.len()]);
+        assert!(snr > snr_min, "{what}: {snr} dB");
+    }
+    // Bytes that no encoder would send.
+    let mut state = 1_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    })
+    .take(200_000)
+    .collect();
+    work.write("bytes", &noise);
+    assert!(g722_samples(&noise) == work.ffmpeg("-f g722 -i bytes -f s16le -"));
 }
 
 /// A WAV file around G.711 codes at 8 kHz.

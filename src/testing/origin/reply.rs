@@ -81,6 +81,13 @@ impl Reply {
         self
     }
 
+    /// Leaves a header out; `Content-Type`, for one.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Reply {
+        self.headers.remove(name);
+        self
+    }
+
     /// Sets the ETag, quotes included; a matching If-None-Match is then answered 304.
     #[must_use]
     pub fn etag(self, etag: &str) -> Reply {

@@ -2,7 +2,9 @@
 
 mod families;
 mod g711;
+mod g722;
 mod golden;
+mod headerless;
 mod hostile;
 mod quality;
 mod streaming;

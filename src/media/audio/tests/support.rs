@@ -13,7 +13,7 @@ use std::{
 
 use crate::media::{
     audio::{AudioError, Input, Limits, Output, Summary, transcode},
-    format::Format,
+    format::{Format, Headerless},
 };
 
 pub(super) fn format(extension: &str) -> Format {
@@ -29,6 +29,7 @@ pub(super) struct Original {
     steps: Vec<usize>,
     calls: usize,
     fails_at: Option<u64>,
+    declared: Option<Headerless>,
 }
 
 impl Original {
@@ -38,7 +39,12 @@ impl Original {
 
     pub(super) fn stepped(bytes: &[u8], steps: Vec<usize>) -> Original {
         let consumed = Arc::new(AtomicU64::new(0));
-        Original { bytes: bytes.to_vec(), position: 0, consumed, steps, calls: 0, fails_at: None }
+        Original { bytes: bytes.to_vec(), position: 0, consumed, steps, calls: 0, fails_at: None, declared: None }
+    }
+
+    /// The same, declared to be what the option `input` says.
+    pub(super) fn declared(self, input: &str) -> Original {
+        Original { declared: Some(Headerless::from_option(input).unwrap()), ..self }
     }
 
     pub(super) fn failing(bytes: &[u8], at: u64) -> Original {
@@ -77,6 +83,10 @@ impl Seek for Original {
 impl Input for Original {
     fn length(&self) -> Option<u64> {
         None
+    }
+
+    fn declared(&self) -> Option<Headerless> {
+        self.declared
     }
 
     fn wait_complete(&mut self) -> io::Result<u64> {
