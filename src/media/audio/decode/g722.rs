@@ -1,6 +1,6 @@
 //! G.722 at 64 kbit/s (ITU-T G.722, clause 4): a byte is two samples at 16 kHz.
 
-use super::{Block, Decode};
+use super::{Block, Decode, pcm::from_i16};
 use crate::{
     media::audio::{
         AudioError,
@@ -66,7 +66,7 @@ impl Decode for G722 {
         self.samples.clear();
         let read = self.source.read_full(&mut self.bytes)?;
         self.decoder.decode(self.bytes.get(..read).unwrap_or_default(), &mut self.samples);
-        block.samples.extend(self.samples.iter().map(|sample| f32::from(*sample) / 32_768.0));
+        block.samples.extend(self.samples.iter().map(|sample| from_i16(*sample)));
         Ok(read > 0)
     }
 

@@ -5,11 +5,14 @@ mod adts;
 mod flac;
 mod foreign;
 pub(super) mod g722;
+mod gsm;
 mod headerless;
 mod mp3;
 mod mp4;
 pub(super) mod mpeg;
 mod opus;
+mod pcm;
+mod trim;
 mod vorbis;
 mod wav;
 
@@ -93,7 +96,7 @@ pub(super) fn open(
         Kind::OggOpus => opus::open(source, target, channel),
         Kind::Adts => adts::open(source),
         Kind::Mp4 => mp4::open(source),
-        Kind::Headerless(headerless) => headerless::open(source, headerless),
+        Kind::Headerless(headerless) => Ok(headerless::open(source, headerless)),
     }
 }
 
