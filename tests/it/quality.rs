@@ -249,6 +249,27 @@ fn g722_is_what_ffmpeg_makes_and_hears_to_the_bit() {
     assert!(g722_samples(&noise) == work.ffmpeg("-f g722 -i bytes -f s16le -"));
 }
 
+#[test]
+fn bodies_without_a_container_are_read_as_sox_reads_them() {
+    let work = Work::new();
+    work.write("in.wav", &chirp(8_000, 1.3).wav(Depth::S16));
+    for (input, sox) in [
+        ("ulaw", "-t ul -r 8000 -c 1"),
+        ("alaw", "-t al -r 8000 -c 1"),
+        ("gsm", "-t gsm -r 8000 -c 1"),
+        ("sln", "-t raw -e signed -b 16 -r 8000 -c 1 -L"),
+        ("l16be:8000", "-t raw -e signed -b 16 -r 8000 -c 1 -B"),
+    ] {
+        work.run(&format!("sox -D in.wav {sox} body"));
+        let body = work.read("body");
+        let declared = Headerless::from_option(input).ok();
+        let (summary, heard) = audio::transcode_declared(&body, declared, format("sln", &[])).unwrap();
+        assert_eq!((summary.kind.headerless(), summary.truncated), (declared, false), "{input}");
+        let sox = work.run(&format!("sox -D {sox} body -t raw -e signed -b 16 -L -"));
+        assert!(sox.len() > 20_000 && heard == sox, "{input}: {} bytes and {}", heard.len(), sox.len());
+    }
+}
+
 /// A WAV file around G.711 codes at 8 kHz.
 fn g711_wav(tag: u16, codes: &[u8]) -> Vec<u8> {
     let mut file = ringback::testing::signal::wav_header(rate(8_000), Channels::MONO, Depth::U8, codes.len() as u32);
