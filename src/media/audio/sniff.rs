@@ -51,9 +51,10 @@ fn could_be_samples(source: &mut Source) -> Result<bool, AudioError> {
     Ok(!head.is_empty() && id3v2_length(head).is_none() && !is_markup(head))
 }
 
-/// Whether bytes are the beginning of an HTML, XML or JSON text: it begins with a bracket, and so much of text is no sound, where
-/// every other sample has its highest bit set.
+/// Whether bytes are the beginning of an HTML, XML or JSON text: it begins with a bracket, behind a byte order mark perhaps, and goes
+/// on as text, which sound never does for so long: of its samples, half have the highest bit set.
 fn is_markup(head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let opens = matches!(head.trim_ascii_start().first(), Some(b'<' | b'{' | b'['));
     let printable = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
     // The last character may be cut.

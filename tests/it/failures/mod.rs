@@ -75,7 +75,7 @@ fn path_of(name: &str) -> String {
 fn would_be(content: &[u8], extension: &str) -> String {
     let hash = ContentHash::from_bytes(Sha256::digest(content).into());
     let format = format::Format::parse(extension, &[]).unwrap();
-    format.artifact_id(&hash, format::INPUT_SNIFFED, PIPELINE).to_string()
+    format.artifact_id(&hash, None, PIPELINE).to_string()
 }
 
 /// How a source breaks and how that is told.
