@@ -26,11 +26,13 @@ pub(super) struct Source {
     end: usize,
     /// Offset in the original of `buffer[start]`.
     position: u64,
+    /// Offset from which on nothing is shown.
+    limit: Option<u64>,
 }
 
 impl Source {
     pub(super) fn new(input: Box<dyn Input>) -> Source {
-        Source { input, buffer: Vec::new(), start: 0, end: 0, position: 0 }
+        Source { input, buffer: Vec::new(), start: 0, end: 0, position: 0, limit: None }
     }
 
     /// Offset of the next byte.
@@ -43,9 +45,25 @@ impl Source {
         self.input.wait_complete().map_err(AudioError::Input)
     }
 
+    /// Lets the original end `count` bytes from here: it has `count` more that matter, or so a header says.
+    pub(super) fn end_after(&mut self, count: u64) {
+        self.limit = Some(self.position.saturating_add(count));
+    }
+
+    /// Bytes from here to where the original was made to end.
+    pub(super) fn left(&self) -> Option<u64> {
+        self.limit.map(|limit| limit.saturating_sub(self.position))
+    }
+
+    /// After the end: whether it came before the one that was set.
+    pub(super) fn ends_short(&self) -> bool {
+        self.left().is_some_and(|left| left > 0)
+    }
+
     /// The next `count` bytes (at most [`PEEK_MAX`]) without taking them; fewer only at the end.
     pub(super) fn peek(&mut self, count: usize) -> Result<&[u8], AudioError> {
-        let count = count.min(PEEK_MAX);
+        let left = self.left().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+        let count = count.min(PEEK_MAX).min(left);
         while self.end - self.start < count {
             if self.buffer.len() - self.start < count.max(READ_SIZE) {
                 self.buffer.copy_within(self.start..self.end, 0);
@@ -77,6 +95,15 @@ impl Source {
         let count = count.min(self.end - self.start);
         self.start += count;
         self.position += count as u64;
+    }
+
+    /// Takes the next `N` bytes (at most [`PEEK_MAX`]); where there are fewer, none.
+    pub(super) fn take<const N: usize>(&mut self) -> Result<Option<[u8; N]>, AudioError> {
+        let bytes = self.peek(N)?.first_chunk().copied();
+        if bytes.is_some() {
+            self.consume(N);
+        }
+        Ok(bytes)
     }
 
     /// Goes forward by `count` bytes without reading them; past the end is no error.

@@ -4,10 +4,13 @@ mod adpcm;
 mod adts;
 mod flac;
 mod foreign;
+mod gsm;
 mod mp3;
 mod mp4;
 pub(super) mod mpeg;
 mod opus;
+mod pcm;
+mod trim;
 mod vorbis;
 mod wav;
 

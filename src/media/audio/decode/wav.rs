@@ -1,4 +1,4 @@
-//! RIFF and RF64 WAVE with uncompressed or G.711 samples (Microsoft RIFF 1991, WAVEFORMATEXTENSIBLE, EBU Tech 3306).
+//! RIFF, RF64 and BW64 WAVE: samples as they are, and what else is put into it (Microsoft RIFF 1991, WAVEFORMATEXTENSIBLE, EBU Tech 3306).
 //!
 //! ```text
 //! "RIFF" length:u32 "WAVE" { id:4 length:u32 body pad-to-even }*      all little-endian
@@ -6,16 +6,16 @@
 //! ```
 //! Lengths are believed only as far as the bytes go: 0xFFFFFFFF, and 0 where the writer never came back to fill it in, mean "to the end".
 
-use std::time::Duration;
-
-use super::{Block, Decode, adpcm, checked_channels, checked_rate, mp3};
+use super::{
+    Decode, adpcm, checked_channels, checked_rate, gsm, mp3,
+    pcm::{self, Coding, Order, Shape},
+    trim::{self, Heard},
+};
 use crate::{
-    media::audio::{AudioError, Kind, encode::g711, mix::Layout, source::Source, timeline::frames_duration},
-    units::SampleRate,
+    media::audio::{AudioError, Kind, mix::Layout, source::Source},
+    units::{Channels, SampleRate},
 };
 
-/// Blocks per second of audio.
-const BLOCKS_PER_SECOND: u32 = 25;
 /// Chunks before the data at most.
 const CHUNKS_MAX: usize = 1_000;
 /// A length that says nothing.
@@ -27,56 +27,13 @@ const TAG_FLOAT: u16 = 3;
 const TAG_ALAW: u16 = 6;
 const TAG_ULAW: u16 = 7;
 const TAG_IMA_ADPCM: u16 = 0x11;
+const TAG_GSM: u16 = 0x31;
+const TAG_MPEG: u16 = 0x50;
 const TAG_MP3: u16 = 0x55;
+/// G.722 as some telephone systems and as Microsoft number it.
+const TAG_G722: u16 = 0x028f;
+const TAG_G722_ADPCM: u16 = 0x65;
 const TAG_EXTENSIBLE: u16 = 0xfffe;
-
-/// How one sample lies in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Coding {
-    Unsigned8,
-    Signed16,
-    Signed24,
-    Signed32,
-    Float32,
-    Float64,
-    Alaw,
-    Ulaw,
-}
-
-impl Coding {
-    fn bytes(self) -> usize {
-        match self {
-            Coding::Unsigned8 | Coding::Alaw | Coding::Ulaw => 1,
-            Coding::Signed16 => 2,
-            Coding::Signed24 => 3,
-            Coding::Signed32 | Coding::Float32 => 4,
-            Coding::Float64 => 8,
-        }
-    }
-
-    /// Full scale is 1 for every coding.
-    fn decode(self, raw: &[u8], samples: &mut Vec<f32>) {
-        match self {
-            Coding::Unsigned8 => samples.extend(raw.iter().map(|byte| (f32::from(*byte) - 128.0) / 128.0)),
-            Coding::Alaw => samples.extend(raw.iter().map(|byte| from_i16(g711::alaw_to_linear(*byte)))),
-            Coding::Ulaw => samples.extend(raw.iter().map(|byte| from_i16(g711::ulaw_to_linear(*byte)))),
-            Coding::Signed16 => samples.extend(raw.as_chunks().0.iter().map(|b| from_i16(i16::from_le_bytes(*b)))),
-            Coding::Signed24 => samples.extend(raw.as_chunks().0.iter().map(|[a, b, c]| {
-                // In the upper three bytes of an i32 the sign needs no care.
-                i32::from_le_bytes([0, *a, *b, *c]) as f32 / 2_147_483_648.0
-            })),
-            Coding::Signed32 => {
-                samples.extend(raw.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b) as f32 / 2_147_483_648.0));
-            }
-            Coding::Float32 => samples.extend(raw.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
-            Coding::Float64 => samples.extend(raw.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32)),
-        }
-    }
-}
-
-fn from_i16(sample: i16) -> f32 {
-    f32::from(sample) / 32_768.0
-}
 
 /// What a `fmt ` chunk says, checked.
 #[derive(Clone, Copy, Debug)]
@@ -88,29 +45,59 @@ struct FormatChunk {
     block: usize,
 }
 
+/// What stands before the data.
+struct Header {
+    format: FormatChunk,
+    /// Frames to be heard.
+    fact: Option<u64>,
+    /// Bytes of data; `None` is "to the end".
+    data: Option<u64>,
+}
+
 /// Opens the WAVE file that starts where the source stands.
 pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
     let start = source.position();
+    let Header { format, fact, data } = read_header(&mut source)?;
+    match format.tag {
+        TAG_MS_ADPCM | TAG_IMA_ADPCM => return adpcm::open(source, start, format.rate, fact),
+        TAG_G722 | TAG_G722_ADPCM => return Err(AudioError::unsupported("G.722 in WAV")),
+        _ => {}
+    }
+    if let Some(length) = data {
+        source.end_after(length);
+    }
+    match format.tag {
+        TAG_MP3 | TAG_MPEG => Ok(mp3::open(source)),
+        TAG_GSM if format.layout.channels() == Channels::MONO => {
+            let frames = fact.filter(|frames| data.is_some_and(|bytes| ends_in_last_pair(*frames, bytes)));
+            let decoder = gsm::open(source, Kind::Wav, gsm::Packing::Pairs, format.rate);
+            Ok(match frames {
+                Some(frames) => trim::open(decoder, Heard { skip: 0, frames, rate: format.rate }),
+                None => decoder,
+            })
+        }
+        _ => Ok(pcm::open(source, format.shape()?)),
+    }
+}
+
+/// Goes to where the data begins.
+fn read_header(source: &mut Source) -> Result<Header, AudioError> {
     let mut head = [0; 12];
     source.read_full(&mut head)?;
     let riff_length = u32_at(&head, 4);
     let riff_end = source.position() - 4 + u64::from(riff_length);
-    let is_rf64 = head.starts_with(b"RF64");
+    let is_rf64 = !head.starts_with(b"RIFF");
     let mut long_data_length = None;
     let mut format = None;
     let mut fact = None;
     for _ in 0..CHUNKS_MAX {
-        let mut chunk = [0; 8];
-        if source.read_full(&mut chunk)? < chunk.len() {
-            break;
-        }
-        let length = u32_at(&chunk, 4);
+        let Some([a, b, c, d, length @ ..]) = source.take::<8>()? else { break };
+        let length = u32::from_le_bytes(length);
         let body_start = source.position();
-        match &chunk[..4] {
+        match &[a, b, c, d] {
             b"ds64" if is_rf64 => {
-                let mut body = [0; 16];
-                source.read_full(&mut body)?;
-                long_data_length = body.last_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+                long_data_length =
+                    source.take::<16>()?.as_ref().and_then(|body| body.last_chunk().copied()).map(u64::from_le_bytes);
             }
             b"fmt " => {
                 let mut body = [0; 40];
@@ -119,24 +106,17 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
                 format = Some(parse_format(body.get(..read).unwrap_or_default())?);
             }
             b"fact" => {
-                let mut body = [0; 4];
-                source.read_full(&mut body)?;
-                fact = Some(u64::from(u32::from_le_bytes(body))).filter(|frames| *frames != 0);
+                fact = source.take()?.map(u32::from_le_bytes).map(u64::from).filter(|frames| *frames != 0);
             }
             b"data" => {
-                let format: FormatChunk = format.ok_or_else(|| damaged("its data comes before its format"))?;
-                match format.tag {
-                    TAG_MS_ADPCM | TAG_IMA_ADPCM => return adpcm::open(source, start, format.rate, fact),
-                    TAG_MP3 => return Ok(mp3::open(source)),
-                    _ => {}
-                }
-                let unfinished = length == 0 && (matches!(riff_length, 0 | UNKNOWN) || riff_end <= source.position());
+                let format = format.ok_or_else(|| damaged("its data comes before its format"))?;
+                let unfinished = length == 0 && (matches!(riff_length, 0 | UNKNOWN) || riff_end <= body_start);
                 let data = match length {
                     UNKNOWN => long_data_length,
                     _ if unfinished => None,
                     _ => Some(u64::from(length)),
                 };
-                return open_data(source, format, data);
+                return Ok(Header { format, fact, data });
             }
             _ => {}
         }
@@ -146,25 +126,30 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
     Err(damaged("it has no data"))
 }
 
-fn open_data(source: Source, format: FormatChunk, data: Option<u64>) -> Result<Box<dyn Decode>, AudioError> {
-    let channels = format.layout.channels().count();
-    let sample_size = format.block / channels;
-    let coding = match (format.tag, sample_size) {
-        (TAG_PCM, 1) => Coding::Unsigned8,
-        (TAG_PCM, 2) => Coding::Signed16,
-        (TAG_PCM, 3) => Coding::Signed24,
-        (TAG_PCM, 4) => Coding::Signed32,
-        (TAG_FLOAT, 4) => Coding::Float32,
-        (TAG_FLOAT, 8) => Coding::Float64,
-        (TAG_ALAW, 1) => Coding::Alaw,
-        (TAG_ULAW, 1) => Coding::Ulaw,
-        (tag, size) => {
-            return Err(AudioError::unsupported(format!("WAV with format tag {tag} and {size} bytes a sample")));
-        }
-    };
-    let frames_per_block = (format.rate.hz() / BLOCKS_PER_SECOND) as usize;
-    let buffer = vec![0; frames_per_block * channels * coding.bytes()];
-    Ok(Box::new(Wav { source, format, coding, data, left: data, buffer, truncated: false }))
+/// Whether audio of so many samples ends within the last two frames of GSM data: then the rest of them is padding, else the number
+/// is wrong.
+fn ends_in_last_pair(samples: u64, bytes: u64) -> bool {
+    let held = gsm::Packing::Pairs.samples_in(bytes);
+    (held.saturating_sub(2 * gsm::FRAME_SAMPLES as u64)..=held).contains(&samples)
+}
+
+impl FormatChunk {
+    /// Of samples as they are.
+    fn shape(&self) -> Result<Shape, AudioError> {
+        let size = self.block / self.layout.channels().count();
+        let coding = match (self.tag, size) {
+            (TAG_PCM, 1) => Some(Coding::Unsigned8),
+            (TAG_PCM, _) => Coding::signed(size, Order::Little),
+            (TAG_FLOAT, _) => Coding::float(size, Order::Little),
+            (TAG_ALAW, 1) => Some(Coding::Alaw),
+            (TAG_ULAW, 1) => Some(Coding::Ulaw),
+            _ => None,
+        };
+        let coding = coding.ok_or_else(|| {
+            AudioError::unsupported(format!("WAV with format tag {} and {size} bytes a sample", self.tag))
+        })?;
+        Ok(Shape { coding, rate: self.rate, layout: self.layout })
+    }
 }
 
 fn parse_format(body: &[u8]) -> Result<FormatChunk, AudioError> {
@@ -200,47 +185,4 @@ fn u16_at(bytes: &[u8], offset: usize) -> u16 {
 
 fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     bytes.get(offset..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes))
-}
-
-/// Samples of the data chunk.
-struct Wav {
-    source: Source,
-    format: FormatChunk,
-    coding: Coding,
-    /// Declared bytes of data; `None` is "to the end".
-    data: Option<u64>,
-    /// Those not read yet.
-    left: Option<u64>,
-    buffer: Vec<u8>,
-    truncated: bool,
-}
-
-impl Decode for Wav {
-    fn next_block(&mut self, block: &mut Block) -> Result<bool, AudioError> {
-        block.samples.clear();
-        block.rate = self.format.rate;
-        block.layout = self.format.layout;
-        let want =
-            self.buffer.len().min(self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX)));
-        let room = self.buffer.get_mut(..want).unwrap_or_default();
-        let read = self.source.read_full(room)?;
-        if read < want && self.left.is_some() {
-            self.truncated = true;
-        }
-        if let Some(left) = &mut self.left {
-            *left = if read < want { 0 } else { left.saturating_sub(read as u64) };
-        }
-        // A piece of a frame at the end is no frame.
-        let whole = read - read % self.format.block;
-        self.coding.decode(self.buffer.get(..whole).unwrap_or_default(), &mut block.samples);
-        Ok(whole > 0)
-    }
-
-    fn declared(&self) -> Option<Duration> {
-        self.data.map(|bytes| frames_duration(bytes / self.format.block as u64, self.format.rate))
-    }
-
-    fn truncated(&self) -> bool {
-        self.truncated
-    }
 }

@@ -57,11 +57,11 @@ fn headers_that_lie_give_typed_errors() {
         ("no channels", zero_channels, problem::Kind::Undecodable),
         ("nine channels", one(8_000, 9), problem::Kind::OverLimit),
         ("frames smaller than samples", small_block, problem::Kind::Undecodable),
-        ("GSM in WAV", wav_of(0x31, 8_000, 1, 2, &[0; 64]), problem::Kind::NotAudio),
+        ("GSM of two channels", wav_of(0x31, 8_000, 2, 2, &[0; 65]), problem::Kind::NotAudio),
         ("WAV without data", one(8_000, 1)[..36].to_vec(), problem::Kind::Undecodable),
         ("FLAC without frames", flac[..42].to_vec(), problem::Kind::Undecodable),
         ("MP4 cut in its tables", mp4[..300].to_vec(), problem::Kind::Undecodable),
-        ("AIFF", b"FORM\0\0\0\0AIFFCOMM".to_vec(), problem::Kind::NotAudio),
+        ("AIFF of nothing", b"FORM\0\0\0\0AIFFCOMM".to_vec(), problem::Kind::Undecodable),
     ];
     for (what, bytes, kind) in cases {
         let error = error(&bytes, "ulaw");
