@@ -17,12 +17,31 @@ pub enum Kind {
     Adts,
     /// AAC in MP4 (M4A).
     Mp4,
+    /// Sun AU.
+    Au,
+    /// AIFF and AIFF-C.
+    Aiff,
+    /// Apple's Core Audio Format.
+    Caf,
+    /// Opus in WebM or Matroska.
+    WebM,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] =
-        [Kind::Mp3, Kind::Wav, Kind::Flac, Kind::OggVorbis, Kind::OggOpus, Kind::Adts, Kind::Mp4];
+    pub const ALL: [Kind; 11] = [
+        Kind::Mp3,
+        Kind::Wav,
+        Kind::Flac,
+        Kind::OggVorbis,
+        Kind::OggOpus,
+        Kind::Adts,
+        Kind::Mp4,
+        Kind::Au,
+        Kind::Aiff,
+        Kind::Caf,
+        Kind::WebM,
+    ];
 
     /// Content-Type of the unconverted original.
     pub const fn content_type(self) -> &'static str {
@@ -33,6 +52,10 @@ impl Kind {
             Kind::OggVorbis | Kind::OggOpus => "audio/ogg",
             Kind::Adts => "audio/aac",
             Kind::Mp4 => "audio/mp4",
+            Kind::Au => "audio/basic",
+            Kind::Aiff => "audio/aiff",
+            Kind::Caf => "audio/x-caf",
+            Kind::WebM => "audio/webm",
         }
     }
 
@@ -46,6 +69,10 @@ impl Kind {
             Kind::OggOpus => "ogg-opus",
             Kind::Adts => "adts",
             Kind::Mp4 => "mp4",
+            Kind::Au => "au",
+            Kind::Aiff => "aiff",
+            Kind::Caf => "caf",
+            Kind::WebM => "webm",
         }
     }
 

@@ -2,9 +2,13 @@
 
 mod adpcm;
 mod adts;
+mod aiff;
+pub(super) mod au;
+mod caf;
 mod flac;
 mod foreign;
 mod gsm;
+mod ima;
 mod mp3;
 mod mp4;
 pub(super) mod mpeg;
@@ -13,6 +17,7 @@ mod pcm;
 mod trim;
 mod vorbis;
 mod wav;
+mod webm;
 
 use std::time::Duration;
 
@@ -94,6 +99,10 @@ pub(super) fn open(
         Kind::OggOpus => opus::open(source, target, channel),
         Kind::Adts => adts::open(source),
         Kind::Mp4 => mp4::open(source),
+        Kind::Au => au::open(source),
+        Kind::Aiff => aiff::open(source),
+        Kind::Caf => caf::open(source),
+        Kind::WebM => Ok(webm::open(source, target, channel)),
     }
 }
 

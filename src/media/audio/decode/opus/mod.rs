@@ -5,4 +5,4 @@ mod ogg;
 mod packets;
 
 pub(super) use ogg::open;
-pub(super) use packets::Packets;
+pub(super) use packets::{GRANULE_RATE, Packets};
