@@ -8,3 +8,4 @@ mod hostile;
 mod quality;
 mod streaming;
 mod support;
+mod webm;

@@ -6,8 +6,6 @@
 
 mod block;
 mod ebml;
-#[cfg(test)]
-mod tests;
 mod track;
 
 use std::collections::VecDeque;
@@ -62,6 +60,7 @@ pub(super) fn open(source: Source, target: SampleRate, channel: Channel) -> Box<
         channel,
         entry: None,
         voice: None,
+        is_over: false,
         segment_end: None,
         queued: VecDeque::new(),
         ready: 0,
@@ -81,6 +80,8 @@ struct WebM {
     entry: Option<Entry>,
     /// The track that is heard.
     voice: Option<Voice>,
+    /// Another file begins: what is ready is the last of this one.
+    is_over: bool,
     /// Where the file says that it ends.
     segment_end: Option<u64>,
     /// Packets of the track that is heard. Those of the last block wait until what follows has told whether all of them is to be heard.
@@ -120,11 +121,11 @@ impl WebM {
         match (id, size) {
             (id::SEGMENT, size) => self.segment_end = size.map(|size| self.source.position().saturating_add(size)),
             (id::EBML | id::TRACKS | id::CLUSTER | id::BLOCK_GROUP, _) => {
-                if id == id::EBML {
-                    // Another file follows, with tracks of its own.
-                    self.voice = None;
-                }
                 self.finish_entry()?;
+                if id == id::EBML {
+                    self.ready = self.queued.len();
+                    self.is_over = true;
+                }
             }
             (id::TRACK_ENTRY, _) => {
                 self.finish_entry()?;
@@ -174,7 +175,9 @@ impl WebM {
             return Ok(());
         };
         let decoder = entry.open(self.target, self.channel)?;
-        let skip = decoder.frames_in(entry.delay.map_or(decoder.pre_skip, to_ticks));
+        // A recorder that knows nothing of its delay says 0; the codec's own header then knows better.
+        let delay = entry.delay.filter(|nanos| *nanos != 0).map_or(decoder.pre_skip, to_ticks);
+        let skip = decoder.frames_in(delay);
         self.voice = Some(Voice { number: entry.number, decoder, skip });
         Ok(())
     }
@@ -255,6 +258,9 @@ impl Decode for WebM {
                 self.decode(&packet, block)?;
             }
             return Ok(true);
+        }
+        if std::mem::take(&mut self.is_over) {
+            self.voice = None;
         }
         if self.at_end {
             if !self.decoded_any && (self.damaged > 0 || self.voice.is_none()) {
