@@ -24,6 +24,9 @@ pub const TARGETS: &[Target] = &[
     ("config_file", config_file),
     ("fetch_path", fetch_path),
     ("decode_adts", |data| audio::fuzz_kind(Kind::Adts, data)),
+    ("decode_aiff", |data| audio::fuzz_kind(Kind::Aiff, data)),
+    ("decode_au", |data| audio::fuzz_kind(Kind::Au, data)),
+    ("decode_caf", |data| audio::fuzz_kind(Kind::Caf, data)),
     ("decode_headerless", audio::fuzz_headerless),
     ("declared_type", declared_type),
     ("decode_flac", |data| audio::fuzz_kind(Kind::Flac, data)),
@@ -32,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("decode_opus", |data| audio::fuzz_kind(Kind::OggOpus, data)),
     ("decode_vorbis", |data| audio::fuzz_kind(Kind::OggVorbis, data)),
     ("decode_wav", |data| audio::fuzz_kind(Kind::Wav, data)),
+    ("decode_webm", |data| audio::fuzz_kind(Kind::WebM, data)),
 ];
 
 /// Runs one target on one input. For the fuzzer: a panic in a dependency that ours contains is no finding, any other is one.

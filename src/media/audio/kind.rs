@@ -21,14 +21,33 @@ pub enum Kind {
     Adts,
     /// AAC in MP4 (M4A).
     Mp4,
+    /// Sun AU.
+    Au,
+    /// AIFF and AIFF-C.
+    Aiff,
+    /// Apple's Core Audio Format.
+    Caf,
+    /// Opus in WebM or Matroska.
+    WebM,
     /// No container, and what was declared.
     Headerless(Headerless),
 }
 
 impl Kind {
     /// Every kind that is found by its content.
-    pub const ALL: [Kind; 7] =
-        [Kind::Mp3, Kind::Wav, Kind::Flac, Kind::OggVorbis, Kind::OggOpus, Kind::Adts, Kind::Mp4];
+    pub const ALL: [Kind; 11] = [
+        Kind::Mp3,
+        Kind::Wav,
+        Kind::Flac,
+        Kind::OggVorbis,
+        Kind::OggOpus,
+        Kind::Adts,
+        Kind::Mp4,
+        Kind::Au,
+        Kind::Aiff,
+        Kind::Caf,
+        Kind::WebM,
+    ];
 
     /// Content-Type of the unconverted original.
     pub fn content_type(self) -> Cow<'static, str> {
@@ -39,6 +58,10 @@ impl Kind {
             Kind::OggVorbis | Kind::OggOpus => "audio/ogg",
             Kind::Adts => "audio/aac",
             Kind::Mp4 => "audio/mp4",
+            Kind::Au => "audio/x-au",
+            Kind::Aiff => "audio/aiff",
+            Kind::Caf => "audio/x-caf",
+            Kind::WebM => "audio/webm",
             Kind::Headerless(headerless) => return headerless.content_type(),
         })
     }
@@ -53,6 +76,10 @@ impl Kind {
             Kind::OggOpus => "ogg-opus",
             Kind::Adts => "adts",
             Kind::Mp4 => "mp4",
+            Kind::Au => "au",
+            Kind::Aiff => "aiff",
+            Kind::Caf => "caf",
+            Kind::WebM => "webm",
             Kind::Headerless(headerless) => headerless.coding().as_str(),
         }
     }

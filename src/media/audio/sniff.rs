@@ -82,7 +82,7 @@ fn by_content(source: &mut Source, frame_search_steps: &[usize]) -> Result<Sniff
 
 fn by_signature(head: &[u8]) -> Result<Option<Kind>, AudioError> {
     let at = |offset: usize, magic: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(magic));
-    if (at(0, b"RIFF") || at(0, b"RF64")) && at(8, b"WAVE") {
+    if [&b"RIFF"[..], b"RF64", b"BW64"].into_iter().any(|magic| at(0, magic)) && at(8, b"WAVE") {
         return Ok(Some(Kind::Wav));
     }
     if at(0, b"fLaC") {
@@ -90,6 +90,18 @@ fn by_signature(head: &[u8]) -> Result<Option<Kind>, AudioError> {
     }
     if at(4, b"ftyp") {
         return Ok(Some(Kind::Mp4));
+    }
+    if at(0, b"FORM") && (at(8, b"AIFF") || at(8, b"AIFC")) {
+        return Ok(Some(Kind::Aiff));
+    }
+    if at(0, b"caff") {
+        return Ok(Some(Kind::Caf));
+    }
+    if at(0, b"\x1a\x45\xdf\xa3") {
+        return Ok(Some(Kind::WebM));
+    }
+    if super::decode::au::is_signature(head) {
+        return Ok(Some(Kind::Au));
     }
     if at(0, b"OggS") {
         // The first page holds one packet, behind 27 bytes and one lacing value.
@@ -102,15 +114,10 @@ fn by_signature(head: &[u8]) -> Result<Option<Kind>, AudioError> {
         };
     }
     let other = [
-        (0, &b".snd"[..], "Sun AU"),
-        (0, b"caff", "CAF"),
-        (0, b"#!AMR", "AMR"),
-        (0, b"\x1a\x45\xdf\xa3", "Matroska and WebM"),
+        (0, &b"#!AMR"[..], "AMR"),
         (0, b"MAC ", "Monkey's Audio"),
         (0, b"wvpk", "WavPack"),
         (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "ASF and WMA"),
-        (8, b"AIFF", "AIFF"),
-        (8, b"AIFC", "AIFF-C"),
     ];
     match other.iter().find(|(offset, magic, _)| at(*offset, magic)) {
         Some((_, _, what)) => Err(AudioError::unsupported(*what)),

@@ -2,11 +2,15 @@
 
 mod adpcm;
 mod adts;
+mod aiff;
+pub(super) mod au;
+mod caf;
 mod flac;
 mod foreign;
 pub(super) mod g722;
 mod gsm;
 mod headerless;
+mod ima;
 mod mp3;
 mod mp4;
 pub(super) mod mpeg;
@@ -15,6 +19,7 @@ mod pcm;
 mod trim;
 mod vorbis;
 mod wav;
+mod webm;
 
 use std::time::Duration;
 
@@ -96,6 +101,10 @@ pub(super) fn open(
         Kind::OggOpus => opus::open(source, target, channel),
         Kind::Adts => adts::open(source),
         Kind::Mp4 => mp4::open(source),
+        Kind::Au => au::open(source),
+        Kind::Aiff => aiff::open(source),
+        Kind::Caf => caf::open(source),
+        Kind::WebM => Ok(webm::open(source, target, channel)),
         Kind::Headerless(headerless) => Ok(headerless::open(source, headerless)),
     }
 }

@@ -138,6 +138,11 @@ fn a_failing_source_is_told_from_damage() {
         "chirp-stereo.opus",
         "chirp-moov-first.m4a",
         "chirp-ima.wav",
+        "chirp-gsm.wav",
+        "chirp-ulaw.au",
+        "chirp.aiff",
+        "chirp-ima.caf",
+        "chirp-stereo.webm",
     ] {
         let file = fixture(name);
         for at in [0, 100, file.len() as u64 / 2] {
@@ -178,6 +183,15 @@ fn damaged_bytes_never_panic_and_always_end() {
         "chirp-5.1.opus",
         "chirp-ima.wav",
         "chirp-ms.wav",
+        "chirp-gsm.wav",
+        "chirp-mp3.wav",
+        "chirp-ulaw.au",
+        "chirp.aiff",
+        "chirp-ima.aifc",
+        "chirp-ima.caf",
+        "chirp-alaw.caf",
+        "chirp-stereo.webm",
+        "chirp-live.webm",
     ] {
         let file = fixture(name);
         for seed in 0..30u64 {

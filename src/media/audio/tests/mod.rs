@@ -1,5 +1,6 @@
 //! Tests of the audio room, by subject. All signals are computed or committed; nothing here waits or talks to anybody.
 
+mod containers;
 mod families;
 mod g711;
 mod g722;
@@ -9,3 +10,4 @@ mod hostile;
 mod quality;
 mod streaming;
 mod support;
+mod webm;

@@ -1,41 +1,37 @@
-//! Opus in Ogg (RFC 7845), decoded by libopus straight at the output's rate where it is one of libopus' own.
+//! Opus in Ogg (RFC 7845).
 
 use std::{collections::VecDeque, io::BufReader};
 
 use ogg::{Packet, PacketReader, reading::OggReadError};
 
-use super::{Block, Decode, checked_channels};
+use super::packets::Packets;
 use crate::{
     media::audio::{
         AudioError, Kind,
-        mix::Layout,
+        decode::{Block, Decode},
         source::{STALL_MAX, Source, Tap, Watch},
     },
     media::format::Channel,
-    units::{Channels, SampleRate},
+    units::SampleRate,
 };
 
-/// Granule positions and durations count at this rate whatever the decoder's.
-const GRANULE_RATE: u64 = 48_000;
-/// The longest packet: 120 ms (RFC 6716 §3.2.5).
-const PACKET_TICKS_MAX: usize = 5_760;
 /// Bytes read without a packet coming of them: the reader keeps the pieces of a packet that never ends, and no picture in a comment
 /// header is larger.
 const PACKET_BYTES_MAX: u64 = STALL_MAX / 4;
 /// Damaged packets or pages one after another before the rest is given up.
 const DAMAGED_MAX: u32 = 500;
 
-pub(super) fn open(source: Source, target: SampleRate, channel: Channel) -> Result<Box<dyn Decode>, AudioError> {
+pub(in crate::media::audio::decode) fn open(
+    source: Source,
+    target: SampleRate,
+    channel: Channel,
+) -> Result<Box<dyn Decode>, AudioError> {
     let start = source.position();
     let (tap, watch) = source.into_tap(start, PACKET_BYTES_MAX)?;
-    let rate = match target.hz() {
-        8_000 | 16_000 | 24_000 => target,
-        _ => SampleRate::HZ_48000,
-    };
     Ok(Box::new(OggOpus {
         packets: PacketReader::new(BufReader::with_capacity(16 * 1024, tap)),
         watch,
-        rate,
+        target,
         channel,
         link: None,
         damaged: 0,
@@ -48,7 +44,7 @@ pub(super) fn open(source: Source, target: SampleRate, channel: Channel) -> Resu
 struct OggOpus {
     packets: PacketReader<BufReader<Tap>>,
     watch: Watch,
-    rate: SampleRate,
+    target: SampleRate,
     channel: Channel,
     /// The logical stream being decoded; another one may follow it.
     link: Option<Link>,
@@ -61,11 +57,9 @@ struct OggOpus {
 /// One logical stream.
 struct Link {
     serial: u32,
-    decoder: Decoder,
-    layout: Layout,
+    decoder: Packets,
     /// The comment header is still to come.
     awaits_tags: bool,
-    pre_skip: u64,
     /// Granule position at which the first packet starts, known at the end of the first audio page.
     start: Option<u64>,
     /// Ticks to be heard in all, known on the last page.
@@ -79,58 +73,18 @@ struct Link {
     frames_skipped: u64,
 }
 
-enum Decoder {
-    Single(opus::Decoder),
-    Multi(opus::MSDecoder),
-}
-
 fn damaged(reason: &'static str) -> AudioError {
     AudioError::undecodable(Kind::OggOpus, reason)
 }
 
 impl Link {
-    /// Reads an identification header (RFC 7845 §5.1).
-    fn open(head: &Packet, rate: SampleRate, channel: Channel) -> Result<Option<Link>, AudioError> {
-        let Some(body) = head.data.strip_prefix(b"OpusHead") else { return Ok(None) };
-        let [version, channels, skip_low, skip_high, _, _, _, _, gain_low, gain_high, family] =
-            *body.first_chunk::<11>().ok_or_else(|| damaged("its header is cut short"))?;
-        if version & 0xf0 != 0 {
-            return Err(AudioError::unsupported("this version of Ogg Opus"));
-        }
-        let channels = checked_channels(Kind::OggOpus, usize::from(channels))?;
-        let failed = |error: opus::Error| AudioError::undecodable(Kind::OggOpus, error.to_string());
-        let gain = i32::from(i16::from_le_bytes([gain_low, gain_high]));
-        let (decoder, layout) = match family {
-            0 if channels.count() <= 2 => {
-                // libopus itself mixes stereo to mono, where the mix is what is wanted.
-                let (out, layout) = match (channels, channel) {
-                    (Channels::STEREO, Channel::Left | Channel::Right) => {
-                        (opus::Channels::Stereo, Layout::vorbis(channels))
-                    }
-                    _ => (opus::Channels::Mono, Layout::MONO),
-                };
-                let mut decoder = opus::Decoder::new(rate.hz(), out).map_err(failed)?;
-                decoder.set_gain(gain).map_err(failed)?;
-                (Decoder::Single(decoder), layout)
-            }
-            1 => {
-                let [streams, coupled, mapping @ ..] = body.get(11..).unwrap_or_default() else {
-                    return Err(damaged("its channel mapping is cut short"));
-                };
-                let mapping =
-                    mapping.get(..channels.count()).ok_or_else(|| damaged("its channel mapping is cut short"))?;
-                let mut decoder = opus::MSDecoder::new(rate.hz(), *streams, *coupled, mapping).map_err(failed)?;
-                decoder.set_gain(gain).map_err(failed)?;
-                (Decoder::Multi(decoder), Layout::vorbis(channels))
-            }
-            _ => return Err(AudioError::unsupported(format!("Opus channel mapping family {family}"))),
-        };
-        Ok(Some(Link {
+    /// Reads an identification header; `None` if it is none.
+    fn open(head: &Packet, target: SampleRate, channel: Channel) -> Result<Option<Link>, AudioError> {
+        let decoder = Packets::open(Kind::OggOpus, &head.data, target, channel)?;
+        Ok(decoder.map(|decoder| Link {
             serial: head.stream_serial(),
             decoder,
-            layout,
             awaits_tags: true,
-            pre_skip: u64::from(u16::from_le_bytes([skip_low, skip_high])),
             start: None,
             end: None,
             queued: VecDeque::new(),
@@ -150,56 +104,35 @@ impl Link {
         self.is_page_complete = true;
         self.is_last_page = last.last_in_stream();
         let position = Some(last.absgp_page()).filter(|position| *position <= i64::MAX as u64);
-        let ticks: u64 = self.queued.iter().map(|packet| packet_ticks(&packet.data)).sum();
+        let ticks: u64 = self.queued.iter().map(|packet| Packets::ticks(&packet.data)).sum();
         let start = *self.start.get_or_insert(match position {
             Some(position) if !self.is_last_page => position.saturating_sub(ticks),
             _ => 0,
         });
         if self.is_last_page {
-            self.end = position.map(|position| position.saturating_sub(start).saturating_sub(self.pre_skip));
+            self.end = position.map(|position| position.saturating_sub(start).saturating_sub(self.decoder.pre_skip));
         }
     }
 
-    /// Decodes a packet into `block`. A damaged one gives silence of its length.
-    fn decode(&mut self, packet: &Packet, rate: SampleRate, block: &mut Block) -> bool {
-        let channels = self.layout.channels().count();
-        let frames_max = PACKET_TICKS_MAX * rate.hz() as usize / GRANULE_RATE as usize;
-        block.rate = rate;
-        block.layout = self.layout;
-        block.samples.resize(frames_max * channels, 0.0);
-        let outcome = match (packet.data.is_empty(), &mut self.decoder) {
-            (true, _) => None,
-            (false, Decoder::Single(decoder)) => decoder.decode_float(&packet.data, &mut block.samples, false).ok(),
-            (false, Decoder::Multi(decoder)) => decoder.decode_float(&packet.data, &mut block.samples, false).ok(),
-        };
-        let ticks = packet_ticks(&packet.data);
-        let frames = outcome.unwrap_or((ticks * u64::from(rate.hz()) / GRANULE_RATE) as usize).min(frames_max);
-        if outcome.is_none() {
-            block.samples.fill(0.0);
-        }
-        block.samples.truncate(frames * channels);
-        self.cut(rate, block);
-        outcome.is_some()
+    /// Decodes a packet into `block`. A damaged one gives silence of its length, and `false`.
+    fn decode(&mut self, packet: &Packet, block: &mut Block) -> bool {
+        let decoded = self.decoder.decode(&packet.data, block);
+        self.cut(block);
+        decoded
     }
 
     /// Takes out the pre-skip, and at the end what lies beyond the last granule position.
-    fn cut(&mut self, rate: SampleRate, block: &mut Block) {
-        let channels = self.layout.channels().count();
-        let to_frames = |ticks: u64| (ticks * u64::from(rate.hz()) + GRANULE_RATE / 2) / GRANULE_RATE;
-        let skip = (to_frames(self.pre_skip) - self.frames_skipped).min(block.frames() as u64);
+    fn cut(&mut self, block: &mut Block) {
+        let channels = block.layout.channels().count();
+        let skip = (self.decoder.frames_in(self.decoder.pre_skip) - self.frames_skipped).min(block.frames() as u64);
         self.frames_skipped += skip;
         block.samples.drain(..skip as usize * channels);
         if let Some(end) = self.end {
-            let kept = to_frames(end).saturating_sub(self.frames).min(block.frames() as u64);
+            let kept = self.decoder.frames_in(end).saturating_sub(self.frames).min(block.frames() as u64);
             block.samples.truncate(kept as usize * channels);
         }
         self.frames += block.frames() as u64;
     }
-}
-
-/// Duration of a packet in ticks of 48 kHz; 0 if it is malformed.
-fn packet_ticks(packet: &[u8]) -> u64 {
-    opus::packet::get_nb_samples(packet, GRANULE_RATE as u32).map_or(0, |ticks| ticks.min(PACKET_TICKS_MAX) as u64)
 }
 
 impl OggOpus {
@@ -207,7 +140,7 @@ impl OggOpus {
     fn take(&mut self, packet: Packet) -> Result<(), AudioError> {
         if packet.first_in_stream() {
             // A stream of something else, beside or behind, is none of ours.
-            if let Some(link) = Link::open(&packet, self.rate, self.channel)? {
+            if let Some(link) = Link::open(&packet, self.target, self.channel)? {
                 self.link = Some(link);
             }
             return Ok(());
@@ -240,7 +173,7 @@ impl OggOpus {
 
     fn decode(&mut self, packet: &Packet, block: &mut Block) -> Result<bool, AudioError> {
         if let Some(link) = &mut self.link {
-            if link.decode(packet, self.rate, block) {
+            if link.decode(packet, block) {
                 self.decoded_any = true;
                 self.damaged = 0;
             } else {
