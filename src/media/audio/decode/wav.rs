@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use super::{Block, Decode, adpcm, checked_channels, checked_rate, mp3};
 use crate::{
-    media::audio::{AudioError, Kind, encode::g711, mix::Layout, source::Source, timeline::frames_duration},
+    media::{
+        audio::{AudioError, Kind, encode::g711, mix::Layout, source::Source, timeline::frames_duration},
+        format::Channel,
+    },
     units::SampleRate,
 };
 
@@ -89,7 +92,7 @@ struct FormatChunk {
 }
 
 /// Opens the WAVE file that starts where the source stands.
-pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
+pub(super) fn open(mut source: Source, target: SampleRate, channel: Channel) -> Result<Box<dyn Decode>, AudioError> {
     let start = source.position();
     let mut head = [0; 12];
     source.read_full(&mut head)?;
@@ -127,7 +130,7 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
                 let format: FormatChunk = format.ok_or_else(|| damaged("its data comes before its format"))?;
                 match format.tag {
                     TAG_MS_ADPCM | TAG_IMA_ADPCM => return adpcm::open(source, start, format.rate, fact),
-                    TAG_MP3 => return Ok(mp3::open(source)),
+                    TAG_MP3 => return Ok(mp3::open(source, target, channel)),
                     _ => {}
                 }
                 let unfinished = length == 0 && (matches!(riff_length, 0 | UNKNOWN) || riff_end <= source.position());
