@@ -48,25 +48,30 @@ impl<const KEPT: usize> Stages<KEPT> {
             match plan {
                 Plan::One { channel, quarters } => {
                     let channel = channel & 1;
-                    spectra.decode(channel, &granules[channel], parts[channel], quarters, Self::KEPT_LINES);
-                    self.transform(spectra, channel, &granules[channel], true);
+                    let granule = &granules[channel];
+                    let limit = spectra.bands.limit(granule.blocks, Self::KEPT_LINES);
+                    spectra.decode(channel, granule, parts[channel], quarters, limit);
+                    self.transform(spectra, channel, granule, true);
                 }
                 Plan::Both { middle_side, wanted } => {
-                    spectra.decode_both(granules, parts, middle_side, wanted, Self::KEPT_LINES);
-                    self.transform_wanted(spectra, granules, wanted);
+                    // Where the blocks differ, the lines of one reach as far as those of the other.
+                    let limits = granules.map(|granule| spectra.bands.limit(granule.blocks, Self::KEPT_LINES));
+                    let limit = limits.into_iter().max().unwrap_or(LINES);
+                    spectra.decode_both(granules, parts, middle_side, wanted, limit);
+                    self.transform_wanted(spectra, granules, wanted, limit);
                 }
             }
             self.synthesis.granule(&self.slots, out);
         }
     }
 
-    fn transform_wanted(&mut self, spectra: &mut Spectra<'_>, granules: &[Granule; 2], wanted: Channel) {
+    fn transform_wanted(&mut self, spectra: &mut Spectra<'_>, granules: &[Granule; 2], wanted: Channel, limit: usize) {
         let [first, second] = granules;
         match wanted {
             Channel::Left => self.transform(spectra, 0, first, true),
             Channel::Right => self.transform(spectra, 1, second, true),
             Channel::Mix if first.blocks == second.blocks => {
-                spectra.add();
+                spectra.add(limit);
                 self.transform(spectra, 0, first, true);
             }
             Channel::Mix => {
@@ -104,15 +109,15 @@ impl Spectra<'_> {
         parts: [Bits<'_>; 2],
         has_middle_side: bool,
         wanted: Channel,
-        kept: usize,
+        limit: usize,
     ) {
         let has_intensity = self.shape.has_intensity;
         let [first, second] = granules;
         let quarters = if wanted == Channel::Mix { HALF } else { 0 };
-        self.decode(0, first, parts[0], quarters, kept);
+        self.decode(0, first, parts[0], quarters, limit);
         // Where the right channel ends says where intensity stereo begins: then all of it is needed.
-        let right_kept = if has_intensity { LINES } else { kept };
-        self.decode(1, second, parts[1], quarters, right_kept);
+        let right_limit = if has_intensity { LINES } else { limit };
+        self.decode(1, second, parts[1], quarters, right_limit);
         let intensity = match (has_intensity, self.shape.is_mpeg1) {
             (false, _) => None,
             (true, true) => Some(Intensity::Mpeg1),
@@ -122,8 +127,8 @@ impl Spectra<'_> {
         stereo::process(has_middle_side, intensity, self.lines, &self.scale[1], widths, long_count);
     }
 
-    /// Decodes one channel as far as the lowest `kept` lines need it, and multiplies it by so many quarters of an exponent of two.
-    fn decode(&mut self, channel: usize, granule: &Granule, mut bits: Bits<'_>, quarters: i32, kept: usize) {
+    /// Decodes one channel up to line `limit`, and multiplies it by so many quarters of an exponent of two.
+    fn decode(&mut self, channel: usize, granule: &Granule, mut bits: Bits<'_>, quarters: i32, limit: usize) {
         let end = bits.at() + granule.part2_3_length;
         let (scale, lines) = (&mut self.scale[channel & 1], &mut self.lines[channel & 1]);
         if self.shape.is_mpeg1 {
@@ -131,16 +136,15 @@ impl Spectra<'_> {
         } else {
             scale.read_mpeg2(&mut bits, granule, self.shape.has_intensity && channel == 1);
         }
-        let limit = self.bands.limit(granule.blocks, kept);
         self.tables.decode(&mut bits, granule, end, limit, lines);
         let gains = Gains::new(granule, scale, self.bands, quarters);
         requantise(lines, self.bands.widths(granule.blocks), gains.factors(), limit);
     }
 
-    /// Adds the second channel to the first.
-    fn add(&mut self) {
+    /// Adds the second channel to the first, up to line `limit`.
+    fn add(&mut self, limit: usize) {
         let [first, second] = &mut *self.lines;
-        for (first, second) in first.iter_mut().zip(second) {
+        for (first, second) in first.iter_mut().zip(second).take(limit) {
             *first += *second;
         }
     }

@@ -20,6 +20,8 @@ mod scale_factors;
 mod side_info;
 mod stereo;
 mod synthesis;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use self::{
