@@ -94,8 +94,8 @@ pub(super) fn open(
 ) -> Result<Box<dyn Decode>, AudioError> {
     source.seek_to(sniffed.start)?;
     match sniffed.kind {
-        Kind::Mp3 => Ok(mp3::open(source)),
-        Kind::Wav => wav::open(source),
+        Kind::Mp3 => Ok(mp3::open(source, target, channel)),
+        Kind::Wav => wav::open(source, target, channel),
         Kind::Flac => flac::open(source),
         Kind::OggVorbis => vorbis::open(source),
         Kind::OggOpus => opus::open(source, target, channel),

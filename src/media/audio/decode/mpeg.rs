@@ -61,16 +61,44 @@ impl Header {
         }
     }
 
+    /// Bytes of the header, with the check sum where there is one.
+    pub(super) fn length(self) -> usize {
+        let [_, b, ..] = self.bytes;
+        if b & 1 == 1 { 4 } else { 6 }
+    }
+
+    pub(super) fn is_layer_3(self) -> bool {
+        let [_, b, ..] = self.bytes;
+        (b >> 1) & 3 == 1
+    }
+
+    /// MPEG-1, neither 2 nor 2.5.
+    pub(super) fn is_mpeg_1(self) -> bool {
+        let [_, b, ..] = self.bytes;
+        (b >> 3) & 3 == 3
+    }
+
     /// Samples of each channel in a frame.
     pub(super) fn samples(self) -> usize {
-        let [_, b, ..] = self.bytes;
-        let is_layer_3 = (b >> 1) & 3 == 1;
-        let is_mpeg_1 = (b >> 3) & 3 == 3;
-        if is_layer_3 && !is_mpeg_1 { 576 } else { 1152 }
+        if self.is_layer_3() && !self.is_mpeg_1() { 576 } else { 1152 }
     }
 
     /// One channel or two.
     pub(super) fn channels(self) -> usize {
         if self.bytes[3] >> 6 == 3 { 1 } else { 2 }
+    }
+
+    /// Whether the channels of a layer III frame are coded as their middle and their side (mode_extension).
+    pub(super) fn has_middle_side(self) -> bool {
+        self.is_joint() && self.bytes[3] & 0x20 != 0
+    }
+
+    /// Whether the upper bands of a layer III frame may be one sound and its place between left and right.
+    pub(super) fn has_intensity(self) -> bool {
+        self.is_joint() && self.bytes[3] & 0x10 != 0
+    }
+
+    fn is_joint(self) -> bool {
+        self.bytes[3] >> 6 == 1
     }
 }

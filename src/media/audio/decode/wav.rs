@@ -7,12 +7,15 @@
 //! Lengths are believed only as far as the bytes go: 0xFFFFFFFF, and 0 where the writer never came back to fill it in, mean "to the end".
 
 use super::{
-    Decode, adpcm, checked_channels, checked_rate, gsm, mp3,
+    Decode, adpcm, checked_channels, checked_rate, g722, gsm, mp3,
     pcm::{self, Coding, Order, Shape},
     trim::{self, Heard},
 };
 use crate::{
-    media::audio::{AudioError, Kind, mix::Layout, source::Source},
+    media::{
+        audio::{AudioError, Kind, mix::Layout, source::Source},
+        format::Channel,
+    },
     units::{Channels, SampleRate},
 };
 
@@ -55,19 +58,19 @@ struct Header {
 }
 
 /// Opens the WAVE file that starts where the source stands.
-pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
+pub(super) fn open(mut source: Source, target: SampleRate, channel: Channel) -> Result<Box<dyn Decode>, AudioError> {
     let start = source.position();
     let Header { format, fact, data } = read_header(&mut source)?;
     match format.tag {
         TAG_MS_ADPCM | TAG_IMA_ADPCM => return adpcm::open(source, start, format.rate, fact),
-        TAG_G722 | TAG_G722_ADPCM => return Err(AudioError::unsupported("G.722 in WAV")),
         _ => {}
     }
     if let Some(length) = data {
         source.end_after(length);
     }
     match format.tag {
-        TAG_MP3 | TAG_MPEG => Ok(mp3::open(source)),
+        TAG_MP3 | TAG_MPEG => Ok(mp3::open(source, target, channel)),
+        TAG_G722 | TAG_G722_ADPCM if format.layout.channels() == Channels::MONO => Ok(g722::open(source)),
         TAG_GSM if format.layout.channels() == Channels::MONO => {
             let frames = fact.filter(|frames| data.is_some_and(|bytes| ends_in_last_pair(*frames, bytes)));
             let decoder = gsm::open(source, Kind::Wav, gsm::Packing::Pairs, format.rate);

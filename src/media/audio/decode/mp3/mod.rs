@@ -4,27 +4,43 @@
 //! together, changes of rate or channels and junk between frames all keep the timeline. The Xing, Info or VBRI frame is no audio.
 //! With a LAME tag the encoder's delay and padding are taken out, to the sample.
 
-use nanomp3::{Decoder, VbrTag};
+mod frames;
+mod layer3;
+mod part;
 
-use super::{Block, Decode, checked_rate, mpeg::Header};
-use crate::media::audio::{
-    AudioError, Kind,
-    mix::{Layout, Speaker},
-    sniff::id3v2_length,
-    source::{STALL_MAX, Source},
+use nanomp3::VbrTag;
+
+use self::{
+    frames::FrameDecoder,
+    part::{Cut, Grid, Part},
+};
+use super::{Block, Decode, Extent, checked_rate, mpeg::Header};
+use crate::{
+    media::{
+        audio::{
+            AudioError, Kind,
+            mix::{Layout, Speaker},
+            sniff::id3v2_length,
+            source::{STALL_MAX, Source},
+        },
+        format::Channel,
+    },
+    units::SampleRate,
 };
 
-/// Delay of every layer III decoder in samples: 528 for the filterbank and 1 (LAME, `lame/doc`).
-const DECODER_DELAY: usize = 528 + 1;
 /// Bytes looked at in one go when searching for the next frame.
 const SEARCH_STEP: usize = 4096;
 
-pub(super) fn open(source: Source) -> Box<dyn Decode> {
+pub(super) fn open(source: Source, target: SampleRate, channel: Channel) -> Box<dyn Decode> {
     Box::new(Mp3 {
         source,
-        decoder: Decoder::new(),
-        pcm: vec![0.0; nanomp3::MAX_SAMPLES_PER_FRAME],
+        target,
+        channel,
+        decoder: FrameDecoder::full(),
+        samples: Vec::new(),
         part: None,
+        shape: None,
+        position: 0,
         decoded_any: false,
         truncated: false,
     })
@@ -32,74 +48,19 @@ pub(super) fn open(source: Source) -> Box<dyn Decode> {
 
 struct Mp3 {
     source: Source,
-    decoder: Decoder,
-    pcm: Vec<f32>,
+    target: SampleRate,
+    channel: Channel,
+    decoder: FrameDecoder,
+    /// Of the last frame.
+    samples: Vec<f32>,
     /// What belongs to one encoding: a file, or one of several joined together.
     part: Option<Part>,
+    /// Rates of the samples given last and of their source.
+    shape: Option<[SampleRate; 2]>,
+    /// Samples of the source given at these rates, without a change between them.
+    position: u64,
     decoded_any: bool,
     truncated: bool,
-}
-
-/// Frames with one signature and channel count, and what is to be cut from them.
-struct Part {
-    header: Header,
-    /// Frames of audio the tag announces.
-    frames_declared: Option<u64>,
-    frames_seen: u64,
-    /// Samples of each channel still to be dropped at the start.
-    delay_left: usize,
-    /// Samples of each channel to be dropped at the end, if the part ends where its tag says.
-    padding: usize,
-    /// The last samples decoded, interleaved: at most `padding` of each channel.
-    held: Vec<f32>,
-}
-
-impl Part {
-    fn new(header: Header) -> Part {
-        Part { header, frames_declared: None, frames_seen: 0, delay_left: 0, padding: 0, held: Vec::new() }
-    }
-
-    fn tagged(header: Header, tag: VbrTag) -> Part {
-        let mut part = Part::new(header);
-        part.frames_declared = tag.frames.map(u64::from);
-        if let Some((delay, padding)) = tag.encoder_delay_padding {
-            part.delay_left = usize::from(delay) + DECODER_DELAY;
-            part.padding = usize::from(padding).saturating_sub(DECODER_DELAY);
-        }
-        part
-    }
-
-    fn belongs(&self, header: Header) -> bool {
-        self.header.signature() == header.signature() && self.header.channels() == header.channels()
-    }
-
-    fn shape(&self, block: &mut Block) -> Result<(), AudioError> {
-        block.rate = checked_rate(Kind::Mp3, self.header.rate())?;
-        block.layout = if self.header.channels() == 1 { Layout::MONO } else { stereo() };
-        Ok(())
-    }
-
-    /// Takes the samples of a frame; gives what is neither delay nor possibly padding.
-    fn take(&mut self, mut samples: &[f32], out: &mut Vec<f32>) {
-        let channels = self.header.channels();
-        let dropped = self.delay_left.min(samples.len() / channels);
-        self.delay_left -= dropped;
-        samples = samples.get(dropped * channels..).unwrap_or_default();
-        if self.padding == 0 {
-            out.extend_from_slice(samples);
-            return;
-        }
-        self.held.extend_from_slice(samples);
-        let ready = self.held.len().saturating_sub(self.padding * channels);
-        out.extend(self.held.drain(..ready));
-    }
-
-    /// Gives what was held back, unless the part ended where its tag says and that was padding.
-    fn end(self, out: &mut Vec<f32>) {
-        if self.frames_declared != Some(self.frames_seen) {
-            out.extend_from_slice(&self.held);
-        }
-    }
 }
 
 fn stereo() -> Layout {
@@ -145,24 +106,61 @@ impl Mp3 {
         Ok(())
     }
 
+    /// Begins a part with a frame, or with the tag before its first one.
+    fn begin(&mut self, header: Header, tag: Option<VbrTag>, is_tag: bool) -> Result<(), AudioError> {
+        let cut = Cut::of(tag);
+        let reduction = frames::reduction(header, self.target);
+        let factor = reduction.map_or(1, layer3::Reduction::factor);
+        let rates = [header.rate() / factor as u32, header.rate()].map(|rate| checked_rate(Kind::Mp3, rate));
+        let [Ok(rate), Ok(source_rate)] = rates else { return rates.into_iter().try_for_each(|rate| rate.map(drop)) };
+        let position = if self.shape == Some([rate, source_rate]) { self.position } else { 0 };
+        let grid = Grid::new(factor, cut.delay, position);
+        // A file of its own begins with its tag: nothing of the one before may sound in it.
+        if is_tag || !self.decoder.fits(reduction, grid.phase()) {
+            self.decoder = FrameDecoder::new(reduction, grid.phase(), self.channel);
+        }
+        let width = if reduction.is_some() { 1 } else { header.channels() };
+        self.part = Some(Part::new(header, cut, grid, width));
+        Ok(())
+    }
+
     fn decode(&mut self, header: Header, block: &mut Block) -> Result<(), AudioError> {
         let frame = self.source.peek(header.frame_size())?;
-        let (_, outcome) = self.decoder.decode(frame, &mut self.pcm);
+        self.decoded_any |= self.decoder.decode(header, frame, &mut self.samples);
         self.source.consume(header.frame_size());
-        let count = header.samples() * header.channels();
-        let complete = outcome.is_ok_and(|info| info.samples_produced * usize::from(info.channels.num()) == count);
-        let Some(samples) = self.pcm.get_mut(..count) else { return Ok(()) };
-        if complete {
-            self.decoded_any = true;
-        } else {
-            // A frame that cannot be decoded lasts as long as any other.
-            samples.fill(0.0);
+        let Some(part) = &mut self.part else { return Ok(()) };
+        let frames = part.take(&self.samples, &mut block.samples);
+        self.shape(header, frames, block)
+    }
+
+    /// Brings what was held back out at the end of a part.
+    fn end_part(&mut self, block: &mut Block) -> Result<(), AudioError> {
+        let Some(part) = self.part.take() else { return Ok(()) };
+        let header = part.header;
+        let frames = part.end(&mut block.samples);
+        self.shape(header, frames, block)
+    }
+
+    /// Says of a block what its samples are, which stand for so many of the source.
+    fn shape(&mut self, header: Header, frames: usize, block: &mut Block) -> Result<(), AudioError> {
+        let source_rate = checked_rate(Kind::Mp3, header.rate())?;
+        match frames::reduction(header, self.target) {
+            None => {
+                block.rate = source_rate;
+                block.layout = if header.channels() == 1 { Layout::MONO } else { stereo() };
+                block.reduced = None;
+            }
+            Some(reduction) => {
+                block.rate = checked_rate(Kind::Mp3, header.rate() / reduction.factor() as u32)?;
+                block.layout = Layout::MONO;
+                block.reduced = Some(Extent { rate: source_rate, frames });
+            }
         }
-        if let Some(part) = &mut self.part {
-            part.frames_seen += 1;
-            part.shape(block)?;
-            part.take(samples, &mut block.samples);
+        let shape = Some([block.rate, source_rate]);
+        if 0 < frames && self.shape != shape {
+            (self.shape, self.position) = (shape, 0);
         }
+        self.position += frames as u64;
         Ok(())
     }
 }
@@ -170,30 +168,25 @@ impl Mp3 {
 impl Decode for Mp3 {
     fn next_block(&mut self, block: &mut Block) -> Result<bool, AudioError> {
         block.samples.clear();
+        block.reduced = None;
         let Some(header) = self.find_frame()? else {
-            if let Some(part) = self.part.take() {
-                part.shape(block)?;
-                part.end(&mut block.samples);
-            }
+            self.end_part(block)?;
             if !self.decoded_any {
                 return Err(AudioError::undecodable(Kind::Mp3, "no frame of it can be decoded"));
             }
-            return Ok(!block.samples.is_empty());
+            return Ok(0 < block.extent().frames);
         };
         let frame = self.source.peek(header.frame_size())?;
         let tag = VbrTag::parse(frame);
         let is_tag = tag.is_some() || is_vbri(frame);
         if is_tag || !self.part.as_ref().is_some_and(|part| part.belongs(header)) {
             // What the last part held back goes out first; the frame stays for the next call.
-            if let Some(part) = self.part.take() {
-                part.shape(block)?;
-                part.end(&mut block.samples);
+            if self.part.is_some() {
+                self.end_part(block)?;
                 return Ok(true);
             }
-            self.part = Some(tag.map_or_else(|| Part::new(header), |tag| Part::tagged(header, tag)));
+            self.begin(header, tag, is_tag)?;
             if is_tag {
-                // A file of its own begins: nothing of the one before may sound in it.
-                self.decoder = Decoder::new();
                 self.source.consume(header.frame_size());
                 return Ok(true);
             }

@@ -1,0 +1,78 @@
+//! The polyphase synthesis filterbank (ISO/IEC 11172-3 §2.4.3.2.2) at a reduced rate.
+//!
+//! The full synthesis makes 32 samples of each slot of 32 sub-band samples. Its sample j is Σ over the last 16 slots of a window's
+//! coefficient D[32n + j] times a cosine transform of that slot at place j or j + 32. Where the upper sub-bands are silent, their
+//! terms vanish and every (32 / `KEPT`)-th sample says everything: those are computed, from any one of the first on, exactly as the full
+//! synthesis would give them.
+
+use std::f64::consts::PI;
+
+use super::{SLOTS, SUBBANDS, hybrid::Slots, window};
+
+/// Slots that one sample depends on.
+const TAPS: usize = 16;
+
+/// A slot's cosine transform at the places of the samples kept, and 32 further on.
+type Row<const KEPT: usize> = [[f32; KEPT]; 2];
+
+pub(super) struct Synthesis<const KEPT: usize> {
+    /// cos(π/64 · (16 + j)(2k + 1)) by sub-band k and, as a row, by place j.
+    matrix: [Row<KEPT>; KEPT],
+    /// Coefficients by slot back in time.
+    window: [[f32; KEPT]; TAPS],
+    /// The slots that the next ones need, and behind them those of this granule.
+    rows: [Row<KEPT>; TAPS - 1 + SLOTS],
+}
+
+impl<const KEPT: usize> Synthesis<KEPT> {
+    /// Keeps of each slot's samples those at `phase`, `phase` + 32 / `KEPT` and so on.
+    pub(super) fn new(phase: usize) -> Synthesis<KEPT> {
+        let place = |kept: usize| phase + kept * SUBBANDS / KEPT;
+        let cosine = |place: usize, band: usize| (PI / 64.0 * ((16 + place) * (2 * band + 1)) as f64).cos() as f32;
+        Synthesis {
+            matrix: std::array::from_fn(|band| {
+                [0, SUBBANDS].map(|further| std::array::from_fn(|kept| cosine(place(kept) + further, band)))
+            }),
+            window: std::array::from_fn(|tap| {
+                std::array::from_fn(|kept| window::coefficient(SUBBANDS * tap + place(kept)))
+            }),
+            rows: [[[0.0; KEPT]; 2]; TAPS - 1 + SLOTS],
+        }
+    }
+
+    /// Appends the samples of a granule.
+    pub(super) fn granule(&mut self, slots: &Slots<KEPT>, out: &mut Vec<f32>) {
+        for (row, slot) in self.rows.iter_mut().skip(TAPS - 1).zip(slots) {
+            *row = transform(&self.matrix, slot);
+        }
+        for rows in self.rows.array_windows::<TAPS>() {
+            out.extend_from_slice(&windowed(&self.window, rows));
+        }
+        self.rows.copy_within(SLOTS.., 0);
+    }
+}
+
+#[inline(always)]
+fn transform<const KEPT: usize>(matrix: &[Row<KEPT>; KEPT], slot: &[f32; KEPT]) -> Row<KEPT> {
+    let [mut near, mut far] = [[0.0; KEPT]; 2];
+    for (sample, [near_cosines, far_cosines]) in slot.iter().zip(matrix) {
+        for i in 0..KEPT {
+            near[i] += sample * near_cosines[i];
+            far[i] += sample * far_cosines[i];
+        }
+    }
+    [near, far]
+}
+
+/// Samples of the last of the slots.
+#[inline(always)]
+fn windowed<const KEPT: usize>(window: &[[f32; KEPT]; TAPS], rows: &[Row<KEPT>; TAPS]) -> [f32; KEPT] {
+    let mut out = [0.0; KEPT];
+    for tap in 0..TAPS {
+        let row = &rows[TAPS - 1 - tap][tap % 2];
+        for i in 0..KEPT {
+            out[i] += row[i] * window[tap][i];
+        }
+    }
+    out
+}
