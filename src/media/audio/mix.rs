@@ -101,6 +101,14 @@ impl Layout {
         places(pair).nth(nth).map(|(at, _)| at)
     }
 
+    /// Factors that [`mix`] multiplies the channels by before it adds them; they add up to one.
+    pub(super) fn factors(&self, channel: Channel) -> [f32; 8] {
+        match self.side(channel) {
+            Some(side) => std::array::from_fn(|at| if at == side { 1.0 } else { 0.0 }),
+            None => self.gains(),
+        }
+    }
+
     /// Factors of the channels; they add up to one.
     fn gains(&self) -> [f32; 8] {
         let count = self.channels.count();

@@ -1,4 +1,4 @@
-//! Families that symphonia demuxes and decodes: FLAC, Vorbis, AAC, ADPCM. Its readers are called directly; its probe, which reads
+//! Families that symphonia demuxes and decodes: FLAC, Vorbis, ADPCM. Its readers are called directly; its probe, which reads
 //! to the end and keeps pictures, is not.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 use symphonia::{
     core::{
         audio::Channels as Positions,
-        codecs::audio::{AudioCodecId, AudioDecoder, AudioDecoderOptions},
+        codecs::audio::{AudioDecoder, AudioDecoderOptions},
         errors::Error,
         formats::{FormatReader, Track, TrackType},
         io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions},
@@ -272,17 +272,11 @@ fn make_decoder(stream: &Stream, reader: &dyn FormatReader) -> Result<(u32, Box<
     if let Some(channels) = &parameters.channels {
         checked_channels(stream.kind, channels.count())?;
     }
-    let mut parameters = parameters.clone();
-    if parameters.codec == CODEC_AAC {
-        parameters.extra_data = parameters.extra_data.map(super::mp4::plain_config);
-    }
     let decoder = get_codecs()
-        .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
+        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
         .map_err(|error| translate(stream.kind, &stream.watch, &error))?;
     Ok((track.id, decoder))
 }
-
-const CODEC_AAC: AudioCodecId = symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
 
 /// What symphonia says, in our terms; failures of the input come first.
 pub(super) fn translate(kind: Kind, watch: &Watch, error: &Error) -> AudioError {
@@ -304,7 +298,7 @@ fn layout(kind: Kind, channels: &Positions) -> Result<Layout, AudioError> {
 }
 
 /// `ticks` of one clock as ticks of another, rounded.
-fn scale(ticks: u64, to: u32, from: u32) -> u64 {
+pub(super) fn scale(ticks: u64, to: u32, from: u32) -> u64 {
     let from = u128::from(from.max(1));
     u64::try_from((u128::from(ticks) * u128::from(to) + from / 2) / from).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,6 @@
 //! From an original to blocks of interleaved samples: one file per family.
 
+mod aac;
 mod adpcm;
 mod adts;
 mod aiff;
@@ -99,8 +100,8 @@ pub(super) fn open(
         Kind::Flac => flac::open(source),
         Kind::OggVorbis => vorbis::open(source),
         Kind::OggOpus => opus::open(source, target, channel),
-        Kind::Adts => adts::open(source),
-        Kind::Mp4 => mp4::open(source),
+        Kind::Adts => Ok(adts::open(source, target, channel)),
+        Kind::Mp4 => mp4::open(source, target, channel),
         Kind::Au => au::open(source),
         Kind::Aiff => aiff::open(source),
         Kind::Caf => caf::open(source),

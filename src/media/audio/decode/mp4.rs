@@ -5,15 +5,28 @@
 
 use std::time::Duration;
 
-use symphonia::{core::formats::FormatOptions, default::formats::IsoMp4Reader};
+use symphonia::{
+    core::{
+        codecs::audio::well_known::CODEC_ID_AAC,
+        errors::Error,
+        formats::{FormatOptions, FormatReader},
+    },
+    default::formats::IsoMp4Reader,
+};
 
 use super::{
-    Decode,
-    foreign::{Fed, Foreign, Span, Stream, translate},
+    Block, Decode, aac,
+    foreign::{Fed, Foreign, Span, Stream, scale, translate},
 };
-use crate::media::audio::{
-    AudioError, Kind,
-    source::{STALL_MAX, Source},
+use crate::{
+    media::{
+        audio::{
+            AudioError, Kind,
+            source::{STALL_MAX, Source, Watch},
+        },
+        format::Channel,
+    },
+    units::SampleRate,
 };
 
 /// Atoms at the top level before the samples at most.
@@ -23,7 +36,7 @@ const MOOV_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of one sample at most.
 const SAMPLE_MAX: u32 = 16 * 1024 * 1024;
 
-pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
+pub(super) fn open(mut source: Source, target: SampleRate, channel: Channel) -> Result<Box<dyn Decode>, AudioError> {
     let start = source.position();
     let found = find_moov(&mut source)?;
     let movie = Movie::parse(&found.moov)?;
@@ -35,6 +48,15 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
     let reader = IsoMp4Reader::try_new(fed.into_stream(), FormatOptions::default())
         .map_err(|error| translate(Kind::Mp4, &watch, &error))?;
     let declared = Duration::try_from_secs_f64(movie.ticks as f64 / f64::from(movie.span.ticks_per_second)).ok();
+    if let Some(config) = aac_config(&reader, movie.track) {
+        let config = aac::Config::parse(config, channel).map_err(AudioError::unsupported)?;
+        let rate = config.frequency;
+        let of_rate = |ticks: u64| scale(ticks, rate, movie.span.ticks_per_second);
+        let heard = aac::Heard { start: of_rate(movie.span.start), length: movie.span.length.map(of_rate) };
+        let stream = aac::Stream::new(Kind::Mp4, &config, target, heard)?;
+        let reader = Box::new(reader);
+        return Ok(Box::new(Mp4Aac { reader, track: movie.track, watch, stream, declared, truncated: false }));
+    }
     let stream = Stream {
         kind: Kind::Mp4,
         watch,
@@ -44,6 +66,64 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
         declared,
     };
     Foreign::open(stream, Box::new(reader))
+}
+
+/// The AudioSpecificConfig of a track, if it is AAC.
+fn aac_config(reader: &dyn FormatReader, track: u32) -> Option<&[u8]> {
+    let track = reader.tracks().iter().find(|candidate| candidate.id == track)?;
+    let parameters = track.codec_params.as_ref()?.audio()?;
+    if parameters.codec == CODEC_ID_AAC { parameters.extra_data.as_deref() } else { None }
+}
+
+/// AAC in MP4: each sample is one raw data block.
+struct Mp4Aac {
+    reader: Box<dyn FormatReader>,
+    track: u32,
+    watch: Watch,
+    stream: aac::Stream,
+    declared: Option<Duration>,
+    truncated: bool,
+}
+
+impl Mp4Aac {
+    fn end(&mut self, truncated: bool) -> Result<bool, AudioError> {
+        self.truncated = truncated;
+        // Tables without samples are an empty clip, which is audio; a stream that breaks off before its first block is not.
+        if self.stream.is_silent_failure(truncated) {
+            return Err(AudioError::undecodable(Kind::Mp4, "no part of it can be decoded"));
+        }
+        Ok(false)
+    }
+}
+
+impl Decode for Mp4Aac {
+    fn next_block(&mut self, block: &mut Block) -> Result<bool, AudioError> {
+        self.stream.begin(block);
+        match self.reader.next_packet() {
+            Ok(Some(packet)) => {
+                self.watch.progressed();
+                if packet.track_id == self.track {
+                    self.stream.decode(&packet.data, aac::Until::Heard, block)?;
+                }
+                Ok(true)
+            }
+            Ok(None) => self.end(false),
+            Err(Error::IoError(error)) => match self.watch.take_fault() {
+                Some(fault) => Err(fault),
+                None if error.kind() == std::io::ErrorKind::UnexpectedEof => self.end(true),
+                None => Err(AudioError::undecodable(Kind::Mp4, error.to_string())),
+            },
+            Err(error) => Err(translate(Kind::Mp4, &self.watch, &error)),
+        }
+    }
+
+    fn declared(&self) -> Option<Duration> {
+        self.declared
+    }
+
+    fn truncated(&self) -> bool {
+        self.truncated
+    }
 }
 
 struct Found {
@@ -239,49 +319,4 @@ fn u32_at(bytes: &[u8], offset: usize) -> u32 {
 
 fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     bytes.get(offset..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_be_bytes(*bytes))
-}
-
-/// An AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1) as one of plain AAC-LC: of HE-AAC the core is decoded, at half the rate, which
-/// holds all that telephony hears. Anything else stays as it is.
-pub(super) fn plain_config(config: Box<[u8]>) -> Box<[u8]> {
-    let mut bits = Bits { bytes: &config, at: 0 };
-    let mut kind = bits.take(5);
-    let rate_index = bits.take(4);
-    let rate = if rate_index == 15 { bits.take(24) } else { 0 };
-    let channels = bits.take(4);
-    if kind == 5 || kind == 29 {
-        if bits.take(4) == 15 {
-            bits.take(24);
-        }
-        kind = bits.take(5);
-    }
-    let is_short_frame = bits.take(1);
-    if kind != 2 {
-        return config;
-    }
-    let mut packed = (2 << 4 | u64::from(rate_index), 9);
-    if rate_index == 15 {
-        packed = (packed.0 << 24 | u64::from(rate), packed.1 + 24);
-    }
-    // Channel configuration, then frame length, core coder and extension flags.
-    packed = (packed.0 << 7 | u64::from(channels) << 3 | u64::from(is_short_frame) << 2, packed.1 + 7);
-    packed.0 <<= 64 - packed.1;
-    packed.0.to_be_bytes().iter().take(packed.1 / 8).copied().collect()
-}
-
-/// Bits from the most significant on; zeros beyond the end.
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn take(&mut self, count: usize) -> u32 {
-        (0..count).fold(0, |value, _| {
-            let byte = self.bytes.get(self.at / 8).copied().unwrap_or(0);
-            let bit = byte >> (7 - self.at % 8) & 1;
-            self.at += 1;
-            value << 1 | u32::from(bit)
-        })
-    }
 }

@@ -1,0 +1,163 @@
+//! Packets to blocks of samples: the rate, the cut, and what happens to damage.
+
+use super::{
+    Config, Damaged,
+    bands::LINES,
+    block::{BlockDecoder, Until},
+    transform::Grid,
+};
+use crate::{
+    media::audio::{
+        AudioError, Kind,
+        decode::{Block, Extent, checked_rate},
+        mix::Layout,
+    },
+    units::SampleRate,
+};
+
+/// Damaged blocks one after another that are played as silence before the rest is given up.
+const DAMAGED_MAX: u32 = 500;
+/// Reductions, the largest first. By 8, short windows would keep 16 lines, and too little of what leaves out of them be left out.
+const FACTORS: [usize; 2] = [4, 2];
+/// Targets that a reduced rate is enough for.
+const REDUCED_TARGETS: [SampleRate; 2] = [SampleRate::HZ_8000, SampleRate::HZ_16000];
+/// What must come through unharmed, in thousandths of the target's rate: 3.4 kHz of 8 kHz.
+const PASSED_PERMILLE: usize = 425;
+/// Lines between that and the first one left out. A sine window's leakage is 72 dB down there, against which everything above the
+/// first one left out has yet to be weighed.
+const MARGIN: usize = 32;
+
+/// What of a stream is heard, in frames of its own rate.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::media::audio::decode) struct Heard {
+    pub(in crate::media::audio::decode) start: u64,
+    pub(in crate::media::audio::decode) length: Option<u64>,
+}
+
+impl Heard {
+    pub(in crate::media::audio::decode) const ALL: Heard = Heard { start: 0, length: None };
+}
+
+/// One configuration's blocks.
+pub(in crate::media::audio::decode) struct Stream {
+    kind: Kind,
+    decoder: BlockDecoder,
+    grid: Grid,
+    /// Of the stream, and of the samples made.
+    full_rate: SampleRate,
+    rate: SampleRate,
+    /// Frames of the stream so far, and those between which it is heard.
+    position: u64,
+    start: u64,
+    end: u64,
+    damaged: u32,
+    decoded_any: bool,
+}
+
+impl Stream {
+    pub(in crate::media::audio::decode) fn new(
+        kind: Kind,
+        config: &Config,
+        target: SampleRate,
+        heard: Heard,
+    ) -> Result<Stream, AudioError> {
+        let full_rate = checked_rate(kind, config.frequency)?;
+        let factor = factor(full_rate, target);
+        let rate = checked_rate(kind, full_rate.hz() / factor as u32)?;
+        let grid = Grid { factor, phase: (heard.start % factor as u64) as usize };
+        Ok(Stream {
+            kind,
+            decoder: BlockDecoder::new(config, grid),
+            grid,
+            full_rate,
+            rate,
+            position: 0,
+            start: heard.start,
+            end: heard.length.map_or(u64::MAX, |length| heard.start.saturating_add(length)),
+            damaged: 0,
+            decoded_any: false,
+        })
+    }
+
+    /// Makes a block empty, of this stream's rate.
+    pub(in crate::media::audio::decode) fn begin(&self, block: &mut Block) {
+        block.samples.clear();
+        block.layout = Layout::MONO;
+        block.rate = self.rate;
+        block.reduced = (self.grid.factor > 1).then_some(Extent { rate: self.full_rate, frames: 0 });
+    }
+
+    /// Decodes a raw data block and appends what of it is heard; gives the bytes that it took, if it was no damage.
+    ///
+    /// # Errors
+    /// Too much is damaged.
+    pub(in crate::media::audio::decode) fn decode(
+        &mut self,
+        bytes: &[u8],
+        until: Until,
+        block: &mut Block,
+    ) -> Result<Option<usize>, AudioError> {
+        let before = block.samples.len();
+        let taken = match self.decoder.decode(bytes, until, &mut block.samples) {
+            Ok(taken) => {
+                self.decoded_any = true;
+                self.damaged = 0;
+                Some(taken)
+            }
+            Err(Damaged) => {
+                self.damaged += 1;
+                if self.damaged > DAMAGED_MAX {
+                    return Err(AudioError::undecodable(self.kind, "too much of it in a row is damaged"));
+                }
+                None
+            }
+        };
+        if self.decoded_any {
+            self.cut(before, block);
+        } else {
+            // The audio begins with the first block that can be decoded.
+            block.samples.truncate(before);
+        }
+        Ok(taken)
+    }
+
+    /// Whether any block could be decoded.
+    pub(in crate::media::audio::decode) fn has_decoded(&self) -> bool {
+        self.decoded_any
+    }
+
+    /// Whether the stream, at its end, turns out to have been none: nothing could be decoded although there was something.
+    pub(in crate::media::audio::decode) fn is_silent_failure(&self, broken_off: bool) -> bool {
+        !self.decoded_any && (broken_off || self.damaged > 0)
+    }
+
+    /// Leaves of the block of [`LINES`] frames whose samples begin at `first` what is heard.
+    fn cut(&mut self, first: usize, block: &mut Block) {
+        let (begin, end) = (self.position, self.position + LINES as u64);
+        self.position = end;
+        let from = self.start.clamp(begin, end) - begin;
+        let to = self.end.clamp(begin, end) - begin;
+        let Grid { factor, phase } = self.grid;
+        // Samples before a frame of this block: sample m stands at frame m · factor + phase.
+        let samples_before = |frame: u64| (frame as usize + factor - 1).saturating_sub(phase) / factor;
+        block.samples.truncate(first + samples_before(to));
+        let dropped = samples_before(from).min(block.samples.len() - first);
+        block.samples.drain(first..first + dropped);
+        if let Some(extent) = &mut block.reduced {
+            extent.frames += to.saturating_sub(from) as usize;
+        }
+    }
+}
+
+/// By how much the rate can be reduced for a target.
+pub(super) fn factor(rate: SampleRate, target: SampleRate) -> usize {
+    let (hz, target_hz) = (rate.hz() as usize, target.hz() as usize);
+    if !REDUCED_TARGETS.contains(&target) {
+        return 1;
+    }
+    // The highest line that must come through.
+    let passed = (2 * LINES * PASSED_PERMILLE * target_hz).div_ceil(1000 * hz);
+    let fits =
+        |factor: &usize| hz.is_multiple_of(*factor) && target_hz <= hz / factor && passed + MARGIN <= LINES / factor;
+    FACTORS.into_iter().find(fits).unwrap_or(1)
+}
