@@ -3,6 +3,9 @@
 
 # What fails inside $(…) fails outside of it too.
 shopt -s inherit_errexit
+# What is asked here is on this machine, whatever proxy the user has.
+no_proxy=127.0.0.1,localhost${no_proxy:+,$no_proxy}
+export no_proxy NO_PROXY=$no_proxy
 
 say() { printf '\n== %s\n' "$*"; }
 note() { printf '   %s\n' "$*"; }

@@ -71,6 +71,8 @@ kinds! {
     MethodNotAllowed = "method-not-allowed", 405, Client, "The method is not allowed here";
     /// No such output format is made here.
     NotAcceptable = "not-acceptable", 406, Client, "This output format is not available";
+    /// The body of a request did not come.
+    RequestTimeout = "request-timeout", 408, Client, "The request did not come in time";
     /// A limit on size, length, rate or channels was passed.
     OverLimit = "over-limit", 413, Client, "The source or the request is over a limit";
     /// What arrived is not audio that this node reads.
@@ -115,12 +117,21 @@ pub struct Problem {
     pub detail: Cow<'static, str>,
     /// When it is worth asking again.
     pub retry_after: Option<Duration>,
+    /// Whether it comes of the node's own state, though its kind blames another: it says nothing of the next try.
+    pub is_passing: bool,
 }
 
 impl Problem {
     /// A problem without advice on retrying.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { kind, detail: detail.into(), retry_after: None }
+        Problem { kind, detail: detail.into(), retry_after: None, is_passing: false }
+    }
+
+    /// The same problem, known to come of the node's own state.
+    #[must_use]
+    pub fn passing(mut self) -> Problem {
+        self.is_passing = true;
+        self
     }
 
     /// The same problem with advice on when to ask again.

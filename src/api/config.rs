@@ -30,6 +30,9 @@ pub struct Config {
     pub stall_timeout: Duration,
     /// Bytes that one connection buffers: the head of a request, and what of an answer is handed to the kernel at once.
     pub buffer_max: ByteCount,
+    /// How long the body of a request may take to arrive.
+    #[serde(with = "duration_text")]
+    pub body_timeout: Duration,
     /// Bytes of a request's body, for the JSON of `/v1`.
     pub body_max: ByteCount,
 }
@@ -57,6 +60,7 @@ impl Default for Config {
             head_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),
             buffer_max: ByteCount::kib(512),
+            body_timeout: Duration::from_secs(10),
             body_max: ByteCount::mib(1),
         }
     }
@@ -71,6 +75,7 @@ impl Config {
         problems.check(!self.head_timeout.is_zero(), &key("head_timeout"), "must be more than 0s");
         problems.check(!self.stall_timeout.is_zero(), &key("stall_timeout"), "must be more than 0s");
         problems.check(self.buffer_max >= ByteCount::kib(8), &key("buffer_max"), "must be at least 8KiB");
+        problems.check(!self.body_timeout.is_zero(), &key("body_timeout"), "must be more than 0s");
         problems.check(self.body_max.get() > 0, &key("body_max"), "must be more than 0B");
     }
 

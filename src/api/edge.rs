@@ -104,7 +104,7 @@ pub(super) type ResponseBody = http_body_util::Either<AudioBody, Body>;
 impl Edge {
     /// The edge in front of `parts`, behind a listener that only this machine reaches (`loopback`) or any other.
     pub fn new(config: &Config, loopback: bool, parts: Parts) -> Edge {
-        let router = v1::router(&parts, config.body_max);
+        let router = v1::router(&parts, config);
         let (anonymous, from_memory) = (config.anonymous(loopback), FromMemory::new());
         Edge { inner: Arc::new(Inner { parts, anonymous, router, from_memory }) }
     }
@@ -199,7 +199,7 @@ impl Edge {
             return Err(Problem::new(Kind::MethodNotAllowed, "audio is asked for by GET and HEAD"));
         }
         if room == Room::Media {
-            return media_http::artifact(media, tenant, &head).await;
+            return media_http::artifact(media, tenant, addresses, &head).await;
         }
         media_http::fetch(media, tenant, ignored_query, addresses, &head).await
     }

@@ -10,6 +10,10 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
+/// Threads of a lane beside its own, for reads of files and look-ups in the catalogue: they take microseconds, and a caller whose
+/// read has to wait is one that would wait for the disk anyway.
+const BLOCKING_THREADS_MAX: usize = 8;
+
 /// The lanes of a listener. Dropping them ends their threads and cuts whatever still runs on them.
 #[derive(Debug)]
 pub(super) struct Lanes {
@@ -58,7 +62,7 @@ impl Lanes {
 
 impl Lane {
     fn start(number: usize) -> io::Result<Lane> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread().max_blocking_threads(BLOCKING_THREADS_MAX).enable_all().build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel::<Infallible>();
         thread::Builder::new().name(format!("lane-{number}")).spawn(move || {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     media::{
@@ -25,6 +26,9 @@ use crate::{
 
 /// What is read from a spool for one frame.
 const SPOOL_READ: usize = 64 * 1024;
+/// Frames of a spool that are read and not yet in the kernel's hands: one that is being sent, one that is ready. A caller who does not
+/// read costs no more than these.
+const FRAMES_AHEAD_MAX: usize = 2;
 
 /// Audio that is sent. An error aborts the connection without the final chunk, so that nobody takes a part for the whole.
 pub struct AudioBody(Kind);
@@ -91,6 +95,7 @@ impl AudioBody {
             position: range.start,
             end: Some(range.end),
             trailers: None,
+            ahead: Arc::new(Semaphore::new(FRAMES_AHEAD_MAX)),
         };
         let frames = Box::pin(stream::try_unfold(source, SpoolSource::next));
         AudioBody(Kind::Streamed { frames, left: Some(length) })
@@ -98,7 +103,8 @@ impl AudioBody {
 
     /// A fill as it goes on, from its first byte to its end, whatever that will be. With `trailers`: ETag and Repr-Digest behind the last byte.
     pub(in crate::media) fn from_running(joined: Joined, trailers: Option<Trailers>) -> AudioBody {
-        let source = SpoolSource { joined, header: Bytes::new(), position: 0, end: None, trailers };
+        let ahead = Arc::new(Semaphore::new(FRAMES_AHEAD_MAX));
+        let source = SpoolSource { joined, header: Bytes::new(), position: 0, end: None, trailers, ahead };
         AudioBody(Kind::Streamed { frames: Box::pin(stream::try_unfold(source, SpoolSource::next)), left: None })
     }
 }
@@ -156,6 +162,20 @@ struct SpoolSource {
     /// Where to stop; none = where the fill does.
     end: Option<u64>,
     trailers: Option<Trailers>,
+    /// A permit for each frame that may be under way.
+    ahead: Arc<Semaphore>,
+}
+
+/// Bytes of a frame, which give the permit back when the last of them is sent.
+struct Ahead {
+    bytes: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Ahead {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl SpoolSource {
@@ -183,7 +203,11 @@ impl SpoolSource {
         let spool = self.joined.spool();
         let Progress { length, end } = spool.wait_past(offset).await;
         match end {
-            _ if length > offset => spool.read(offset, length_max).await.map(Some),
+            _ if length > offset => {
+                let permit = Arc::clone(&self.ahead).acquire_owned().await.map_err(io::Error::other)?;
+                let bytes = spool.read(offset, length_max).await?;
+                Ok(Some(Bytes::from_owner(Ahead { bytes, _permit: permit })))
+            }
             Some(End::Failed(problem)) => Err(aborted(&problem)),
             _ => Ok(None),
         }

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
     header::{self},
     request::Parts,
 };
@@ -21,7 +21,7 @@ use crate::{
         address::{FetchPath, IgnoredQuery, MediaPath},
         cache::{Manifest, SourceRecord, Tier},
         conditional::{self, Decision, Representation},
-        fill::{Finished, Stages},
+        fill::{Finished, Stages, Stored},
         format::{Format, FormatError},
         hit,
         hot::Tags,
@@ -30,7 +30,7 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{Audio, Opened, Via, address::CanonicalUrl};
+use super::{Audio, Named, Opened, Via, address::CanonicalUrl};
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -74,21 +74,34 @@ pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Opti
 ///
 /// # Errors
 /// The problem to answer instead.
-pub async fn artifact(media: &Media, tenant: &Tenant, parts: &Parts) -> Result<Response<AudioBody>, Problem> {
+pub async fn artifact(
+    media: &Media,
+    tenant: &Tenant,
+    addresses: &Addresses,
+    parts: &Parts,
+) -> Result<Response<AudioBody>, Problem> {
     let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     known_extension(extension)?;
-    let opened = media.artifact(tenant, &artifact, directives(&parts.headers), Hops::of(&parts.headers)).await?;
-    let (manifest, tags) = match &opened.audio {
-        Audio::Hit(hit, _) => (&hit.manifest, hit.tags.clone()),
-        Audio::Filled(finished, _) => (&finished.manifest, Tags::of(&finished.manifest.digest)),
+    let (asked, hops) = (directives(&parts.headers), Hops::of(&parts.headers));
+    let opened = match media.artifact(tenant, &artifact, extension, asked, hops).await? {
+        Named::Opened(opened) => opened,
+        Named::Successor(successor) => return Ok(moved(addresses.artifact_text(&successor, extension))),
+    };
+    let (manifest, tags, is_stored) = match &opened.audio {
+        Audio::Hit(hit, _) => (&hit.manifest, hit.tags.clone(), true),
+        Audio::Filled(finished, _) => {
+            (&finished.manifest, Tags::of(&finished.manifest.digest), finished.stored != Stored::Forbidden)
+        }
         Audio::Running(_) => return Err(Problem::new(Kind::Internal, "an artifact without its length")),
     };
     if !manifest.format.answers_to(extension) {
-        let detail = format!("this artifact is \".{}\"", manifest.format.extension());
-        return Err(Problem::new(Kind::WrongExtension, detail));
+        return Err(wrong_extension(manifest.format));
     }
     let mut headers = HeaderMap::with_capacity(12);
     artifact_headers(&mut headers, manifest, tags, extension);
+    if !is_stored {
+        headers.insert(header::CACHE_CONTROL, NO_STORE);
+    }
     let cached = match &opened.audio {
         Audio::Hit(hit, _) if hit.tier == Tier::Memory => HIT_MEMORY,
         Audio::Hit(..) => HIT_DISK,
@@ -96,6 +109,21 @@ pub async fn artifact(media: &Media, tenant: &Tenant, parts: &Parts) -> Result<R
     };
     headers.insert(CACHE_STATUS, cached);
     Ok(media.answer(parts, headers, opened, pipeline_since()))
+}
+
+/// The answer under the address of an artifact of an older pipeline that is gone: where today's is. Not to be kept, because the older
+/// one may come back from another tier.
+fn moved(location: String) -> Response<AudioBody> {
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(header::LOCATION, value(location));
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+    respond(StatusCode::TEMPORARY_REDIRECT, headers, AudioBody::empty())
+}
+
+/// What is answered under an extension that is not the artifact's.
+pub(super) fn wrong_extension(format: Format) -> Problem {
+    Problem::new(Kind::WrongExtension, format!("this artifact is \".{}\"", format.extension()))
 }
 
 fn pipeline_since() -> Option<SystemTime> {
@@ -134,7 +162,7 @@ pub fn fetch_in_memory(
 ) -> Option<Response<AudioBody>> {
     let (request, extension) = fetch_request(media, ignored, parts).ok()?;
     let opened = media.fetch_in_memory(tenant, &request)?;
-    Some(fetched(media, addresses, parts, &extension, opened))
+    Some(fetched(media, addresses, parts, (&request, &extension), opened))
 }
 
 /// Answers `GET` and `HEAD /fetch/…`.
@@ -151,7 +179,7 @@ pub async fn fetch(
     let (mut request, extension) = fetch_request(media, ignored, parts)?;
     request.hops = Hops::of(&parts.headers);
     let opened = media.fetch(tenant, &request).await?;
-    Ok(fetched(media, addresses, parts, &extension, opened))
+    Ok(fetched(media, addresses, parts, (&request, &extension), opened))
 }
 
 /// What a `/fetch` path asks for, and under which extension. What it went through is of interest only to a miss.
@@ -180,24 +208,30 @@ fn fetched(
     media: &Media,
     addresses: &Addresses,
     parts: &Parts,
-    extension: &str,
+    (request, extension): (&FetchRequest, &str),
     opened: Opened,
 ) -> Response<AudioBody> {
     let mut headers = HeaderMap::with_capacity(16);
     let modified = match &opened.audio {
         Audio::Hit(hit, record) => {
             representation_headers(&mut headers, &hit.manifest, hit.tags.clone(), extension);
-            headers.insert(header::CONTENT_LOCATION, addresses.artifact(&hit.manifest, extension));
-            record.as_deref().and_then(|record| source_headers(&mut headers, media, &Source::of(record, true)))
+            // Who wants nothing kept is given no address to come back to.
+            let keeps = !request.directives.no_store;
+            if keeps {
+                headers.insert(header::CONTENT_LOCATION, addresses.artifact(&hit.manifest, extension));
+            }
+            record.as_deref().and_then(|record| source_headers(&mut headers, media, &Source::of(record, keeps)))
         }
         Audio::Filled(finished, _) => {
             let tags = Tags::of(&finished.manifest.digest);
             representation_headers(&mut headers, &finished.manifest, tags, extension);
-            if finished.stored {
+            if finished.stored == Stored::Yes {
                 headers.insert(header::CONTENT_LOCATION, addresses.artifact(&finished.manifest, extension));
             }
             headers.insert(SERVER_TIMING, server_timing(&finished.stages));
-            source_headers(&mut headers, media, &Source::of(&finished.record, finished.stored))
+            // A store of ours that refused says nothing of what others may keep.
+            let keeps = finished.stored != Stored::Forbidden;
+            source_headers(&mut headers, media, &Source::of(&finished.record, keeps))
         }
         Audio::Running(joined) => {
             let content_type = joined.format().content_type(extension);
@@ -207,7 +241,7 @@ fn fetched(
                 let source = Source {
                     fresh_until: arrival.fresh_until,
                     modified: arrival.last_modified,
-                    stored: joined.keeps() && arrival.storable,
+                    keeps: joined.keeps() && arrival.storable,
                 };
                 source_headers(&mut headers, media, &source);
             }
@@ -227,20 +261,21 @@ fn fetched(
 struct Source {
     fresh_until: SystemTime,
     modified: Option<SystemTime>,
-    stored: bool,
+    /// Whether its audio may be kept.
+    keeps: bool,
 }
 
 impl Source {
-    fn of(record: &SourceRecord, stored: bool) -> Source {
+    fn of(record: &SourceRecord, keeps: bool) -> Source {
         let origin = record.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok());
-        Source { fresh_until: record.fresh_until, modified: Some(origin.unwrap_or(record.changed_at)), stored }
+        Source { fresh_until: record.fresh_until, modified: Some(origin.unwrap_or(record.changed_at)), keeps }
     }
 }
 
 /// Cache-Control and Last-Modified of a source's audio; gives back the latter to compare with.
 fn source_headers(headers: &mut HeaderMap, media: &Media, source: &Source) -> Option<SystemTime> {
     let cache_control =
-        if source.stored { value(format!("public, max-age={}", media.ttl(source.fresh_until))) } else { NO_STORE };
+        if source.keeps { value(format!("public, max-age={}", media.ttl(source.fresh_until))) } else { NO_STORE };
     headers.insert(header::CACHE_CONTROL, cache_control);
     let modified = source.modified?;
     headers.insert(header::LAST_MODIFIED, value(httpdate::fmt_http_date(modified)));
@@ -421,7 +456,9 @@ fn wants_whole(parts: &Parts) -> bool {
             name.trim().eq_ignore_ascii_case("wait")
         })
     });
-    parts.method == Method::HEAD || prefers_wait || conditional::is_conditional(&parts.headers)
+    // HTTP/1.0 has no chunks: without its length nobody could tell a part from the whole.
+    let is_old = parts.version < Version::HTTP_11;
+    parts.method == Method::HEAD || prefers_wait || is_old || conditional::is_conditional(&parts.headers)
 }
 
 fn directives(headers: &HeaderMap) -> Directives {
@@ -464,7 +501,7 @@ fn cache_status(opened: &Opened, ttl: u64) -> String {
         Via::Request => "fwd=request".to_owned(),
     };
     let stored = match &opened.audio {
-        Audio::Filled(finished, _) => finished.stored,
+        Audio::Filled(finished, _) => finished.stored == Stored::Yes,
         Audio::Running(joined) => joined.keeps() && joined.arrival().is_some_and(|(arrival, _)| arrival.storable),
         Audio::Hit(..) => false,
     };

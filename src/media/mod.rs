@@ -43,8 +43,8 @@ use crate::{
     problem::{Kind, Problem, Side},
 };
 
-use cache::{Cache, CacheError, Manifest, Reference, SourceRecord, Tier};
-use fill::{Fill, Finished, From, Joined, Ready, Wanted};
+use cache::{Cache, CacheError, Commit, Manifest, Reference, SourceRecord, Tier};
+use fill::{Fill, Finished, From, Joined, Ready, Stored, Tried, Wanted};
 use format::{Format, Headerless};
 use hit::{Found, Hit};
 use hot::Hot;
@@ -146,6 +146,15 @@ pub(in crate::media) enum Audio {
     Running(Joined),
 }
 
+/// What an artifact's name leads to.
+#[derive(Debug)]
+pub(in crate::media) enum Named {
+    /// Its audio.
+    Opened(Opened),
+    /// It was evicted and made by an older pipeline: this is the same recipe by today's.
+    Successor(ArtifactId),
+}
+
 /// How an answer came about: the parameters of Cache-Status (RFC 9211).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::media) enum Via {
@@ -189,10 +198,9 @@ impl Media {
         let hot = Hot::new(config.hot_max);
         let presets = Presets::new(&config.presets);
         let cache = Cache::open(&config.cache, data_directory).await?;
-        let spools =
-            Spools::open(&data_directory.join("spool"), config.fill.spool, config.fill.memory).map_err(|source| {
-                CacheError::DataDirectory { path: data_directory.join("spool"), source: Arc::new(source) }
-            })?;
+        let spool_directory = data_directory.join("spool");
+        let spools = Spools::open(&spool_directory, config.fill.spool_limits())
+            .map_err(|source| CacheError::DataDirectory { path: spool_directory, source: Arc::new(source) })?;
         let fill = Fill::new(config.fill, config.audio, cache.clone(), origin, spools, clock.clone(), tasks);
         Ok(Media { cache, fill, clock, hot, hits: Hits::new(), presets })
     }
@@ -212,9 +220,9 @@ impl Media {
     pub(in crate::media) async fn fetch(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Opened, Problem> {
         let key = request.url.key();
         if request.directives.no_cache {
-            self.fill.forget_failure(tenant, &key, request.input);
+            self.fill.forget_failure(&tried(tenant, request));
         }
-        let mut revalidated = false;
+        let (mut revalidated, mut failed) = (false, None);
         for _ in 0..LOOKS_MAX {
             let record = self.degrade(self.cache.source(tenant, &key).await).flatten();
             let plan = self.plan(tenant, request, record, revalidated).await?;
@@ -224,14 +232,24 @@ impl Media {
             };
             let joined = self.fill.join(wanted);
             let whole = request.whole || request.format.is_held() || request.format.is_raw();
-            let ready = if whole { joined.whole().await? } else { joined.started().await? };
+            let ready = if whole { joined.whole().await } else { joined.started().await };
+            let ready = match ready {
+                // What its origin refused another caller's signature may come with this one's.
+                Err(problem) if problem.kind.side() == Side::Origin && joined.is_of_another_address(&request.url) => {
+                    failed = Some(problem);
+                    continue;
+                }
+                ready => ready?,
+            };
             match ready {
                 Ready::Whole(finished) => return Ok(Opened { audio: Audio::Filled(finished, joined), via }),
                 Ready::Streaming => return Ok(Opened { audio: Audio::Running(joined), via }),
                 Ready::LookAgain { revalidated: confirmed } => revalidated = confirmed,
             }
         }
-        Err(Problem::new(Kind::OriginFailed, "the origin keeps confirming audio that is no longer there"))
+        Err(failed.unwrap_or_else(|| {
+            Problem::new(Kind::OriginFailed, "the origin keeps confirming audio that is no longer there")
+        }))
     }
 
     /// Audio of a remote source where that takes nothing but looks into memory: a fresh index entry and all of its artifact.
@@ -292,7 +310,7 @@ impl Media {
         // Before it joins others: a request of our own that came back would wait for itself.
         self.fill.check_loop(&request.hops)?;
         // Only now: an origin that fails takes nothing from those who do not need it.
-        if let Some(problem) = self.fill.failure(tenant, &request.url.key(), request.input)
+        if let Some(problem) = self.fill.failure(&tried(tenant, request))
             && !(via == Via::Kept && problem.kind.side() == Side::Origin)
         {
             return Err(problem);
@@ -320,58 +338,71 @@ impl Media {
         self.degrade(hit::lookup(&self.cache, tenant, &artifact).await).unwrap_or(Found::Unknown)
     }
 
-    /// Finds an artifact by its name, or makes it again where the tenant's reference says how.
+    /// Finds an artifact by its name, or makes it again where the tenant's reference says how. `extension` is the one it was asked
+    /// for under.
     pub(in crate::media) async fn artifact(
         &self,
         tenant: &Tenant,
         artifact: &ArtifactId,
+        extension: &str,
         directives: Directives,
         hops: Hops,
-    ) -> Result<Opened, Problem> {
+    ) -> Result<Named, Problem> {
         let found = hit::lookup(&self.cache, tenant, artifact).await.map_err(|error| error.problem())?;
         let reference = match found {
-            Found::Hit(hit) => return Ok(Opened { audio: Audio::Hit(hit, None), via: Via::Hit }),
+            Found::Hit(hit) => return Ok(Named::Opened(Opened { audio: Audio::Hit(hit, None), via: Via::Hit })),
             Found::Lost(reference) => reference,
             Found::Unknown => return Err(unknown_artifact()),
         };
+        // Before anything is fetched for an address that cannot be answered.
+        if !reference.format.answers_to(extension) {
+            return Err(http::wrong_extension(reference.format));
+        }
         if directives.only_if_cached {
             return Err(Problem::new(Kind::NotCached, "the audio was evicted and is not in the cache"));
         }
-        self.rebuild(tenant, artifact, &reference, hops).await
+        self.rebuild(tenant, artifact, &reference, directives, hops).await
     }
 
-    /// Makes an evicted artifact again. It must come out under the same name, else its source has changed.
+    /// Makes an evicted artifact again, from the first of its sources that still has the same bytes.
     async fn rebuild(
         &self,
         tenant: &Tenant,
         artifact: &ArtifactId,
         reference: &Reference,
+        directives: Directives,
         hops: Hops,
-    ) -> Result<Opened, Problem> {
-        if reference.pipeline != audio::PIPELINE.to_string() {
-            return Err(Problem::new(Kind::NotFound, "the audio was evicted and was made by an older version"));
+    ) -> Result<Named, Problem> {
+        // Today's pipeline makes another artifact of the same original.
+        let (original, input) = (&reference.content_hash, reference.input);
+        let wanted = reference.format.artifact_id(original, input, audio::PIPELINE);
+        let mut failed = Problem::new(Kind::NotFound, "the audio was evicted and its source has changed since");
+        for source in std::iter::once(&reference.source_url).chain(reference.also.iter().map(|also| &also.url)) {
+            let url = CanonicalUrl::parse(source, &address::IgnoredQuery::default())
+                .map_err(|error| error.problem())?;
+            let request = FetchRequest {
+                url,
+                input,
+                format: reference.format,
+                directives,
+                whole: true,
+                tags: reference.tags.clone(),
+                hops: hops.clone(),
+            };
+            let opened = match self.fetch(tenant, &request).await {
+                Ok(opened) => opened,
+                Err(problem) => {
+                    failed = problem;
+                    continue;
+                }
+            };
+            match opened.artifact() {
+                Some(made) if made == *artifact => return Ok(Named::Opened(opened)),
+                Some(made) if made == wanted => return Ok(Named::Successor(made)),
+                _ => {}
+            }
         }
-        let url = CanonicalUrl::parse(&reference.source_url, &address::IgnoredQuery::default())
-            .map_err(|error| error.problem())?;
-        let request = FetchRequest {
-            url,
-            input: reference.input,
-            format: reference.format,
-            directives: Directives::default(),
-            whole: true,
-            tags: reference.tags.clone(),
-            hops,
-        };
-        let opened = self.fetch(tenant, &request).await?;
-        let same = match &opened.audio {
-            Audio::Hit(hit, _) => hit.manifest.artifact == *artifact,
-            Audio::Filled(finished, _) => finished.manifest.artifact == *artifact,
-            Audio::Running(_) => false,
-        };
-        if !same {
-            return Err(Problem::new(Kind::NotFound, "the audio was evicted and its source has changed since"));
-        }
-        Ok(opened)
+        Err(failed)
     }
 
     /// What a tenant may know of an artifact.
@@ -396,24 +427,63 @@ impl Media {
     /// # Errors
     /// `not-found` without a reference of this tenant's.
     pub async fn forget(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<(), Problem> {
-        let dropped = self.cache.drop_reference(tenant, artifact).await.map_err(|error| error.problem())?;
+        let reference = self.cache.reference(tenant, artifact).await.map_err(|error| error.problem())?;
+        let reference = reference.ok_or_else(unknown_artifact)?;
+        // First: what is being made of its sources must not bring it back.
+        for source in std::iter::once(&reference.source_url).chain(reference.also.iter().map(|also| &also.url)) {
+            if let Ok(url) = CanonicalUrl::parse(source, &address::IgnoredQuery::default()) {
+                self.fill.revoke(tenant, &url.key());
+            }
+        }
+        // One that could never be written down is in memory alone, and gone with this as well.
+        self.cache.drop_reference(tenant, artifact).await.map_err(|error| error.problem())?;
         self.hot.forget(tenant, artifact);
-        dropped.map(|_| ()).ok_or_else(unknown_artifact)
+        Ok(())
     }
 
     /// Finds or makes audio and waits for the whole of it: for callers that want its address.
     ///
     /// # Errors
-    /// The fill's, or `fill-running` when it takes longer than callers wait.
+    /// The fill's, or `fill-running` when it takes longer than callers wait; `origin-failed` where the origin does not allow that it
+    /// is stored, `storage-full` where a store of ours refused it.
     pub async fn obtain(&self, tenant: &Tenant, request: FetchRequest) -> Result<Obtained, Problem> {
         let request = FetchRequest { whole: true, ..request };
         let opened = self.fetch(tenant, &request).await?;
-        let (manifest, cached, stored) = match opened.audio {
-            Audio::Hit(hit, _) => (hit.manifest, true, true),
-            Audio::Filled(finished, _) => (Arc::clone(&finished.manifest), false, finished.stored),
+        let obtained = match opened.audio {
+            Audio::Hit(hit, _) => Obtained { manifest: hit.manifest, cached: true },
+            Audio::Filled(finished, _) => match finished.stored {
+                Stored::Yes => Obtained { manifest: Arc::clone(&finished.manifest), cached: false },
+                Stored::Forbidden => {
+                    return Err(Problem::new(Kind::OriginFailed, "the origin does not allow this audio to be stored"));
+                }
+                Stored::Refused => {
+                    return Err(Problem::new(Kind::StorageFull, "the audio was made and could not be stored"));
+                }
+            },
             Audio::Running(_) => return Err(Problem::new(Kind::Internal, "a whole fill was asked for")),
         };
-        Ok(Obtained { manifest, cached, stored })
+        self.label(tenant, &obtained.manifest.artifact, &request).await?;
+        Ok(obtained)
+    }
+
+    /// Adds a request's tags to those of the reference, where it came by audio that was there or that others asked for first.
+    async fn label(&self, tenant: &Tenant, artifact: &ArtifactId, request: &FetchRequest) -> Result<(), Problem> {
+        let reference = self.cache.reference(tenant, artifact).await.map_err(|error| error.problem())?;
+        let Some(reference) = reference.filter(|known| request.tags.iter().any(|tag| !known.tags.contains(tag))) else {
+            return Ok(());
+        };
+        let labelled = Reference {
+            source_url: request.url.as_str().to_owned(),
+            tags: request.tags.clone(),
+            also: Vec::new(),
+            ..Reference::clone(&reference)
+        };
+        let reference = Some((*artifact, labelled));
+        let commit = Commit { reference, ..Commit::new(tenant.clone(), request.url.key()) };
+        self.cache.commit(commit).await.map_err(|error| error.problem())?;
+        // It holds the reference as it was.
+        self.hot.forget(tenant, artifact);
+        Ok(())
     }
 
     /// Whether the stores work, and load figures for metrics.
@@ -458,13 +528,32 @@ pub struct Obtained {
     pub manifest: Arc<Manifest>,
     /// Whether it was there before.
     pub cached: bool,
-    /// Whether its address works.
-    pub stored: bool,
 }
 
 enum Plan {
     Serve(Opened),
     Fill(Wanted, Via),
+}
+
+impl Opened {
+    /// The name of what was opened, once it is known.
+    fn artifact(&self) -> Option<ArtifactId> {
+        match &self.audio {
+            Audio::Hit(hit, _) => Some(hit.manifest.artifact),
+            Audio::Filled(finished, _) => Some(finished.manifest.artifact),
+            Audio::Running(_) => None,
+        }
+    }
+}
+
+/// What a request tries, as far as its failure matters to others.
+fn tried(tenant: &Tenant, request: &FetchRequest) -> Tried {
+    Tried {
+        tenant: tenant.clone(),
+        address: request.url.fetched_key(),
+        input: request.input,
+        raw: request.format.is_raw(),
+    }
 }
 
 /// The name of what is asked for, of the original that the index knows.

@@ -26,12 +26,32 @@ use crate::{
 /// Makes spools in one directory, within one budget.
 #[derive(Clone, Debug)]
 pub struct Spools {
-    directory: Arc<PathBuf>,
-    budget: Arc<Budget>,
+    shared: Arc<Shared>,
+}
+
+/// What the spools of a node have in common.
+#[derive(Debug)]
+struct Shared {
+    directory: PathBuf,
+    /// Bytes of all open spools together.
+    all: Budget,
+    /// Of these, bytes that are in memory.
+    memory: Budget,
     memory_max: u64,
 }
 
-/// Bytes of all open spools together.
+/// What a spool may take at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of all open spools together.
+    pub total: ByteCount,
+    /// Bytes of one spool in memory, where the disk refuses.
+    pub memory: ByteCount,
+    /// Bytes of all spools together in memory.
+    pub memory_total: ByteCount,
+}
+
+/// Bytes that may be taken, and that are.
 #[derive(Debug)]
 struct Budget {
     used: AtomicU64,
@@ -39,6 +59,10 @@ struct Budget {
 }
 
 impl Budget {
+    fn new(max: ByteCount) -> Budget {
+        Budget { used: AtomicU64::new(0), max: max.get() }
+    }
+
     fn reserve(&self, bytes: u64) -> bool {
         let within = |used: u64| used.checked_add(bytes).filter(|total| *total <= self.max);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
@@ -54,37 +78,26 @@ impl Spools {
     ///
     /// # Errors
     /// The directory cannot be made.
-    pub fn open(directory: &Path, total_max: ByteCount, memory_max: ByteCount) -> io::Result<Spools> {
+    pub fn open(directory: &Path, limits: Limits) -> io::Result<Spools> {
         std::fs::create_dir_all(directory)?;
-        Ok(Spools {
-            directory: Arc::new(directory.to_owned()),
-            budget: Arc::new(Budget { used: AtomicU64::new(0), max: total_max.get() }),
-            memory_max: memory_max.get(),
-        })
+        let shared = Shared {
+            directory: directory.to_owned(),
+            all: Budget::new(limits.total),
+            memory: Budget::new(limits.memory_total),
+            memory_max: limits.memory.get(),
+        };
+        Ok(Spools { shared: Arc::new(shared) })
     }
 
-    /// An empty spool. Never fails: without a usable disk it starts in memory.
+    /// An empty spool. Costs no file until bytes come.
     pub fn create(&self) -> Arc<Spool> {
-        let store = match tempfile::tempfile_in(&*self.directory) {
-            Ok(file) => Store::File(file),
-            Err(error) => {
-                tracing::warn!(%error, "spool file refused, spooling in memory");
-                metrics::counter!("ringback_media_spool_memory_total").increment(1);
-                Store::Memory(Vec::new())
-            }
-        };
         let (progress, _) = watch::channel(Progress::default());
-        Arc::new(Spool {
-            store: RwLock::new(store),
-            progress,
-            budget: Arc::clone(&self.budget),
-            memory_max: self.memory_max,
-        })
+        Arc::new(Spool { store: RwLock::new(Store::Empty), progress, shared: Arc::clone(&self.shared) })
     }
 
     /// Bytes in all open spools.
     pub fn used(&self) -> ByteCount {
-        ByteCount::bytes(self.budget.used.load(Ordering::Relaxed))
+        ByteCount::bytes(self.shared.all.used.load(Ordering::Relaxed))
     }
 }
 
@@ -112,12 +125,13 @@ pub struct Spool {
     /// A std lock: it is held for a read or an append only, never across an await.
     store: RwLock<Store>,
     progress: watch::Sender<Progress>,
-    budget: Arc<Budget>,
-    memory_max: u64,
+    shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 enum Store {
+    /// Nothing came yet.
+    Empty,
     File(File),
     Memory(Vec<u8>),
 }
@@ -126,15 +140,15 @@ impl Spool {
     /// Appends bytes and wakes the readers. Blocks on the disk: a copy into the page cache.
     ///
     /// # Errors
-    /// `busy` when all spools together are at their limit; `over-limit` when the disk refuses and memory does not suffice.
+    /// `busy` when all spools together are at a limit; `over-limit` when the disk refuses and memory does not suffice.
     pub fn append(&self, bytes: &[u8]) -> Result<(), Problem> {
         let added = bytes.len() as u64;
-        if !self.budget.reserve(added) {
+        if !self.shared.all.reserve(added) {
             return Err(Problem::new(Kind::Busy, "the spool directory is at its limit (media.fill.spool)"));
         }
         let offset = self.progress.borrow().length;
         if let Err(problem) = self.write_at(offset, bytes) {
-            self.budget.release(added);
+            self.shared.all.release(added);
             return Err(problem);
         }
         self.progress.send_modify(|progress| progress.length += added);
@@ -143,31 +157,22 @@ impl Spool {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Problem> {
         let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        if let Store::Empty = &*store {
+            *store = self.shared.open_store();
+        }
         if let Store::File(file) = &*store {
             let Err(error) = file.write_all_at(bytes, offset) else { return Ok(()) };
             tracing::warn!(%error, "spool file refused a write, going on in memory");
             metrics::counter!("ringback_media_spool_memory_total").increment(1);
-            self.check_memory(offset)?;
-            let mut moved = vec![0; usize::try_from(offset).unwrap_or(usize::MAX)];
-            file.read_exact_at(&mut moved, 0).map_err(|error| {
-                tracing::error!(%error, "spool file cannot be read back");
-                Problem::new(Kind::Internal, "the spool file cannot be read back")
-            })?;
+            let moved = self.shared.take_memory(0, offset, |room| file.read_exact_at(room, 0))?;
             *store = Store::Memory(moved);
         }
         if let Store::Memory(memory) = &mut *store {
-            self.check_memory(offset + bytes.len() as u64)?;
-            memory.extend_from_slice(bytes);
-        }
-        Ok(())
-    }
-
-    fn check_memory(&self, length: u64) -> Result<(), Problem> {
-        if length > self.memory_max {
-            return Err(Problem::new(
-                Kind::OverLimit,
-                "the disk is full or failing and the audio is over the limit for memory (media.fill.memory)",
-            ));
+            let added = self.shared.take_memory(offset, bytes.len() as u64, |room| {
+                room.copy_from_slice(bytes);
+                Ok(())
+            })?;
+            memory.extend(added);
         }
         Ok(())
     }
@@ -217,6 +222,7 @@ impl Spool {
         let wanted = buffer.len().min(usize::try_from(there).unwrap_or(usize::MAX));
         let buffer = &mut buffer[..wanted];
         match &*self.store.read().unwrap_or_else(PoisonError::into_inner) {
+            Store::Empty => {}
             Store::File(file) => file.read_exact_at(buffer, offset)?,
             Store::Memory(memory) => {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX).min(memory.len());
@@ -232,18 +238,58 @@ impl Spool {
     /// The disk's.
     pub async fn read(self: &Arc<Self>, offset: u64, length_max: usize) -> io::Result<Bytes> {
         let spool = Arc::clone(self);
-        let read = move || {
-            let there = usize::try_from(spool.length().saturating_sub(offset)).unwrap_or(usize::MAX);
-            let mut buffer = vec![0; length_max.min(there)];
-            spool.read_at(offset, &mut buffer).map(|_| Bytes::from(buffer))
-        };
+        let there = usize::try_from(spool.length().saturating_sub(offset)).unwrap_or(usize::MAX);
+        // Made here: what a thread of the pool allocates stays with that thread when it rests.
+        let mut buffer = vec![0; length_max.min(there)];
+        let read = move || spool.read_at(offset, &mut buffer).map(|_| Bytes::from(buffer));
         tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+    }
+}
+
+impl Shared {
+    /// A file, or memory where the disk has none to give.
+    fn open_store(&self) -> Store {
+        match tempfile::tempfile_in(&self.directory) {
+            Ok(file) => Store::File(file),
+            Err(error) => {
+                tracing::warn!(%error, "spool file refused, spooling in memory");
+                metrics::counter!("ringback_media_spool_memory_total").increment(1);
+                Store::Memory(Vec::new())
+            }
+        }
+    }
+
+    /// Memory for `added` bytes of a spool that has `length` there, filled by `fill`.
+    fn take_memory(
+        &self,
+        length: u64,
+        added: u64,
+        fill: impl FnOnce(&mut [u8]) -> io::Result<()>,
+    ) -> Result<Vec<u8>, Problem> {
+        if length + added > self.memory_max {
+            let detail = "the disk is full or failing and the audio is over the limit for memory (media.fill.memory)";
+            return Err(Problem::new(Kind::OverLimit, detail).passing());
+        }
+        if !self.memory.reserve(added) {
+            let detail = "the disk is full or failing and so is the memory instead of it (media.fill.memory_total)";
+            return Err(Problem::new(Kind::Busy, detail));
+        }
+        let mut room = vec![0; usize::try_from(added).unwrap_or(usize::MAX)];
+        fill(&mut room).map(|()| room).map_err(|error| {
+            self.memory.release(added);
+            tracing::error!(%error, "spool file cannot be read back");
+            Problem::new(Kind::Internal, "the spool file cannot be read back")
+        })
     }
 }
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        self.budget.release(self.progress.borrow().length);
+        self.shared.all.release(self.progress.borrow().length);
+        let store = self.store.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Store::Memory(memory) = store {
+            self.shared.memory.release(memory.len() as u64);
+        }
     }
 }
 

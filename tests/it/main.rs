@@ -11,6 +11,10 @@ mod media;
 
 mod flights;
 
+mod fairness;
+
+mod references;
+
 mod streaming;
 
 mod bytes;

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use foyer::{Cache, CacheBuilder};
@@ -17,7 +17,7 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{Failed, V1, media::Made};
+use super::{Failed, Named, V1, media::Made};
 use crate::api::edge::Parts;
 
 /// How often a fill that takes longer than callers wait is waited for again: with the default wait, as long as a fetch may take.
@@ -89,7 +89,8 @@ impl Fills {
 }
 
 /// How a fill stands: `running`, `done` with its address, or `failed` with its problem.
-pub(super) async fn describe(State(v1): State<V1>, Path(fill): Path<String>) -> Result<Response, Failed> {
+pub(super) async fn describe(State(v1): State<V1>, fill: Named) -> Result<Response, Failed> {
+    let fill = fill.map(|fill| fill.0).unwrap_or_default();
     let id = fill.parse::<RandomId>().ok();
     let Some(known) = id.and_then(|id| v1.fills.known.get(&id)) else {
         return Err(Problem::new(Kind::NotFound, "there is no such fill").into());

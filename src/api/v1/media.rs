@@ -1,11 +1,11 @@
 //! `POST /v1/media`, `GET` and `DELETE /v1/media/{artifact}`.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, State, rejection::BytesRejection},
+    extract::{FromRequest as _, Request, State},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
@@ -18,7 +18,7 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{Failed, V1};
+use super::{Failed, Named, V1};
 
 /// Labels of one reference.
 const TAGS_MAX: usize = 32;
@@ -88,12 +88,9 @@ impl Made {
 pub(super) async fn create(
     State(v1): State<V1>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    sent: Request,
 ) -> Result<Response, Failed> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Kind::OverLimit, "the body is too large (http.body_max)"),
-        _ => Problem::new(Kind::BadRequest, "the body cannot be read"),
-    })?;
+    let body = body(sent, v1.body_timeout).await?;
     let create: Create = serde_json::from_slice(&body).map_err(|error| unexpected(&error))?;
     let (wait, extension) = (create.wait, create.format.clone());
     let request = request(&v1, create, Hops::of(&headers))?;
@@ -104,12 +101,21 @@ pub(super) async fn create(
         return Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response());
     }
     let obtained = v1.parts.media.obtain(&v1.parts.tenant, request).await?;
-    if !obtained.stored {
-        return Err(Problem::new(Kind::OriginFailed, "the origin does not allow this audio to be stored").into());
-    }
     let status = if obtained.cached { StatusCode::OK } else { StatusCode::CREATED };
     let made = Made::new(&obtained, &extension, &v1.parts.addresses);
     Ok((status, [(header::LOCATION, made.url.clone())], Json(made)).into_response())
+}
+
+/// The body of a request, within the limits of size and time.
+async fn body(sent: Request, timeout: Duration) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(timeout, Bytes::from_request(sent, &())).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Problem::new(Kind::OverLimit, "the body is too large (http.body_max)"))
+        }
+        Ok(Err(_)) => Err(Problem::new(Kind::BadRequest, "the body cannot be read")),
+        Err(_) => Err(Problem::new(Kind::RequestTimeout, "the body did not come in time (http.body_timeout)")),
+    }
 }
 
 /// Says where, never what: the parser's own text quotes the body, whose addresses may hold secrets.
@@ -166,8 +172,8 @@ struct Described {
 }
 
 /// Metadata of an artifact and the tiers that hold it.
-pub(super) async fn describe(State(v1): State<V1>, Path(artifact): Path<String>) -> Result<Response, Failed> {
-    let artifact = parse(&artifact)?;
+pub(super) async fn describe(State(v1): State<V1>, artifact: Named) -> Result<Response, Failed> {
+    let artifact = parse(artifact)?;
     let description = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
     let (reference, manifest) = (&description.reference, description.manifest.as_deref());
     let described = Described {
@@ -187,12 +193,13 @@ pub(super) async fn describe(State(v1): State<V1>, Path(artifact): Path<String>)
 }
 
 /// Drops the tenant's reference: 204.
-pub(super) async fn forget(State(v1): State<V1>, Path(artifact): Path<String>) -> Result<StatusCode, Failed> {
-    v1.parts.media.forget(&v1.parts.tenant, &parse(&artifact)?).await?;
+pub(super) async fn forget(State(v1): State<V1>, artifact: Named) -> Result<StatusCode, Failed> {
+    v1.parts.media.forget(&v1.parts.tenant, &parse(artifact)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A malformed id is as unknown as any other.
-fn parse(artifact: &str) -> Result<ArtifactId, Problem> {
-    artifact.parse().map_err(|_| Problem::new(Kind::NotFound, "there is no such artifact"))
+fn parse(artifact: Named) -> Result<ArtifactId, Problem> {
+    let id = artifact.ok().and_then(|artifact| artifact.parse().ok());
+    id.ok_or_else(|| Problem::new(Kind::NotFound, "there is no such artifact"))
 }

@@ -4,10 +4,12 @@ mod fills;
 
 mod media;
 
+use std::time::Duration;
+
 use axum::{
     Router,
     body::Body,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Path, rejection::PathRejection},
     response::{IntoResponse, Response},
     routing,
 };
@@ -15,10 +17,9 @@ use axum::{
 use crate::{
     media::http as media_http,
     problem::{Kind, Problem},
-    units::ByteCount,
 };
 
-use super::edge::Parts;
+use super::{config::Config, edge::Parts};
 
 use fills::Fills;
 
@@ -27,11 +28,16 @@ use fills::Fills;
 struct V1 {
     parts: Parts,
     fills: Fills,
+    /// How long a body may take.
+    body_timeout: Duration,
 }
 
-/// The routes below `/v1`, bodies limited to `body_max`.
-pub(super) fn router(parts: &Parts, body_max: ByteCount) -> Router {
-    let state = V1 { parts: parts.clone(), fills: Fills::new(parts) };
+/// The last part of a path, or what is wrong with it.
+type Named = Result<Path<String>, PathRejection>;
+
+/// The routes below `/v1`, bodies limited as `config` says.
+pub(super) fn router(parts: &Parts, config: &Config) -> Router {
+    let state = V1 { parts: parts.clone(), fills: Fills::new(parts), body_timeout: config.body_timeout };
     Router::new()
         .route("/v1/media", routing::post(media::create))
         .route("/v1/media/{artifact}", routing::get(media::describe).delete(media::forget))
@@ -40,7 +46,7 @@ pub(super) fn router(parts: &Parts, body_max: ByteCount) -> Router {
         .method_not_allowed_fallback(async || {
             Failed(Problem::new(Kind::MethodNotAllowed, "the method is not allowed here"))
         })
-        .layer(DefaultBodyLimit::max(body_max.as_usize()))
+        .layer(DefaultBodyLimit::max(config.body_max.as_usize()))
         .with_state(state)
 }
 

@@ -64,6 +64,11 @@ impl CanonicalUrl {
         self.key
     }
 
+    /// The key of the address as it is fetched, ignored parameters included: two signatures of one source differ in it.
+    pub fn fetched_key(&self) -> SourceKey {
+        SourceKey::of(format!("{KEY_VERSION}{}", self.fetched).as_bytes())
+    }
+
     /// The canonical text, without the ignored parameters.
     pub fn as_str(&self) -> &str {
         &self.canonical

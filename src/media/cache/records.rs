@@ -1,11 +1,11 @@
 //! The records of the catalogue (`spec/media.md` §1, `spec/trust.md` §2). Small, written as JSON, read back by any later version.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{ArtifactId, BodyDigest, ChunkId, ContentHash},
+    ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey},
     media::format::{Format, Headerless},
 };
 
@@ -84,6 +84,40 @@ pub struct Reference {
     pub tags: Vec<String>,
     /// When the tenant first had it.
     pub created_at: SystemTime,
+    /// Other sources that gave the same original, the latest first: it can be had again as long as one of them still has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<AlsoFrom>,
+}
+
+/// Another source of the same original.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlsoFrom {
+    /// Its key in the index.
+    pub key: SourceKey,
+    /// Its canonical URL.
+    pub url: String,
+}
+
+/// Labels of one reference at most, whoever gave them.
+const TAGS_MAX: usize = 64;
+/// Other sources that are remembered at most: those that come after have been there more lately.
+const ALSO_MAX: usize = 4;
+
+impl Reference {
+    /// What is known of an artifact that the tenant has got again, from the source under `key`: nothing that was known before is lost.
+    pub(super) fn after(mut self, key: SourceKey, older: Reference, older_key: SourceKey) -> Reference {
+        let latest = AlsoFrom { key: older_key, url: older.source_url };
+        let others = std::iter::once(latest).chain(older.also).filter(|other| other.key != key);
+        self.also = others.take(ALSO_MAX).collect();
+        let tags = older.tags.into_iter().chain(std::mem::take(&mut self.tags));
+        for tag in tags {
+            if self.tags.len() < TAGS_MAX && !self.tags.contains(&tag) {
+                self.tags.push(tag);
+            }
+        }
+        self.created_at = older.created_at;
+        self
+    }
 }
 
 /// What the index knows of a source.
@@ -111,6 +145,9 @@ pub struct SourceRecord {
     pub fresh_until: SystemTime,
     /// When the content hash last changed.
     pub changed_at: SystemTime,
+    /// How long an answer of the origin is fresh, as it said last: holds on where a later one says nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Duration>,
 }
 
 impl SourceRecord {

@@ -5,9 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    media::spool,
     problem::ConfigProblems,
     units::{ByteCount, duration_text},
 };
+
+/// Threads of transcodes at most: the runtime has 512 for all that blocks, and spools, stores and look-ups need theirs.
+const THREADS_MAX: usize = 384;
 
 /// `[media.fill]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,8 @@ pub struct Config {
     pub spool: ByteCount,
     /// Bytes that one fill may hold in memory when the disk refuses.
     pub memory: ByteCount,
+    /// Bytes that all fills together may hold in memory when the disk refuses.
+    pub memory_total: ByteCount,
     /// Originals up to this length are kept, so that a new format needs no download; longer ones are not.
     pub source_keep: ByteCount,
     /// How long a failure is remembered, so that a broken source is not asked at every call.
@@ -32,8 +38,10 @@ pub struct Config {
     pub negative: Duration,
     /// How many failures are remembered at once.
     pub negative_max: usize,
-    /// Transcodes in progress at once, waiting for their origin included.
+    /// Transcodes in progress at once, those that have waited long for their origin aside.
     pub workers: usize,
+    /// Transcodes that have waited long for their origin, at once.
+    pub parked_max: usize,
     /// Transcodes waiting for a worker; beyond it the answer is 503.
     pub queue_max: usize,
     /// Transcodes that use a CPU at once; 0 = one for each CPU of the machine.
@@ -50,10 +58,12 @@ impl Default for Config {
             grace_source_max: ByteCount::mib(1),
             spool: ByteCount::gib(8),
             memory: ByteCount::mib(8),
+            memory_total: ByteCount::mib(256),
             source_keep: ByteCount::mib(64),
             negative: Duration::from_secs(10),
             negative_max: 10_000,
             workers: 64,
+            parked_max: 192,
             queue_max: 1_024,
             cpus: 0,
             remembered_max: 10_000,
@@ -70,5 +80,14 @@ impl Config {
         problems.check(self.remembered_max > 0, &key("remembered_max"), "must be at least 1");
         problems.check(self.grace <= self.wait, &key("grace"), "must not be longer than wait");
         problems.check(self.spool >= self.memory, &key("spool"), "must be at least as large as memory");
+        let total_max = self.memory_total >= self.memory;
+        problems.check(total_max, &key("memory_total"), "must be at least as large as memory");
+        let threads = self.workers.saturating_add(self.parked_max);
+        problems.check(threads <= THREADS_MAX, &key("workers"), "workers and parked_max are at most 384 together");
+    }
+
+    /// What spools may take.
+    pub(in crate::media) fn spool_limits(&self) -> spool::Limits {
+        spool::Limits { total: self.spool, memory: self.memory, memory_total: self.memory_total }
     }
 }

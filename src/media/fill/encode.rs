@@ -52,8 +52,19 @@ pub(in crate::media) struct Finished {
     /// What goes before the spool's bytes: a WAV header.
     pub(in crate::media) header: Bytes,
     /// Whether it is under its address now.
-    pub(in crate::media) stored: bool,
+    pub(in crate::media) stored: Stored,
     pub(in crate::media) stages: Stages,
+}
+
+/// What became of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::media) enum Stored {
+    /// It is under its address.
+    Yes,
+    /// The origin or the caller forbade it, or the audio was deleted while it was made.
+    Forbidden,
+    /// It was to be stored, and a store of ours refused.
+    Refused,
 }
 
 /// How long each stage took, from the start of the fetch.
@@ -180,7 +191,11 @@ async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> 
     let record = SourceRecord { headerless, ..received.record.clone() };
     let manifest = Arc::new(manifest(flight, &record, &made));
     let header = Bytes::from(made.summary.header);
-    let stored = flight.keep && arrival.storable && shared.store(flight, &received, &record, &manifest, &header).await;
+    let stored = if flight.keep && arrival.storable {
+        shared.store(flight, &received, &record, &manifest, &header).await
+    } else {
+        Stored::Forbidden
+    };
     let since = |instant: Instant| instant.saturating_duration_since(flight.source.started);
     let stages = Stages {
         origin: since(arrival.first_byte),

@@ -19,6 +19,8 @@ mod config;
 
 mod encode;
 
+mod failures;
+
 mod pool;
 
 mod scratch;
@@ -31,11 +33,10 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use foyer::{Cache as MemoryCache, CacheBuilder};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -51,15 +52,17 @@ use crate::{
         spool::{Spool, Spools},
     },
     outbound::Hops,
-    problem::{Kind, Problem, Side},
+    problem::{Kind, Problem},
 };
 
 pub use config::Config;
-pub(in crate::media) use encode::{Finished, Stages};
+pub(in crate::media) use encode::{Finished, Stages, Stored};
+pub(in crate::media) use failures::Tried;
 pub(in crate::media) use source::{Arrival, From};
 
 use encode::{EncodeFlight, Recipe, State as EncodeState};
-use pool::Pool;
+use failures::Failures;
+use pool::{Places, Pool};
 use source::{Received, SourceFlight, State as SourceState};
 
 /// When to ask again while a fill is running.
@@ -87,17 +90,7 @@ struct Shared {
     /// A std lock: held for map operations only.
     flights: Mutex<HashMap<FlightKey, Flight>>,
     private_flights: AtomicU64,
-    failures: MemoryCache<FailureKey, Arc<Failure>>,
-}
-
-/// What a failure is remembered of: who declares a source to be something asks for something else than who does not.
-type FailureKey = (Tenant, SourceKey, Option<Headerless>);
-
-/// A failure that is remembered for a while.
-#[derive(Debug)]
-struct Failure {
-    problem: Problem,
-    until: SystemTime,
+    failures: Failures,
 }
 
 /// What single flight is per.
@@ -171,8 +164,13 @@ impl Fill {
             cpus => cpus,
         };
         let shared = Shared {
-            pool: Pool::new(config.workers, config.queue_max, cpus),
-            failures: CacheBuilder::new(config.negative_max).build(),
+            pool: Pool::new(Places {
+                workers: config.workers,
+                parked_max: config.parked_max,
+                waiting_max: config.queue_max,
+                cpus,
+            }),
+            failures: Failures::new(config.negative_max, config.negative),
             flights: Mutex::default(),
             private_flights: AtomicU64::new(0),
             audio_limits: audio.limits(),
@@ -187,22 +185,14 @@ impl Fill {
         Fill { shared: Arc::new(shared) }
     }
 
-    /// The remembered failure of a source that a caller declares to be `input`, while it lasts.
-    pub(in crate::media) fn failure(
-        &self,
-        tenant: &Tenant,
-        source: &SourceKey,
-        input: Option<Headerless>,
-    ) -> Option<Problem> {
-        let key = (tenant.clone(), *source, input);
-        let failure = self.shared.failures.get(&key)?;
-        let left = failure.until.duration_since(self.shared.clock.now_wall()).ok()?;
-        Some(failure.problem.clone().retry_after(left))
+    /// How what is tried failed before, while that is remembered.
+    pub(in crate::media) fn failure(&self, tried: &Tried) -> Option<Problem> {
+        self.shared.failures.get(tried, self.shared.clock.now_wall())
     }
 
-    /// Forgets a source's failure: the caller insists on asking again.
-    pub(in crate::media) fn forget_failure(&self, tenant: &Tenant, source: &SourceKey, input: Option<Headerless>) {
-        self.shared.failures.remove(&(tenant.clone(), *source, input));
+    /// Forgets how it failed: the caller insists on asking again.
+    pub(in crate::media) fn forget_failure(&self, tried: &Tried) {
+        self.shared.failures.forget(tried);
     }
 
     /// Whether a request that went through `hops` may have a fill.
@@ -235,6 +225,15 @@ impl Fill {
         Joined { shared: Arc::clone(shared), key, flight, joined }
     }
 
+    /// Keeps what is being made of a source from being stored: it was deleted meanwhile. Who waits still gets it.
+    pub(in crate::media) fn revoke(&self, tenant: &Tenant, source: &SourceKey) {
+        let key = FlightKey { tenant: tenant.clone(), source: *source, private: None };
+        // Taken out, so that whoever asks from now on starts anew.
+        if let Some(flight) = self.shared.flights().remove(&key) {
+            flight.source.revoke();
+        }
+    }
+
     /// Transcodes in the queue and flights in progress: for metrics.
     pub(in crate::media) fn load(&self) -> (usize, usize) {
         (self.shared.pool.queue_depth(), self.shared.flights().len())
@@ -253,7 +252,8 @@ impl Shared {
 
     fn start_source(self: &Arc<Self>, wanted: &Wanted) -> Flight {
         let (tenant, url, hops) = (wanted.tenant.clone(), wanted.url.clone(), wanted.hops.clone());
-        let flight = Arc::new(SourceFlight::new(tenant, url, hops, self.spools.create(), self.clock.now()));
+        let (spool, now) = (self.spools.create(), self.clock.now());
+        let flight = Arc::new(SourceFlight::new(tenant, url, hops, wanted.keep, spool, now));
         let task = source::run(Arc::clone(self), Arc::clone(&flight), wanted.previous.clone(), wanted.from.clone());
         self.tasks.spawn_on(task, &self.runtime);
         Flight { source: flight, encodes: HashMap::new() }
@@ -317,27 +317,21 @@ impl Shared {
         }
     }
 
-    /// Remembers what a source did wrong. Our own trouble is not the source's.
+    /// Remembers how an encode failed.
     fn remember_failure(&self, flight: &EncodeFlight, problem: &Problem) {
-        let lasting = problem.kind.side() != Side::Us && problem.kind != Kind::LoopDetected;
-        if lasting && !self.config.negative.is_zero() {
-            let until = self.clock.now_wall() + self.config.negative;
-            let failure = Arc::new(Failure { problem: problem.clone(), until });
-            let source = &flight.source;
-            self.failures.insert((source.tenant.clone(), source.url.key(), flight.input), failure);
-        }
+        let tried = Tried {
+            tenant: flight.source.tenant.clone(),
+            address: flight.source.url.fetched_key(),
+            input: flight.input,
+            raw: flight.format.is_raw(),
+        };
+        self.failures.remember(tried, problem, self.clock.now_wall());
     }
 
     /// Writes an index entry that changed without a fill. A cache that fails is not the caller's trouble.
     async fn commit_source(&self, source: &SourceFlight, record: SourceRecord) {
-        let commit = Commit {
-            tenant: source.tenant.clone(),
-            source_key: source.url.key(),
-            source: Some(record),
-            manifest: None,
-            reference: None,
-            kept: None,
-        };
+        let commit =
+            Commit { source: Some(record), ..Commit::new(source.tenant.clone(), source.url.key()) };
         self.commit(commit).await;
     }
 
@@ -358,16 +352,17 @@ impl Shared {
         record: &SourceRecord,
         manifest: &Arc<Manifest>,
         header: &Bytes,
-    ) -> bool {
+    ) -> Stored {
         let data = if header.is_empty() { &manifest.chunks[..] } else { &manifest.chunks[1..] };
         if let (false, Some(chunk)) = (header.is_empty(), manifest.chunks.first()) {
             self.cache.admit(chunk.id, header.clone()).await;
         }
         if !self.admit(&flight.spool, data).await {
-            return false;
+            return Stored::Refused;
         }
+        let source = &flight.source;
         let reference = Reference {
-            source_url: flight.source.url.as_str().to_owned(),
+            source_url: source.url.as_str().to_owned(),
             content_hash: received.content_hash,
             input: record.input(flight.input),
             format: flight.format,
@@ -375,17 +370,29 @@ impl Shared {
             visibility: Visibility::Public,
             tags: flight.tags.clone(),
             created_at: self.clock.now_wall(),
+            also: Vec::new(),
         };
-        let kept = self.keep_source(&flight.source, received).await;
-        self.commit(Commit {
-            tenant: flight.source.tenant.clone(),
-            source_key: flight.source.url.key(),
+        let commit = Commit {
             source: Some(record.clone()),
             manifest: Some(Manifest::clone(manifest)),
             reference: Some((manifest.artifact, reference)),
-            kept,
-        })
-        .await
+            kept: self.keep_source(source, received).await,
+            ..Commit::new(source.tenant.clone(), source.url.key())
+        };
+        if source.is_revoked() {
+            return Stored::Forbidden;
+        }
+        if !self.commit(commit).await {
+            return Stored::Refused;
+        }
+        // Who deletes revokes first and deletes then. A commit that overtook the deletion on its way to the catalogue is taken back.
+        if source.is_revoked() {
+            if let Err(error) = self.cache.drop_reference(&source.tenant, &manifest.artifact).await {
+                tracing::error!(%error, "audio that was deleted while it was made cannot be dropped");
+            }
+            return Stored::Forbidden;
+        }
+        Stored::Yes
     }
 
     /// Leaves the original to the tiers, once for each fetch and within the limit.
@@ -435,6 +442,11 @@ impl Joined {
         &self.flight.spool
     }
 
+    /// Whether the source is fetched under another address than `url`: one with another caller's signature.
+    pub(in crate::media) fn is_of_another_address(&self, url: &CanonicalUrl) -> bool {
+        self.flight.source.url != *url
+    }
+
     /// What is being made.
     pub(in crate::media) fn format(&self) -> Format {
         self.flight.format
@@ -468,20 +480,19 @@ impl Joined {
     pub(in crate::media) async fn whole(&self) -> Result<Ready, Problem> {
         match tokio::time::timeout(self.shared.config.wait, self.flight.wait_end()).await {
             Ok(state) => outcome(state),
-            Err(_) if self.flight.keep => {
-                self.pin();
-                Err(Problem::new(
-                    Kind::FillRunning,
-                    "the audio was not ready in time (media.fill.wait); it is still being made",
-                )
-                .retry_after(RETRY_AFTER_RUNNING))
-            }
-            // Nobody can come back for it: it ends with its caller.
-            Err(_) => Err(Problem::new(
-                Kind::OriginTimeout,
-                "the audio was not ready in time (media.fill.wait) and may not be kept",
-            )),
+            Err(_) => Err(self.out_of_patience()),
         }
+    }
+
+    /// What a caller is told who has waited long enough.
+    fn out_of_patience(&self) -> Problem {
+        if self.flight.keep {
+            self.pin();
+            let detail = "the audio was not ready in time (media.fill.wait); it is still being made";
+            return Problem::new(Kind::FillRunning, detail).retry_after(RETRY_AFTER_RUNNING);
+        }
+        // Nobody can come back for it: it ends with its caller.
+        Problem::new(Kind::OriginTimeout, "the audio was not ready in time (media.fill.wait) and may not be kept")
     }
 
     /// Waits for the end of a fill whose bytes are all out; none where it failed after all.
@@ -499,6 +510,7 @@ impl Joined {
     pub(in crate::media) async fn started(&self) -> Result<Ready, Problem> {
         let ended = self.flight.wait_end();
         tokio::pin!(ended);
+        let patience = tokio::time::sleep(self.shared.config.wait);
         tokio::select! {
             biased;
             state = &mut ended => return outcome(state),
@@ -506,6 +518,11 @@ impl Joined {
                 // It ended without a byte: the state says how.
                 return outcome(ended.await);
             },
+            () = patience => return Err(self.out_of_patience()),
+        }
+        if self.flight.source.has_failed() {
+            // Its bytes are of no use any more: the caller gets the problem rather than a connection that breaks.
+            return outcome(ended.await);
         }
         let Some(grace) = self.grace_left() else { return Ok(Ready::Streaming) };
         match tokio::time::timeout(grace, ended).await {

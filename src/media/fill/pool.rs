@@ -1,12 +1,16 @@
 //! The decode pool: how many transcodes may be in progress, and how many of them may use a CPU at the same time.
 //!
-//! A transcode spends much of its life waiting for its origin. So the two limits are apart: many workers may wait, few may
-//! compute, and a worker that waits gives its CPU back. A slow origin thus never holds up another's fill, and fills never
-//! take more CPUs than they were given, so that hits stay fast beside them.
+//! A transcode spends much of its life waiting for its origin. So the limits are apart: many workers may wait, few may
+//! compute, and a worker that waits gives its CPU back. One that has waited for long is parked: it gives its worker's place to
+//! the next. Slow origins thus do not hold up others' fills until they fill the parking places as well, and fills never take
+//! more CPUs than they were given, so that hits stay fast beside them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{
@@ -16,22 +20,40 @@ use tokio::{
 
 use crate::problem::{Kind, Problem};
 
+/// A wait for the origin that is longer than this is a slow origin's: a prompt's bytes follow each other faster on any network.
+const PARKED_AFTER: Duration = Duration::from_millis(250);
+
+/// How many of each there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    /// Transcodes in progress.
+    pub(super) workers: usize,
+    /// Transcodes in progress beside these that have waited long for their origin.
+    pub(super) parked_max: usize,
+    /// Transcodes that wait for a worker.
+    pub(super) waiting_max: usize,
+    /// Transcodes that compute.
+    pub(super) cpus: usize,
+}
+
 /// Workers and CPUs for transcoding.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
     workers: Arc<Semaphore>,
+    parking: Arc<Semaphore>,
     cpus: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     waiting_max: usize,
 }
 
 impl Pool {
-    pub(super) fn new(workers: usize, waiting_max: usize, cpus: usize) -> Pool {
+    pub(super) fn new(places: Places) -> Pool {
         Pool {
-            workers: Arc::new(Semaphore::new(workers)),
-            cpus: Arc::new(Semaphore::new(cpus)),
+            workers: Arc::new(Semaphore::new(places.workers)),
+            parking: Arc::new(Semaphore::new(places.parked_max)),
+            cpus: Arc::new(Semaphore::new(places.cpus)),
             waiting: Arc::new(AtomicUsize::new(0)),
-            waiting_max,
+            waiting_max: places.waiting_max,
         }
     }
 
@@ -44,14 +66,12 @@ impl Pool {
         T: Send + 'static,
         F: FnOnce(Cpu) -> T + Send + 'static,
     {
-        let worker = self.worker().await?;
-        let cpu = Cpu { cpus: Arc::clone(&self.cpus), permit: None, runtime: Handle::current() };
+        let place = self.worker().await?;
+        let (parking, cpus) = (Arc::clone(&self.parking), Arc::clone(&self.cpus));
+        let mut cpu = Cpu { place, is_parked: false, parking, cpus, permit: None, runtime: Handle::current() };
         let running = tokio::task::spawn_blocking(move || {
-            let mut cpu = cpu;
             cpu.take();
-            let result = job(cpu);
-            drop(worker);
-            result
+            job(cpu)
         });
         running.await.map_err(|error| {
             tracing::error!(%error, "transcode job died");
@@ -96,9 +116,13 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A worker's hold on a CPU. Fair: CPUs are given in the order in which they are asked for.
+/// A worker's place, and its hold on a CPU. Fair: CPUs are given in the order in which they are asked for.
 #[derive(Debug)]
 pub(super) struct Cpu {
+    /// Of a worker, or in the parking.
+    place: OwnedSemaphorePermit,
+    is_parked: bool,
+    parking: Arc<Semaphore>,
     cpus: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
     runtime: Handle,
@@ -121,12 +145,30 @@ impl Cpu {
         self.take();
     }
 
-    /// Waits for `future` without holding a CPU.
+    /// Waits for `future` without holding a CPU, and after a while without holding up others that want a worker.
     pub(super) fn wait<F: Future>(&mut self, future: F) -> F::Output {
         self.permit = None;
-        let output = self.runtime.block_on(future);
+        let runtime = self.runtime.clone();
+        let output = runtime.block_on(async {
+            tokio::pin!(future);
+            if !self.is_parked {
+                if let Ok(output) = tokio::time::timeout(PARKED_AFTER, &mut future).await {
+                    return output;
+                }
+                self.park();
+            }
+            future.await
+        });
         self.take();
         output
+    }
+
+    /// Changes the worker's place for one in the parking, for good: there is no way back that would not have to be waited for.
+    fn park(&mut self) {
+        if let Ok(place) = Arc::clone(&self.parking).try_acquire_owned() {
+            self.place = place;
+            self.is_parked = true;
+        }
     }
 }
 

@@ -89,6 +89,10 @@ pub(in crate::media) struct SourceFlight {
     pub(super) url: CanonicalUrl,
     /// What the first caller's request went through.
     pub(super) hops: Hops,
+    /// Whether anything of it may be stored, as far as the caller is concerned.
+    keep: bool,
+    /// Set when it is deleted meanwhile.
+    revoked: AtomicBool,
     /// The original's bytes.
     pub(super) spool: Arc<Spool>,
     pub(super) state: watch::Sender<State>,
@@ -103,12 +107,23 @@ impl SourceFlight {
         tenant: Tenant,
         url: CanonicalUrl,
         hops: Hops,
+        keep: bool,
         spool: Arc<Spool>,
         started: Instant,
     ) -> SourceFlight {
         let (state, _) = watch::channel(State::Asking);
-        let cancel = CancellationToken::new();
-        SourceFlight { tenant, url, hops, spool, state, cancel, started, kept: AtomicBool::new(false) }
+        let (cancel, revoked, kept) = (CancellationToken::new(), AtomicBool::new(false), AtomicBool::new(false));
+        SourceFlight { tenant, url, hops, keep, revoked, spool, state, cancel, started, kept }
+    }
+
+    /// From now on nothing of it is stored.
+    pub(super) fn revoke(&self) {
+        self.revoked.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was deleted while it came in.
+    pub(super) fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::SeqCst)
     }
 
     /// Waits until `holds`.
@@ -129,6 +144,11 @@ impl SourceFlight {
             State::Arriving(arrival) | State::Received(arrival, _) => arrival.input,
             _ => None,
         }
+    }
+
+    /// Whether it is known that the whole original will not come.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(*self.state.borrow(), State::Failed(_) | State::LookAgain { .. })
     }
 
     /// Whether a fetch that nobody waits for any more is worth finishing: its length is known and four fifths are here.
@@ -243,6 +263,10 @@ async fn replay(
     let Some(record) = previous.cloned() else {
         return Err(Problem::new(Kind::Internal, "a kept source without an index entry").into());
     };
+    // Before anybody is told that it comes: what was evicted is fetched.
+    if kept.chunks.iter().any(|chunk| shared.cache.chunk_tier(&chunk.id).is_none()) {
+        return Err(lost(shared, kept).await?);
+    }
     let arrival = Arrival {
         declared: Some(kept.length),
         first_byte: shared.clock.now(),
@@ -255,15 +279,20 @@ async fn replay(
     let mut hashed = Hashed::new(&flight.spool);
     for chunk in &kept.chunks {
         let Some((bytes, _)) = shared.cache.chunk(&chunk.id).await else {
-            tracing::warn!(content_hash = %kept.content_hash, "kept source has lost a chunk, dropping it");
-            shared.cache.drop_kept(&kept.content_hash).await.map_err(|error| error.problem())?;
-            return Err(Stop::LookAgain { revalidated: false });
+            return Err(lost(shared, kept).await?);
         };
         hashed = hashed.append(bytes).await?;
     }
     flight.kept.store(true, Ordering::Relaxed);
     let body = hashed.chunker.finish();
     Ok((arrival, Received { body, content_hash: kept.content_hash, record, finished: shared.clock.now() }))
+}
+
+/// A kept original that is not whole: it is dropped, and whoever looks again finds that it must be fetched.
+async fn lost(shared: &Shared, kept: &KeptSource) -> Result<Stop, Problem> {
+    tracing::warn!(content_hash = %kept.content_hash, "kept source has lost a chunk, dropping it");
+    shared.cache.drop_kept(&kept.content_hash).await.map_err(|error| error.problem())?;
+    Ok(Stop::LookAgain { revalidated: false })
 }
 
 /// A 304: what the index has is still right, for as long as the answer says.
@@ -279,8 +308,15 @@ async fn revalidate(
     metrics::counter!("ringback_media_origin_revalidated_total").increment(1);
     // What a 304 says replaces what was said before; it need not say it again (RFC 9111 §3.2).
     let declared = content_type.map_or(previous.declared, |text| declared(flight, Some(&text)));
+    // A lifetime that it does not speak of stays what it was (RFC 9111 §4.3.4).
+    let freshness = match previous.lifetime {
+        Some(lifetime) if !freshness.is_said => Freshness { lifetime, fresh_for: lifetime, ..freshness },
+        _ => freshness,
+    };
     let refreshed = record(shared, flight, Some(previous), previous.content_hash, declared, &freshness, validators);
-    shared.commit_source(flight, refreshed).await;
+    if flight.keep && !flight.is_revoked() {
+        shared.commit_source(flight, refreshed).await;
+    }
 }
 
 /// What the origin declares its original to be.
@@ -313,6 +349,7 @@ fn record(
             .or_else(|| unchanged.and_then(|previous| previous.last_modified.clone())),
         checked_at: now,
         fresh_until: now + freshness.fresh_for.min(FRESH_MAX),
+        lifetime: Some(freshness.lifetime.min(FRESH_MAX)),
         changed_at: unchanged.filter(sounds_alike).map_or(now, |previous| previous.changed_at),
     }
 }

@@ -13,6 +13,10 @@ use super::config::Config;
 pub struct Freshness {
     /// Usable for this long from now without asking again.
     pub fresh_for: Duration,
+    /// Usable for this long from when it was made, whatever its age.
+    pub lifetime: Duration,
+    /// Whether the answer itself speaks of it.
+    pub is_said: bool,
     /// Whether it may be kept at all: `no-store` forbids it, and so does `private` while there are no private sources.
     pub storable: bool,
 }
@@ -24,15 +28,18 @@ impl Freshness {
         let control = CacheControl::of(headers);
         let storable = !control.no_store && !control.private;
         if !storable || control.no_cache {
-            return Freshness { fresh_for: Duration::ZERO, storable };
+            return Freshness { fresh_for: Duration::ZERO, lifetime: Duration::ZERO, is_said: true, storable };
         }
         let declared = control.s_maxage.or(control.max_age).map(Duration::from_secs);
-        let lifetime = declared.or_else(|| expires_lifetime(headers, now));
-        let fresh_for = match lifetime {
-            Some(lifetime) => lifetime.saturating_sub(age(headers, now)),
-            None => config.fresh_default,
-        };
-        Freshness { fresh_for: fresh_for.min(config.fresh_max), storable }
+        let declared = declared.or_else(|| expires_lifetime(headers, now));
+        let lifetime = declared.unwrap_or(config.fresh_default);
+        let fresh_for = if declared.is_some() { lifetime.saturating_sub(age(headers, now)) } else { lifetime };
+        Freshness {
+            fresh_for: fresh_for.min(config.fresh_max),
+            lifetime: lifetime.min(config.fresh_max),
+            is_said: declared.is_some(),
+            storable,
+        }
     }
 }
 

@@ -8,8 +8,12 @@ use super::*;
 /// Spools with so much room in all, and so much in memory where the disk refuses.
 fn spools(total_max: u64, memory_max: u64) -> (TempDir, Spools) {
     let directory = tempfile::tempdir().unwrap();
-    let spools =
-        Spools::open(&directory.path().join("spool"), ByteCount::bytes(total_max), ByteCount::bytes(memory_max));
+    let limits = Limits {
+        total: ByteCount::bytes(total_max),
+        memory: ByteCount::bytes(memory_max),
+        memory_total: ByteCount::bytes(2 * memory_max),
+    };
+    let spools = Spools::open(&directory.path().join("spool"), limits);
     (directory, spools.unwrap())
 }
 

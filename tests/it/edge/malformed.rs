@@ -183,3 +183,39 @@ async fn a_connection_that_says_nothing_is_closed_without_a_word() {
         assert!(wire.reply("GET").await.is_none_or(|reply| reply.status == 408), "{said:?}");
     }
 }
+
+/// Before chunks nobody could tell a stump from the whole: such callers get a length or a problem.
+#[tokio::test]
+async fn callers_of_http_1_0_get_the_whole_or_a_problem() {
+    use ringback::testing::{
+        fixture,
+        origin::{Body, Length, Reply as OriginReply},
+    };
+    let served = Served::start_with(|config| config.media.fill.grace = std::time::Duration::ZERO).await;
+    let song = Body::of(fixture::audio("music.mp3").unwrap());
+    let broken = OriginReply::ok("audio/mpeg", song.clone()).length(Length::Chunked).cut_after(100_000);
+    served.origin.set("/broken.mp3", broken);
+    served.origin.set("/whole.mp3", OriginReply::ok("audio/mpeg", song).length(Length::Chunked));
+    let path = |name: &str| fetch_path(&served.origin.url(name), "ulaw");
+    let broken = send(&served, &format!("GET {} HTTP/1.0\r\n\r\n", path("/broken.mp3"))).await.unwrap();
+    assert_eq!((broken.status, broken.slug().as_str()), (502, "origin-failed"), "{}", broken.shown());
+    let whole = send(&served, &format!("GET {} HTTP/1.0\r\n\r\n", path("/whole.mp3"))).await.unwrap();
+    assert_eq!((whole.status, whole.field("content-length")), (200, whole.body.len().to_string().as_str()));
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_ends_its_request() {
+    let served = Served::start_with(|config| config.http.body_timeout = std::time::Duration::from_millis(200)).await;
+    let head = "POST /v1/media HTTP/1.1\r\nHost: node\r\nContent-Length: 100\r\n\r\n{";
+    let reply = send(&served, head).await.unwrap();
+    assert_eq!((reply.status, reply.slug().as_str()), (408, "request-timeout"));
+}
+
+#[tokio::test]
+async fn names_that_are_no_text_are_unknown_names() {
+    let served = Served::start().await;
+    for path in ["/v1/media/%ff", "/v1/fills/%ff"] {
+        let reply = send(&served, &format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await.unwrap();
+        assert_eq!((reply.status, reply.slug().as_str()), (404, "not-found"), "{path}");
+    }
+}

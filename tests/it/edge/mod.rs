@@ -29,10 +29,15 @@ struct Served {
 
 impl Served {
     async fn start() -> Served {
+        Served::start_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    async fn start_with(adjust: impl FnOnce(&mut ringback::config::Config)) -> Served {
         let origin = Origin::start().await.unwrap();
         let reply = OriginReply::ok("audio/wav", Body::of(fixture::audio("speech.wav").unwrap()));
         origin.set("/speech.wav", reply.header("cache-control", "max-age=60"));
-        let node = TestNode::start(&origin).await;
+        let node = TestNode::start_with(&origin, adjust).await;
         let fetch = fetch_path(&origin.url("/speech.wav"), "ulaw");
         let miss = node.get(&fetch).await;
         let media = miss.header("content-location").to_owned();

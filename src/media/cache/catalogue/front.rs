@@ -76,7 +76,8 @@ impl Record {
                 }
                 Record::Reference(record) => {
                     let tags: usize = record.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum();
-                    size_of::<Reference>() + record.source_url.len() + record.pipeline.len() + tags
+                    let also: usize = record.also.iter().map(|also| size_of_val(also) + also.url.len()).sum();
+                    size_of::<Reference>() + record.source_url.len() + record.pipeline.len() + tags + also
                 }
                 Record::Manifest(record) => {
                     size_of::<Manifest>() + record.pipeline.len() + text(&record.raw_type) + chunks(&record.chunks)

@@ -45,6 +45,7 @@ pub(super) fn put_source(db: &Connection, tenant: &Tenant, key: &SourceKey, text
         .map(drop)
 }
 
+/// Writes a reference. Where the tenant had one before, answers what the two make together, which is what was written.
 pub(super) fn put_reference(
     db: &Connection,
     tenant: &Tenant,
@@ -52,7 +53,11 @@ pub(super) fn put_reference(
     source_key: &SourceKey,
     reference: &Reference,
     text: &str,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Option<Reference>> {
+    let together = reference_with_key(db, tenant, artifact)?
+        .map(|(older, older_key)| reference.clone().after(*source_key, older, older_key));
+    let rewritten = together.as_ref().map(serde_json::to_string).transpose();
+    let rewritten = rewritten.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     db.prepare_cached(
         "INSERT INTO refs VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE \
          SET content_hash = excluded.content_hash, source_key = excluded.source_key, record = excluded.record",
@@ -62,9 +67,24 @@ pub(super) fn put_reference(
         artifact.as_bytes(),
         reference.content_hash.as_bytes(),
         source_key.as_bytes(),
-        text
-    ])
-    .map(drop)
+        rewritten.as_deref().unwrap_or(text)
+    ])?;
+    Ok(together)
+}
+
+/// A tenant's reference and the key of its latest source. What this version cannot read counts as absent.
+fn reference_with_key(
+    db: &Connection,
+    tenant: &Tenant,
+    artifact: &ArtifactId,
+) -> rusqlite::Result<Option<(Reference, SourceKey)>> {
+    let row = db
+        .prepare_cached("SELECT record, source_key FROM refs WHERE tenant = ?1 AND artifact = ?2")?
+        .query_row(params![tenant.as_str(), artifact.as_bytes()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, [u8; 32]>(1)?))
+        })
+        .optional()?;
+    Ok(row.and_then(|(text, key)| Some((serde_json::from_str(&text).ok()?, SourceKey::from_bytes(key)))))
 }
 
 pub(super) fn put_manifest(db: &Connection, record: &Manifest, text: &str) -> rusqlite::Result<()> {
@@ -138,10 +158,12 @@ pub(super) fn delete_reference(
     let Ok(reference) = serde_json::from_str::<Reference>(&text) else { return Ok(None) };
 
     let mut keys = vec![Key::Reference(tenant.clone(), *artifact)];
-    let source_key = SourceKey::from_bytes(source_key);
-    if source_leads_to(db, tenant, &source_key, &reference.content_hash)? {
-        delete_source(db, tenant, &source_key)?;
-        keys.push(Key::Source(tenant.clone(), source_key));
+    let source_keys = std::iter::once(SourceKey::from_bytes(source_key)).chain(reference.also.iter().map(|also| also.key));
+    for source_key in source_keys {
+        if source_leads_to(db, tenant, &source_key, &reference.content_hash)? {
+            delete_source(db, tenant, &source_key)?;
+            keys.push(Key::Source(tenant.clone(), source_key));
+        }
     }
     let mut chunks = Vec::new();
     let artifact_gone = !exists(db, "SELECT 1 FROM refs WHERE artifact = ?1", artifact.as_bytes())?;

@@ -200,7 +200,7 @@ impl Writer {
                 let error = CacheError::from(error);
                 for job in batch.drain(..) {
                     if let Change::Commit(rows) = &job.change {
-                        self.update_front(rows.records());
+                        self.update_front(rows.records(None));
                     }
                     let _gone = job.reply.send(Err(error.clone()));
                 }
@@ -229,8 +229,8 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
     let gone = |key| Effect { changed: vec![(key, None)], dropped: None };
     Ok(match change {
         Change::Commit(rows) => {
-            rows.put(db)?;
-            Effect { changed: rows.records(), dropped: None }
+            let reference = rows.put(db)?;
+            Effect { changed: rows.records(reference), dropped: None }
         }
         Change::ForgetSource(tenant, key) => {
             query::delete_source(db, tenant, key)?;
@@ -249,30 +249,36 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
                 changed: deleted.keys.into_iter().map(|key| (key, None)).collect(),
                 dropped: Some(deleted.dropped),
             },
-            None => Effect::default(),
+            // One that could never be written down lives in the front alone.
+            None => gone(Key::Reference(tenant.clone(), *artifact)),
         },
         Change::Close => Effect::default(),
     })
 }
 
 impl Rows {
-    fn put(&self, db: &Transaction<'_>) -> rusqlite::Result<()> {
+    /// Writes all; answers the reference, where it is not what was given because there was one before.
+    fn put(&self, db: &Transaction<'_>) -> rusqlite::Result<Option<Reference>> {
         if let Some(row) = &self.kept {
             query::put_kept(db, &row.record, &row.text)?;
         }
         if let Some(row) = &self.manifest {
             query::put_manifest(db, &row.record, &row.text)?;
         }
-        if let Some((artifact, row)) = &self.reference {
-            query::put_reference(db, &self.tenant, artifact, &self.source_key, &row.record, &row.text)?;
-        }
         if let Some(row) = &self.source {
             query::put_source(db, &self.tenant, &self.source_key, &row.text)?;
         }
-        Ok(())
+        match &self.reference {
+            Some((artifact, row)) => {
+                query::put_reference(db, &self.tenant, artifact, &self.source_key, &row.record, &row.text)
+            }
+            None => Ok(None),
+        }
     }
 
-    fn records(&self) -> Vec<(Key, Option<Record>)> {
+    /// What the front learns, with `reference` as it was written in place of what was given.
+    fn records(&self, reference: Option<Reference>) -> Vec<(Key, Option<Record>)> {
+        let rewritten = reference.map(Arc::new);
         let source = self
             .source
             .as_ref()
@@ -282,7 +288,8 @@ impl Rows {
             .as_ref()
             .map(|row| (Key::Manifest(row.record.artifact), Record::Manifest(row.record.clone())));
         let reference = self.reference.as_ref().map(|(artifact, row)| {
-            (Key::Reference(self.tenant.clone(), *artifact), Record::Reference(row.record.clone()))
+            let record = rewritten.unwrap_or_else(|| row.record.clone());
+            (Key::Reference(self.tenant.clone(), *artifact), Record::Reference(record))
         });
         let kept = self.kept.as_ref().map(|row| (Key::Kept(row.record.content_hash), Record::Kept(row.record.clone())));
         [source, manifest, reference, kept].into_iter().flatten().map(|(key, record)| (key, Some(record))).collect()

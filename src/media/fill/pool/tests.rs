@@ -8,6 +8,11 @@ use tokio::sync::oneshot;
 
 use super::*;
 
+/// A pool where nobody can park.
+fn pool(workers: usize, waiting_max: usize, cpus: usize) -> Pool {
+    Pool::new(Places { workers, parked_max: 0, waiting_max, cpus })
+}
+
 /// A pool that deadlocks fails its test instead of stopping the run.
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("the pool is stuck")
@@ -41,7 +46,7 @@ async fn occupy(pool: &Pool) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Resul
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_gives_back_what_it_makes() {
-    let pool = Pool::new(1, 0, 1);
+    let pool = pool(1, 0, 1);
     for number in 0..3 {
         assert_eq!(in_time(pool.run(move |_cpu| number * 2)).await, Ok(number * 2));
     }
@@ -50,7 +55,7 @@ async fn a_job_gives_back_what_it_makes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_panics_is_a_problem_and_gives_its_places_back() {
-    let pool = Pool::new(1, 0, 1);
+    let pool = pool(1, 0, 1);
     for _ in 0..3 {
         let died = in_time(pool.run(|_cpu| -> u8 { panic!("as a decoder might") })).await;
         assert_eq!(died.unwrap_err().kind, Kind::Internal);
@@ -61,7 +66,7 @@ async fn a_job_that_panics_is_a_problem_and_gives_its_places_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_refuses_at_once() {
-    let pool = Pool::new(1, 1, 1);
+    let pool = pool(1, 1, 1);
     let (end, first) = occupy(&pool).await;
     let waiter = pool.clone();
     let second = tokio::spawn(async move { waiter.run(|_cpu| 2).await });
@@ -77,7 +82,7 @@ async fn a_full_queue_refuses_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waiter_who_leaves_gives_its_place_in_the_queue_back() {
-    let pool = Pool::new(1, 1, 1);
+    let pool = pool(1, 1, 1);
     let (end, first) = occupy(&pool).await;
     for _ in 0..3 {
         let waiter = pool.clone();
@@ -94,7 +99,7 @@ async fn a_waiter_who_leaves_gives_its_place_in_the_queue_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_jobs_compute_than_there_are_cpus() {
     const CPUS: usize = 2;
-    let pool = Pool::new(8, 0, CPUS);
+    let pool = pool(8, 0, CPUS);
     let computing = Arc::new(AtomicUsize::new(0));
     let jobs: Vec<_> = (0..8)
         .map(|_| {
@@ -123,7 +128,7 @@ async fn no_more_jobs_compute_than_there_are_cpus() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_cpus_are_used() {
-    let pool = Pool::new(2, 0, 2);
+    let pool = pool(2, 0, 2);
     // Neither job ends before the other has begun.
     let both = Arc::new(Barrier::new(2));
     let (a, b) = (Arc::clone(&both), both);
@@ -133,7 +138,7 @@ async fn all_cpus_are_used() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_lends_its_cpu() {
-    let pool = Pool::new(2, 0, 1);
+    let pool = pool(2, 0, 1);
     let (send, receive) = oneshot::channel();
     let (waits, is_waiting) = oneshot::channel();
     let waiter = pool.clone();
@@ -155,7 +160,7 @@ async fn who_waits_lends_its_cpu() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_computes_for_long_gives_others_a_turn() {
-    let pool = Pool::new(2, 0, 1);
+    let pool = pool(2, 0, 1);
     let (send, receive) = mpsc::channel();
     let (begun, has_begun) = oneshot::channel();
     let worker = pool.clone();
@@ -176,7 +181,7 @@ async fn who_computes_for_long_gives_others_a_turn() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_whose_caller_left_keeps_its_places_to_its_end() {
-    let pool = Pool::new(1, 0, 1);
+    let pool = pool(1, 0, 1);
     let (end, job) = occupy(&pool).await;
     job.abort();
     assert!(job.await.unwrap_err().is_cancelled());
@@ -185,4 +190,30 @@ async fn a_job_whose_caller_left_keeps_its_places_to_its_end() {
     drop(end);
     until(|| pool.workers.available_permits() == 1).await;
     assert_eq!(in_time(pool.run(|_cpu| 1)).await, Ok(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_long_makes_room_for_others() {
+    let pool = Pool::new(Places { workers: 1, parked_max: 1, waiting_max: 1, cpus: 1 });
+    let (send, receive) = oneshot::channel();
+    let waiter = pool.clone();
+    let first = tokio::spawn(async move { waiter.run(move |mut cpu| (cpu.wait(receive), cpu.is_parked)).await });
+    until(|| pool.workers.available_permits() == 0).await;
+    // The only worker: with its place the second job does what the first one waits for.
+    in_time(pool.run(move |_cpu| send.send("done").unwrap())).await.unwrap();
+    assert_eq!(in_time(first).await.unwrap(), Ok((Ok("done"), true)));
+    assert_eq!((pool.workers.available_permits(), pool.parking.available_permits()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_the_parking_full_keeps_its_worker() {
+    let pool = pool(1, 0, 1);
+    let (send, receive) = oneshot::channel();
+    let waiter = pool.clone();
+    let first = tokio::spawn(async move { waiter.run(move |mut cpu| (cpu.wait(receive), cpu.is_parked)).await });
+    until(|| pool.workers.available_permits() == 0).await;
+    let waited = tokio::time::timeout(2 * PARKED_AFTER, until(|| pool.workers.available_permits() == 1)).await;
+    assert!(waited.is_err(), "the place of a worker that was at work was given away");
+    send.send("done").unwrap();
+    assert_eq!(in_time(first).await.unwrap(), Ok((Ok("done"), false)));
 }
