@@ -328,9 +328,7 @@ fn extensible_wav_is_what_its_subformat_says() {
 
 #[test]
 fn codings_of_wav_that_are_not_read_are_named() {
-    for (tag, name) in [(0x028f, "G.722"), (0x65, "G.722"), (0x1234, "format tag 4660")] {
-        let error = error(&wav_of(tag, RATE, 1, 1, &[0; 640]), "ulaw");
-        assert!(error.to_string().contains(name), "{error}");
-        assert_eq!(error.problem().kind, problem::Kind::NotAudio);
-    }
+    let error = error(&wav_of(0x1234, RATE, 1, 1, &[0; 640]), "ulaw");
+    assert!(error.to_string().contains("format tag 4660"), "{error}");
+    assert_eq!(error.problem().kind, problem::Kind::NotAudio);
 }

@@ -42,6 +42,18 @@ fn a_body_sounds_as_it_would_in_a_container() {
 }
 
 #[test]
+fn g722_in_wav_sounds_as_its_bytes_alone() {
+    let codes: Vec<u8> = (0..6_400_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let (alone, expected) = declared(&codes, "g722", "sln16").unwrap();
+    for tag in [0x028f, 0x65] {
+        let mut file = wav_of(tag, 16_000, 1, 1, &codes);
+        file.extend_from_slice(b"LIST\x04\0\0\0junk");
+        let (summary, body) = convert(&file, "sln16");
+        assert_eq!((summary.frames, body == expected), (alone.frames, true), "{tag:#x}");
+    }
+}
+
+#[test]
 fn a_container_wins_over_whatever_is_declared() {
     for name in [
         "chirp-44k-stereo.mp3",
