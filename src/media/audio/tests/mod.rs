@@ -5,5 +5,6 @@ mod g711;
 mod golden;
 mod hostile;
 mod quality;
+mod spectrum;
 mod streaming;
 mod support;
