@@ -1,20 +1,20 @@
 //! `ringback transcode`: converts a local file through the node's own pipeline, so that the bytes are the node's bytes.
 
+mod original;
+
 use std::{
     fs::{File, Permissions},
-    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, BufWriter, Seek as _, Write},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::{
     config::{self, Config, Sources},
-    ids::ContentHash,
     media::{
         self, Levelled, Presets,
         format::{Format, INPUT_SNIFFED},
@@ -22,9 +22,7 @@ use crate::{
 };
 
 use super::{Exit, terminal::Terminal};
-
-/// Longest original that is read from standard input, in bytes: it is kept in a temporary file, because it must seek.
-const STDIN_BYTES_MAX: u64 = 4 << 30;
+use original::{Content, Original};
 
 /// The name that stands for standard input and output.
 const STANDARD: &str = "-";
@@ -59,7 +57,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
             return Ok(Exit::Usage);
         }
     };
-    let (original, content) = open(&arguments.input)?;
+    let (original, content) =
+        open(&arguments.input).with_context(|| format!("opening {}", arguments.input.display()))?;
     let mut body = Body::beside(&arguments.output)?;
     let summary = media::transcode(Box::new(original), format, &media::Limits::default(), &mut body)
         .with_context(|| format!("converting {}", arguments.input.display()))?;
@@ -67,6 +66,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
         .finish(&summary.header, &arguments.output, terminal)
         .with_context(|| format!("writing {}", arguments.output.display()))?;
 
+    let content = content.hash().with_context(|| format!("reading {}", arguments.input.display()))?;
     let id = format.artifact_id(&content, INPUT_SNIFFED, media::PIPELINE);
     let kind = summary.kind.as_str();
     let report = if arguments.json {
@@ -140,66 +140,8 @@ fn is_standard(path: &Path) -> bool {
     path.as_os_str() == STANDARD
 }
 
-/// Opens the original and hashes it.
-fn open(path: &Path) -> anyhow::Result<(Original, ContentHash)> {
-    let mut hasher = Hasher(Sha256::new());
-    let mut file = if is_standard(path) {
-        let mut file = tempfile::tempfile().context("making a temporary file for standard input")?;
-        let length =
-            io::copy(&mut io::stdin().take(STDIN_BYTES_MAX + 1), &mut file).context("reading standard input")?;
-        if length > STDIN_BYTES_MAX {
-            bail!("standard input is longer than {STDIN_BYTES_MAX} bytes");
-        }
-        file.rewind()?;
-        file
-    } else {
-        File::open(path).with_context(|| format!("opening {}", path.display()))?
-    };
-    let length = io::copy(&mut file, &mut hasher).with_context(|| format!("reading {}", path.display()))?;
-    file.rewind()?;
-    Ok((Original { file, length }, ContentHash::from_bytes(hasher.0.finalize().into())))
-}
-
-/// What is written is hashed.
-struct Hasher(Sha256);
-
-impl Write for Hasher {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A file that is all there.
-struct Original {
-    file: File,
-    length: u64,
-}
-
-impl Read for Original {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
-    }
-}
-
-impl Seek for Original {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
-    }
-}
-
-impl media::Input for Original {
-    fn length(&self) -> Option<u64> {
-        Some(self.length)
-    }
-
-    fn wait_complete(&mut self) -> io::Result<u64> {
-        Ok(self.length)
-    }
+fn open(path: &Path) -> io::Result<(Original, Content)> {
+    if is_standard(path) { Original::standard() } else { File::open(path).and_then(Original::new) }
 }
 
 /// The audio on its way: in a file beside its place, which nobody sees until it is whole.
