@@ -20,6 +20,8 @@ const BLOCKS_PER_SECOND: u32 = 25;
 const CHUNKS_MAX: usize = 1_000;
 /// A length that says nothing.
 const UNKNOWN: u32 = u32::MAX;
+/// What sox writes into a pipe, where it cannot come back to say how much it was.
+const UNKNOWN_TO_SOX: u32 = 0x7fff_f000;
 
 const TAG_PCM: u16 = 1;
 const TAG_MS_ADPCM: u16 = 2;
@@ -133,6 +135,7 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
                 let unfinished = length == 0 && (matches!(riff_length, 0 | UNKNOWN) || riff_end <= source.position());
                 let data = match length {
                     UNKNOWN => long_data_length,
+                    UNKNOWN_TO_SOX => None,
                     _ if unfinished => None,
                     _ => Some(u64::from(length)),
                 };
