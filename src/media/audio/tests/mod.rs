@@ -4,6 +4,7 @@ mod families;
 mod g711;
 mod golden;
 mod hostile;
+mod lies;
 mod quality;
 mod spectrum;
 mod streaming;
