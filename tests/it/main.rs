@@ -17,6 +17,10 @@ mod bytes;
 
 mod quality;
 
+mod matrix;
+
+mod traps;
+
 mod effects;
 
 mod failures;
