@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use ringback::{
     media::{self, Limits, format::Format},
@@ -45,7 +45,7 @@ pub(crate) fn measure(ringback: &str) -> Result<()> {
     let library = cpu::used(std::process::id())? - before;
     let millis = |all: Duration| all.as_secs_f64() * 1_000.0 / PROMPTS as f64;
     println!(
-        "CPU of the node for a fill of a 3 s prompt that nobody asked for before (MP3 to μ-law), ms, mean of {PROMPTS}:"
+        "CPU of the node for a fill of a prompt of 3.5 s that nobody asked for before (MP3 to μ-law), ms, mean of {PROMPTS}:"
     );
     println!(
         "whole {:.2}, of it the conversion as the library alone does it {:.2}, so that a fill costs {:.2} beside it; aim ≤{AIM}",

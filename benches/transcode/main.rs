@@ -29,7 +29,7 @@ const USAGE: &str = "transcode RINGBACK AUDIO_DIRECTORY [MINUTES [ROUNDS [PAIRS]
 PAIRS: cross (every input to the first output and the first input to every output), all, a part of INPUT>OUTPUT, prompt or fill.
 Run it by `make bench-transcode`.";
 
-/// As little as this is allocated here where it counts: what the kernel says of a child's memory is never less than its parent's.
+/// Length of the clips whose quality is judged.
 const JUDGED_SECONDS: u64 = 60;
 
 fn main() -> Result<()> {

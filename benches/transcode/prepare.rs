@@ -10,10 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use ringback::testing::fixture;
 
-use crate::{
-    cases::{INPUTS, Input},
-    run::Names,
-};
+use crate::{cases::Input, run::Names};
 
 /// Where Debian's `singularity-music` puts real music, broad of band: eighteen pieces, an hour and more of it.
 const MUSIC_DIR: &str = "/usr/share/games/singularity/music";

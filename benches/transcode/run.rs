@@ -1,6 +1,7 @@
 //! Runs programs and says what they cost, as the kernel counts it for a whole process.
 
 use std::{
+    io::Read as _,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
@@ -51,17 +52,14 @@ impl Names<'_> {
 }
 
 pub(crate) fn cost(mut command: Command) -> Result<Cost> {
-    let shown = || format!("{command:?}");
-    let shown = shown();
+    let shown = format!("{command:?}");
     let mut child = command.stderr(Stdio::piped()).spawn().with_context(|| format!("starting {shown}"))?;
-    // No program here says more than a pipe holds.
-    let used = child.wait4()?;
     let mut said = String::new();
     if let Some(mut errors) = child.stderr.take() {
-        std::io::Read::read_to_string(&mut errors, &mut said)?;
+        errors.read_to_string(&mut said)?;
     }
+    let used = child.wait4()?;
     ensure!(used.status.success(), "{shown}: {}\n{said}", used.status);
-    // In KiB, as getrusage(2) says, but wait4 counts in bytes.
     Ok(Cost { cpu: used.rusage.utime + used.rusage.stime, peak: used.rusage.maxrss / 1_024 })
 }
 

@@ -77,7 +77,7 @@ const LINEAR: f64 = f64::INFINITY;
 const G711: f64 = 36.0;
 /// Two chirps that cross are not what Opus models: that they are there shows at the usual bit rate, where they are at a higher one.
 const OPUS: f64 = 4.0;
-const OPUS_HIGH: f64 = 15.0;
+const OPUS_HIGH: f64 = 25.0;
 const LIBOPUS: &str = "-c:a libopus";
 
 const OUTPUTS: &[Output] = &[

@@ -123,7 +123,8 @@ fn ogg_without_an_end_and_without_audio_is_given_up() {
     let tags = [b"OpusTags\0\0\0\0".as_slice(), &[0; 4]].concat();
     let unending = vec![b'x'; 255 * 255];
     let mut long_head = opus_head();
-    long_head.resize(255 * 200, 0);
+    // As long as one lacing value can say.
+    long_head.resize(254, 0);
     type Piece = Box<dyn FnMut(u64) -> Vec<u8> + Send + Sync>;
     let cases: [(&str, Piece); 3] = [
         // A comment that goes on and on.
@@ -257,7 +258,7 @@ fn lengths_of_two_to_the_thirty_first_samples_are_over_the_limit_before_the_firs
 }
 
 #[test]
-fn a_rate_that_changes_with_every_frame_costs_no_length() {
+fn a_rate_that_changes_again_and_again_costs_no_length() {
     // Frames of silence, 128 kbit/s, without reservoir: 48 kHz and 32 kHz by turns, 24 and 36 ms.
     let frame = |second: u8, third: u8, bytes: usize| {
         let mut frame = vec![0xff, second, third, 0xc4];
@@ -265,8 +266,9 @@ fn a_rate_that_changes_with_every_frame_costs_no_length() {
         frame
     };
     let (short, long) = (frame(0xfb, 0x94, 384), frame(0xfb, 0x98, 576));
-    // One rate long enough to be known for MP3.
-    let file = [short.repeat(100), [short, long].concat().repeat(100)].concat();
+    // A lone frame of another kind is junk to the framer: three are a change. One rate long enough to be known for MP3 comes first.
+    let changing = [short.repeat(3), long.repeat(3)].concat();
+    let file = [short.repeat(100), changing.repeat(33)].concat();
     let (summary, body) = convert(&file, "ulaw");
-    assert_eq!((summary.frames, body.len()), (67_200, 67_200));
+    assert_eq!((summary.frames, body.len()), (66_720, 66_720));
 }
