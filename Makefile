@@ -1,9 +1,9 @@
 # What one types. Each target is one script under scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help run demo-check test fuzz bench-hit bench-fill bench-scale fixtures docker
+.PHONY: help run demo-check test fuzz bench-hit bench-fill bench-scale bench-transcode fixtures docker
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 # exec: make's shell becomes the script, so that stopping make stops what the script started.
 run: ## build, start a node beside a small origin, show a miss and a hit; Ctrl-C stops all of it
@@ -29,6 +29,9 @@ bench-fill: ## time to first byte and memory of cold fills of an hour
 
 bench-scale: ## twenty thousand artifacts: all kept, restart time, memory of each
 	@exec scripts/bench-with-node scale
+
+bench-transcode: ## CPU, memory and quality of conversions beside ffmpeg, sox and mpg123
+	@exec scripts/bench-with-node transcode $(or $(MINUTES),60) $(or $(ROUNDS),3) "$(or $(PAIRS),cross)"
 
 docker: ## build the container image ringback:dev
 	@exec docker build --tag ringback:dev .

@@ -66,6 +66,11 @@ impl Node {
         Node::start_in(directory, binary, origin, settings)
     }
 
+    /// The process, for `/proc`.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory in KiB.
     pub(crate) fn resident(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

@@ -1,20 +1,20 @@
 //! `ringback transcode`: converts a local file through the node's own pipeline, so that the bytes are the node's bytes.
 
+mod original;
+
 use std::{
     fs::{File, Permissions},
-    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, BufWriter, Seek as _, Write},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::{
     config::{self, Config, Sources},
-    ids::ContentHash,
     media::{
         self, Levelled, Presets,
         format::{Format, Headerless, input_text},
@@ -22,9 +22,7 @@ use crate::{
 };
 
 use super::{Exit, terminal::Terminal};
-
-/// Longest original that is read from standard input, in bytes: it is kept in a temporary file, because it must seek.
-const STDIN_BYTES_MAX: u64 = 4 << 30;
+use original::{Content, Original};
 
 /// The name that stands for standard input and output.
 const STANDARD: &str = "-";
@@ -63,7 +61,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
         }
     };
     let by_name = || arguments.original.to_str().and_then(Headerless::of_path);
-    let (original, content) = open(&arguments.original, asked.or_else(by_name))?;
+    let (original, content) = open(&arguments.original, asked.or_else(by_name))
+        .with_context(|| format!("opening {}", arguments.original.display()))?;
     let mut body = Body::beside(&arguments.output)?;
     let summary = media::transcode(Box::new(original), format, &media::Limits::default(), &mut body)
         .with_context(|| format!("converting {}", arguments.original.display()))?;
@@ -71,6 +70,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
         .finish(&summary.header, &arguments.output, terminal)
         .with_context(|| format!("writing {}", arguments.output.display()))?;
 
+    let content = content.hash().with_context(|| format!("reading {}", arguments.original.display()))?;
     let declared = summary.kind.headerless();
     let id = format.artifact_id(&content, declared, media::PIPELINE);
     let (kind, input) = (summary.kind.as_str(), input_text(declared));
@@ -150,70 +150,11 @@ fn is_standard(path: &Path) -> bool {
     path.as_os_str() == STANDARD
 }
 
-/// Opens the original and hashes it.
-fn open(path: &Path, declared: Option<Headerless>) -> anyhow::Result<(Original, ContentHash)> {
-    let mut hasher = Hasher(Sha256::new());
-    let mut file = if is_standard(path) {
-        let mut file = tempfile::tempfile().context("making a temporary file for standard input")?;
-        let length =
-            io::copy(&mut io::stdin().take(STDIN_BYTES_MAX + 1), &mut file).context("reading standard input")?;
-        if length > STDIN_BYTES_MAX {
-            bail!("standard input is longer than {STDIN_BYTES_MAX} bytes");
-        }
-        file.rewind()?;
-        file
+fn open(path: &Path, declared: Option<Headerless>) -> io::Result<(Original, Content)> {
+    if is_standard(path) {
+        Original::standard(declared)
     } else {
-        File::open(path).with_context(|| format!("opening {}", path.display()))?
-    };
-    let length = io::copy(&mut file, &mut hasher).with_context(|| format!("reading {}", path.display()))?;
-    file.rewind()?;
-    Ok((Original { file, length, declared }, ContentHash::from_bytes(hasher.0.finalize().into())))
-}
-
-/// What is written is hashed.
-struct Hasher(Sha256);
-
-impl Write for Hasher {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A file that is all there.
-struct Original {
-    file: File,
-    length: u64,
-    declared: Option<Headerless>,
-}
-
-impl Read for Original {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
-    }
-}
-
-impl Seek for Original {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
-    }
-}
-
-impl media::Input for Original {
-    fn length(&self) -> Option<u64> {
-        Some(self.length)
-    }
-
-    fn declared(&self) -> Option<Headerless> {
-        self.declared
-    }
-
-    fn wait_complete(&mut self) -> io::Result<u64> {
-        Ok(self.length)
+        File::open(path).and_then(|file| Original::new(file, declared))
     }
 }
 

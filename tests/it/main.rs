@@ -21,6 +21,10 @@ mod bytes;
 
 mod quality;
 
+mod matrix;
+
+mod traps;
+
 mod effects;
 
 mod declared;

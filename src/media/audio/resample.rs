@@ -1,10 +1,10 @@
-//! Mono from one rate to another by block FFT, with the filter's delay taken out and the length exact.
+//! Mono from one rate to another, with the filters' delay taken out and the length exact.
 
 use rubato::{
     Fft, FixedSync, Indexing, Resampler as _, WindowFunction, audioadapter_buffers::direct::InterleavedSlice,
 };
 
-use super::AudioError;
+use super::{AudioError, halve::Halver};
 use crate::units::SampleRate;
 
 /// Length of a block in time, as its reciprocal in Hz. 40 ms keep the transition band narrow (flat to 3.6 kHz at 8 kHz); half of it
@@ -14,8 +14,39 @@ const BLOCKS_PER_SECOND: u32 = 25;
 /// already lasts a second, and it bounds the memory.
 const SMALLEST_BLOCK_LARGE: u32 = 8_192;
 
-/// Resamples a mono stream of one rate.
+/// Resamples a mono stream of one rate: halved while the rate is far above the target's, then by block FFT.
 pub(super) struct Resampler {
+    halvers: Vec<Halver>,
+    blocks: Blocks,
+}
+
+impl Resampler {
+    /// A resampler between two different rates.
+    pub(super) fn new(from: SampleRate, to: SampleRate) -> Result<Resampler, AudioError> {
+        let (halvers, rate) = Halver::chain(from, to);
+        Ok(Resampler { halvers, blocks: Blocks::new(rate, to)? })
+    }
+
+    /// Takes samples and appends what is ready to `out`.
+    pub(super) fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) -> Result<(), AudioError> {
+        let halved = self.halvers.iter_mut().fold(samples, |samples, halver| halver.push(samples));
+        self.blocks.push(halved, out)
+    }
+
+    /// Pumps silence until `missing` more frames came out, and no frame beyond them.
+    pub(super) fn finish(&mut self, missing: u64, out: &mut Vec<f32>) -> Result<(), AudioError> {
+        let wanted = out.len().saturating_add(usize::try_from(missing).unwrap_or(usize::MAX));
+        let silence = vec![0.0; self.blocks.block_in << self.halvers.len()];
+        while out.len() < wanted {
+            self.push(&silence, out)?;
+        }
+        out.truncate(wanted);
+        Ok(())
+    }
+}
+
+/// The block FFT.
+struct Blocks {
     fft: Fft<f32>,
     /// Input of the block that is not full yet.
     pending: Vec<f32>,
@@ -25,9 +56,8 @@ pub(super) struct Resampler {
     delay_left: usize,
 }
 
-impl Resampler {
-    /// A resampler between two different rates.
-    pub(super) fn new(from: SampleRate, to: SampleRate) -> Result<Resampler, AudioError> {
+impl Blocks {
+    fn new(from: SampleRate, to: SampleRate) -> Result<Blocks, AudioError> {
         let block_in = block_frames(from, to);
         let fft = Fft::new_custom(
             from.hz() as usize,
@@ -41,11 +71,10 @@ impl Resampler {
         .map_err(|error| AudioError::unsupported(format!("resampling from {from} Hz: {error}")))?;
         let delay_left = output_delay(fft.fft_size_in(), fft.fft_size_out());
         let block = vec![0.0; fft.output_frames_max()];
-        Ok(Resampler { fft, pending: Vec::with_capacity(block_in), block, block_in, delay_left })
+        Ok(Blocks { fft, pending: Vec::with_capacity(block_in), block, block_in, delay_left })
     }
 
-    /// Takes samples and appends what is ready to `out`.
-    pub(super) fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) -> Result<(), AudioError> {
+    fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) -> Result<(), AudioError> {
         let mut rest = samples;
         while self.pending.len() + rest.len() >= self.block_in {
             let (now, later) = rest.split_at(self.block_in - self.pending.len());
@@ -54,17 +83,6 @@ impl Resampler {
             self.run_block(out)?;
         }
         self.pending.extend_from_slice(rest);
-        Ok(())
-    }
-
-    /// Pumps silence until `missing` more frames came out, and no frame beyond them.
-    pub(super) fn finish(&mut self, missing: u64, out: &mut Vec<f32>) -> Result<(), AudioError> {
-        let wanted = out.len().saturating_add(usize::try_from(missing).unwrap_or(usize::MAX));
-        while out.len() < wanted {
-            self.pending.resize(self.block_in, 0.0);
-            self.run_block(out)?;
-        }
-        out.truncate(wanted);
         Ok(())
     }
 

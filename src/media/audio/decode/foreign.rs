@@ -224,8 +224,8 @@ impl Decode for Foreign {
         block.samples.clear();
         match self.reader.next_packet() {
             Ok(Some(packet)) => {
-                self.watch.progressed();
                 if packet.track_id == self.track {
+                    self.watch.progressed();
                     self.decode(&packet, block)?;
                     self.cut(block);
                 }

@@ -23,6 +23,8 @@ use crate::{
 const CHUNKS_MAX: usize = 1_000;
 /// A length that says nothing.
 const UNKNOWN: u32 = u32::MAX;
+/// What sox writes into a pipe, where it cannot come back to say how much it was.
+const UNKNOWN_TO_SOX: u32 = 0x7fff_f000;
 
 const TAG_PCM: u16 = 1;
 const TAG_MS_ADPCM: u16 = 2;
@@ -116,6 +118,7 @@ fn read_header(source: &mut Source) -> Result<Header, AudioError> {
                 let unfinished = length == 0 && (matches!(riff_length, 0 | UNKNOWN) || riff_end <= body_start);
                 let data = match length {
                     UNKNOWN => long_data_length,
+                    UNKNOWN_TO_SOX => None,
                     _ if unfinished => None,
                     _ => Some(u64::from(length)),
                 };

@@ -20,9 +20,9 @@ pub(super) trait Encode {
 /// The encoder of a format; `None` for the unconverted original.
 pub(super) fn open(format: Format) -> Result<Option<Box<dyn Encode>>, AudioError> {
     Ok(Some(match format.codec() {
-        Codec::Ulaw => Samples::boxed(|sample, body| body.push(g711::ulaw_from_linear(sample))),
-        Codec::Alaw => Samples::boxed(|sample, body| body.push(g711::alaw_from_linear(sample))),
-        Codec::Pcm16 => Samples::boxed(|sample, body| body.extend_from_slice(&sample.to_le_bytes())),
+        Codec::Ulaw => Samples::boxed(|sample| [g711::ulaw_from_linear(sample)]),
+        Codec::Alaw => Samples::boxed(|sample| [g711::alaw_from_linear(sample)]),
+        Codec::Pcm16 => Samples::boxed(i16::to_le_bytes),
         Codec::G722 => Box::new(g722::G722::new()),
         Codec::Opus => Box::new(opus::OggOpus::new(format.bitrate().unwrap_or(Bitrate::DEFAULT))?),
         Codec::Raw => return Ok(None),
@@ -30,21 +30,23 @@ pub(super) fn open(format: Format) -> Result<Option<Box<dyn Encode>>, AudioError
 }
 
 /// Codecs that turn each 16-bit sample into bytes on its own.
-struct Samples<W> {
-    write: W,
+struct Samples<C> {
+    code: C,
 }
 
-impl<W: Fn(i16, &mut Vec<u8>) + 'static> Samples<W> {
-    fn boxed(write: W) -> Box<dyn Encode> {
-        Box::new(Samples { write })
+impl<C: Fn(i16) -> [u8; N] + 'static, const N: usize> Samples<C> {
+    fn boxed(code: C) -> Box<dyn Encode> {
+        Box::new(Samples { code })
     }
 }
 
-impl<W: Fn(i16, &mut Vec<u8>)> Encode for Samples<W> {
+impl<C: Fn(i16) -> [u8; N], const N: usize> Encode for Samples<C> {
     fn push(&mut self, mono: &[f32], body: &mut Vec<u8>) -> Result<(), AudioError> {
-        body.reserve(mono.len() * 2);
-        for sample in mono {
-            (self.write)(to_i16(*sample), body);
+        let start = body.len();
+        body.resize(start + mono.len() * N, 0);
+        let (codes, _) = body.get_mut(start..).unwrap_or_default().as_chunks_mut();
+        for (code, sample) in codes.iter_mut().zip(mono) {
+            *code = (self.code)(to_i16(*sample));
         }
         Ok(())
     }

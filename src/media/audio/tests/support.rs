@@ -257,12 +257,6 @@ pub(super) fn fit(signal: &[f64], hz: f64, rate: u32, edge: usize) -> Fit {
     }
 }
 
-/// Power of the inner part, in dB of full scale.
-pub(super) fn power(signal: &[f64], edge: usize) -> f64 {
-    let inner = &signal[edge..signal.len() - edge];
-    10.0 * (inner.iter().map(|y| y * y).sum::<f64>() / inner.len() as f64).max(1e-30).log10()
-}
-
 /// Length in seconds of the chirp in the fixtures.
 pub(super) const CHIRP: f64 = 0.8;
 

@@ -152,6 +152,8 @@ impl OggOpus {
             link.awaits_tags = false;
             return Ok(());
         }
+        // Beginnings without end and packets of other streams are no audio.
+        self.watch.progressed();
         let is_page_end = packet.last_in_page();
         link.queued.push_back(packet);
         if is_page_end {
@@ -211,10 +213,7 @@ impl Decode for OggOpus {
             return Ok(false);
         }
         match self.packets.read_packet() {
-            Ok(Some(packet)) => {
-                self.watch.progressed();
-                self.take(packet)?;
-            }
+            Ok(Some(packet)) => self.take(packet)?,
             Ok(None) => {
                 self.at_end = true;
                 self.truncated |= self.link.as_ref().is_none_or(|link| !link.is_last_page);
