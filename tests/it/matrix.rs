@@ -55,6 +55,13 @@ const INPUTS: &[Input] = &[
     input("vorbis.ogg", "oggenc --quiet -q 6 -o vorbis.ogg in.wav", "", 60.0),
     // libopus' own modes at its own rates differ by more than rounding.
     input("opus.opus", "opusenc --quiet --bitrate 96 in.wav opus.opus", LIBOPUS, 30.0),
+    input("aiff.aiff", "sox -D in.wav aiff.aiff", "", 75.0),
+    input("aifc.aiff", "ffmpeg -v error -i in.wav -c:a pcm_s16le -f aiff aifc.aiff", "", 75.0),
+    input("caf.caf", "ffmpeg -v error -i in.wav -c:a pcm_s24le caf.caf", "", 75.0),
+    input("au.au", "sox -D in.wav au.au", "", 75.0),
+    input("ulaw.au", "sox -D in.wav -e mu-law ulaw.au", "", 45.0),
+    input("gsm.wav", "sox -D in.wav -c 1 -r 8000 -e gsm-full-rate gsm.wav", "", 45.0),
+    input("opus.webm", "ffmpeg -v error -i in.wav -c:a libopus -b:a 96k opus.webm", LIBOPUS, 30.0),
 ];
 
 /// A kind of output.
@@ -75,6 +82,8 @@ const fn output(extension: &'static str, option: &'static str, read: &'static st
 const LINEAR: f64 = f64::INFINITY;
 /// Eight bits of G.711 for a chirp of this level.
 const G711: f64 = 36.0;
+/// Six bits of G.722 for the lower half of the band.
+const G722: f64 = 15.0;
 /// Two chirps that cross are not what Opus models: that they are there shows at the usual bit rate, where they are at a higher one.
 const OPUS: f64 = 4.0;
 const OPUS_HIGH: f64 = 25.0;
@@ -93,6 +102,7 @@ const OUTPUTS: &[Output] = &[
     output("sln24", "", "-f s16le -ar 24000 -ac 1", LINEAR),
     output("sln32", "", "-f s16le -ar 32000 -ac 1", LINEAR),
     output("sln48", "", "-f s16le -ar 48000 -ac 1", LINEAR),
+    output("g722", "", "-f g722", G722),
     output("opus", "", LIBOPUS, OPUS),
     output("opus", "bitrate:128000", LIBOPUS, OPUS_HIGH),
 ];
@@ -143,7 +153,7 @@ fn references(work: &Work, input: &Input) -> BTreeMap<u32, Vec<f64>> {
 }
 
 fn is_mono(input: &Input) -> bool {
-    input.make.contains("-m m")
+    input.make.contains("-m m") || input.make.contains("-c 1")
 }
 
 /// What ffmpeg decodes of many files of one kind, in one process.
