@@ -77,7 +77,7 @@ async fn an_address_lives_as_long_as_one_of_its_sources() {
     assert_eq!((again.status, &again.body), (StatusCode::OK, &whole.body), "{again:?}");
     // And no longer.
     origin.set("/a.wav", Reply::status(404, "text/plain", Body::of("gone")));
-    let node = node.restart(&origin).await;
+    let node = node.restart_after(&origin, |data| std::fs::remove_dir_all(data.join("chunks")).unwrap()).await;
     assert_eq!(node.get(&format!("/media/{id}.ulaw")).await.slug(), "source-missing");
 }
 

@@ -96,12 +96,26 @@ fn all_spools_together_have_a_limit() {
 fn without_a_disk_a_spool_goes_on_in_memory_up_to_a_limit() {
     let spools = without_disk(100, 5);
     let spool = spools.create();
-    assert!(in_memory(&spool));
     spool.append(b"12345").unwrap();
+    assert!(in_memory(&spool));
     assert_eq!(spool.append(b"6").unwrap_err().kind, Kind::OverLimit);
     assert_eq!((read_all(&spool), spools.used().get()), (b"12345".to_vec(), 5));
     drop(spool);
     assert_eq!(spools.used().get(), 0);
+}
+
+#[test]
+fn without_a_disk_all_spools_together_have_a_limit() {
+    // Five bytes for one, ten for all.
+    let spools = without_disk(100, 5);
+    let [first, second, third] = [(); 3].map(|()| spools.create());
+    first.append(b"12345").unwrap();
+    second.append(b"1234").unwrap();
+    assert_eq!(third.append(b"12").unwrap_err().kind, Kind::Busy);
+    third.append(b"1").unwrap();
+    drop(first);
+    third.append(b"2345").unwrap();
+    assert_eq!((read_all(&second), read_all(&third)), (b"1234".to_vec(), b"12345".to_vec()));
 }
 
 #[test]
