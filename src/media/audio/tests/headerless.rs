@@ -74,7 +74,7 @@ fn nothing_and_pages_are_not_audio_whatever_is_declared() {
         b"<!DOCTYPE html><html><body>Not Found</body></html>",
         b"\n  <html lang=\"de\"><title>Anmelden \xc3\xbc",
         b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>",
-        b"\xef\xbb\xbf<html>",
+        b"\xef\xbb\xbf<html><body>",
         b"{\"error\":\"gone\"}",
         b"[{\"a\": 1}]",
         &tagged,
