@@ -125,7 +125,7 @@ fn the_original_itself_is_unconverted_and_has_the_declared_type() {
 fn the_first_bytes_come_within_the_first_second() {
     // Bytes as they come out of a speech service, at the rate at which they are spoken.
     for (input, bytes_per_second) in [("ulaw", 8_000), ("sln", 16_000), ("g722", 8_000)] {
-        let body: Vec<u8> = (0..200_000_u64).map(|n| (n * n % 241) as u8).collect();
+        let body: Vec<u8> = (0..40_000_u64).map(|n| (n * n % 241) as u8).collect();
         for extension in ["ulaw", "g722", "sln16"] {
             let original = Original::stepped(&body, vec![160]).declared(input);
             let (_, made) = run(original, format(extension), &Limits::default()).unwrap();
@@ -136,7 +136,7 @@ fn the_first_bytes_come_within_the_first_second() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_samples_however_they_arrive(
