@@ -86,7 +86,7 @@ fn nothing_and_pages_are_not_audio_whatever_is_declared() {
         b"<!DOCTYPE html><html><body>Not Found</body></html>",
         b"\n  <html lang=\"de\"><title>Anmelden \xc3\xbc",
         b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>",
-        b"\xef\xbb\xbf<html>",
+        b"\xef\xbb\xbf<html><body>",
         b"{\"error\":\"gone\"}",
         b"[{\"a\": 1}]",
         &tagged,
@@ -137,7 +137,7 @@ fn the_original_itself_is_unconverted_and_has_the_declared_type() {
 fn the_first_bytes_come_within_the_first_second() {
     // Bytes as they come out of a speech service, at the rate at which they are spoken.
     for (input, bytes_per_second) in [("ulaw", 8_000), ("sln", 16_000), ("g722", 8_000)] {
-        let body: Vec<u8> = (0..200_000_u64).map(|n| (n * n % 241) as u8).collect();
+        let body: Vec<u8> = (0..40_000_u64).map(|n| (n * n % 241) as u8).collect();
         for extension in ["ulaw", "g722", "sln16"] {
             let original = Original::stepped(&body, vec![160]).declared(input);
             let (_, made) = run(original, format(extension), &Limits::default()).unwrap();
@@ -148,7 +148,7 @@ fn the_first_bytes_come_within_the_first_second() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_samples_however_they_arrive(
