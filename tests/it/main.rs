@@ -17,6 +17,8 @@ mod bytes;
 
 mod quality;
 
+mod containers;
+
 mod effects;
 
 mod failures;
