@@ -25,6 +25,8 @@ mod matrix;
 
 mod traps;
 
+mod containers;
+
 mod effects;
 
 mod declared;
