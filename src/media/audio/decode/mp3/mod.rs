@@ -177,7 +177,7 @@ impl Decode for Mp3 {
             return Ok(0 < block.extent().frames);
         };
         let frame = self.source.peek(header.frame_size())?;
-        let tag = VbrTag::parse(frame);
+        let tag = if may_be_tag(frame) { VbrTag::parse(frame) } else { None };
         let is_tag = tag.is_some() || is_vbri(frame);
         if is_tag || !self.part.as_ref().is_some_and(|part| part.belongs(header)) {
             // What the last part held back goes out first; the frame stays for the next call.
@@ -215,6 +215,14 @@ fn tag_length(bytes: &[u8]) -> Option<u64> {
     }
     let size = bytes.strip_prefix(b"APETAGEX")?.get(4..)?.first_chunk()?;
     Some(u64::from(u32::from_le_bytes(*size)) + 32)
+}
+
+/// Whether a frame may be Xing's tag, which stands behind side information of 9, 17 or 32 bytes, two further on with a check sum. Parsing
+/// it means reading that, which is not worth doing for each frame.
+fn may_be_tag(frame: &[u8]) -> bool {
+    [13, 15, 21, 23, 36, 38]
+        .iter()
+        .any(|at| frame.get(*at..).is_some_and(|rest| rest.starts_with(b"Xing") || rest.starts_with(b"Info")))
 }
 
 /// Fraunhofer's tag frame: always 32 bytes behind the header.
