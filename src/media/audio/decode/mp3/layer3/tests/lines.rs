@@ -165,7 +165,7 @@ fn bands_cover_all_lines() {
 
 #[test]
 fn scale_factors_take_the_bits_that_the_standard_says() {
-    let bytes: Vec<u8> = (0..64).map(|n| n * 37).collect();
+    let bytes: Vec<u8> = (0..64u32).map(|n| (n * 37) as u8).collect();
     for blocks in [Blocks::default(), SHORT, MIXED] {
         for compress in 0..16u32 {
             let granule = Granule { scalefac_compress: compress, blocks, ..Granule::default() };
