@@ -111,8 +111,8 @@ impl Mp3 {
         let cut = Cut::of(tag);
         let reduction = frames::reduction(header, self.target);
         let factor = reduction.map_or(1, layer3::Reduction::factor);
-        let rates = [header.rate() / factor as u32, header.rate()].map(|rate| checked_rate(Kind::Mp3, rate));
-        let [Ok(rate), Ok(source_rate)] = rates else { return rates.into_iter().try_for_each(|rate| rate.map(drop)) };
+        let rate = checked_rate(Kind::Mp3, header.rate() / factor as u32)?;
+        let source_rate = checked_rate(Kind::Mp3, header.rate())?;
         let position = if self.shape == Some([rate, source_rate]) { self.position } else { 0 };
         let grid = Grid::new(factor, cut.delay, position);
         // A file of its own begins with its tag: nothing of the one before may sound in it.
@@ -130,7 +130,7 @@ impl Mp3 {
         self.source.consume(header.frame_size());
         let Some(part) = &mut self.part else { return Ok(()) };
         let frames = part.take(&self.samples, &mut block.samples);
-        self.shape(header, frames, block)
+        self.describe(header, frames, block)
     }
 
     /// Brings what was held back out at the end of a part.
@@ -138,11 +138,11 @@ impl Mp3 {
         let Some(part) = self.part.take() else { return Ok(()) };
         let header = part.header;
         let frames = part.end(&mut block.samples);
-        self.shape(header, frames, block)
+        self.describe(header, frames, block)
     }
 
     /// Says of a block what its samples are, which stand for so many of the source.
-    fn shape(&mut self, header: Header, frames: usize, block: &mut Block) -> Result<(), AudioError> {
+    fn describe(&mut self, header: Header, frames: usize, block: &mut Block) -> Result<(), AudioError> {
         let source_rate = checked_rate(Kind::Mp3, header.rate())?;
         match frames::reduction(header, self.target) {
             None => {
