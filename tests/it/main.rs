@@ -9,6 +9,8 @@ mod tidy;
 
 mod media;
 
+mod mp3;
+
 mod flights;
 
 mod fairness;

@@ -111,8 +111,8 @@ impl Mp3 {
         let cut = Cut::of(tag);
         let reduction = frames::reduction(header, self.target);
         let factor = reduction.map_or(1, layer3::Reduction::factor);
-        let rates = [header.rate() / factor as u32, header.rate()].map(|rate| checked_rate(Kind::Mp3, rate));
-        let [Ok(rate), Ok(source_rate)] = rates else { return rates.into_iter().try_for_each(|rate| rate.map(drop)) };
+        let rate = checked_rate(Kind::Mp3, header.rate() / factor as u32)?;
+        let source_rate = checked_rate(Kind::Mp3, header.rate())?;
         let position = if self.shape == Some([rate, source_rate]) { self.position } else { 0 };
         let grid = Grid::new(factor, cut.delay, position);
         // A file of its own begins with its tag: nothing of the one before may sound in it.
@@ -130,7 +130,7 @@ impl Mp3 {
         self.source.consume(header.frame_size());
         let Some(part) = &mut self.part else { return Ok(()) };
         let frames = part.take(&self.samples, &mut block.samples);
-        self.shape(header, frames, block)
+        self.describe(header, frames, block)
     }
 
     /// Brings what was held back out at the end of a part.
@@ -138,11 +138,11 @@ impl Mp3 {
         let Some(part) = self.part.take() else { return Ok(()) };
         let header = part.header;
         let frames = part.end(&mut block.samples);
-        self.shape(header, frames, block)
+        self.describe(header, frames, block)
     }
 
     /// Says of a block what its samples are, which stand for so many of the source.
-    fn shape(&mut self, header: Header, frames: usize, block: &mut Block) -> Result<(), AudioError> {
+    fn describe(&mut self, header: Header, frames: usize, block: &mut Block) -> Result<(), AudioError> {
         let source_rate = checked_rate(Kind::Mp3, header.rate())?;
         match frames::reduction(header, self.target) {
             None => {
@@ -177,7 +177,7 @@ impl Decode for Mp3 {
             return Ok(0 < block.extent().frames);
         };
         let frame = self.source.peek(header.frame_size())?;
-        let tag = VbrTag::parse(frame);
+        let tag = if may_be_tag(frame) { VbrTag::parse(frame) } else { None };
         let is_tag = tag.is_some() || is_vbri(frame);
         if is_tag || !self.part.as_ref().is_some_and(|part| part.belongs(header)) {
             // What the last part held back goes out first; the frame stays for the next call.
@@ -215,6 +215,14 @@ fn tag_length(bytes: &[u8]) -> Option<u64> {
     }
     let size = bytes.strip_prefix(b"APETAGEX")?.get(4..)?.first_chunk()?;
     Some(u64::from(u32::from_le_bytes(*size)) + 32)
+}
+
+/// Whether a frame may be Xing's tag, which stands behind side information of 9, 17 or 32 bytes, two further on with a check sum. Parsing
+/// it means reading that, which is not worth doing for each frame.
+fn may_be_tag(frame: &[u8]) -> bool {
+    [13, 15, 21, 23, 36, 38]
+        .iter()
+        .any(|at| frame.get(*at..).is_some_and(|rest| rest.starts_with(b"Xing") || rest.starts_with(b"Info")))
 }
 
 /// Fraunhofer's tag frame: always 32 bytes behind the header.

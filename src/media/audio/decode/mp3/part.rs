@@ -120,3 +120,6 @@ impl Part {
         frames as usize
     }
 }
+
+#[cfg(test)]
+mod tests;

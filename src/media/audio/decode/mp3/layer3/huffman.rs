@@ -141,7 +141,7 @@ fn quadruple_table(codes: Codes) -> Box<[u16; 1 << FIRST_BITS]> {
     for code in codes {
         let (length, values) = (code >> 8, code & 15);
         let signs = values.count_ones();
-        for mut sign_bits in (0..1u16 << signs).map(|bits| bits << (16 - signs) % 16) {
+        for mut sign_bits in (0..1u16 << signs).map(|bits| bits << ((16 - signs) % 16)) {
             let mut entry = length + signs as u16;
             for place in 0..4 {
                 if values & (8 >> place) != 0 {
@@ -195,20 +195,33 @@ impl Tables {
                 let value = |shift: u32| self.signed[(entry >> shift & 31) as usize];
                 *pair = [value(8), value(16)];
             } else {
-                *pair = [entry >> 8, entry >> 16].map(|field| self.escaped(bits, field, codes.linbits));
+                *pair = self.escaped(bits, [entry >> 8, entry >> 16], codes.linbits);
             }
         }
     }
 
-    /// A value whose sign stands apart, and before it perhaps more of it.
-    #[inline(never)]
-    fn escaped(&self, bits: &mut Bits<'_>, field: u32, linbits: u32) -> f32 {
-        let mut value = (field & 0xff) - u32::from(WORD_MAX);
-        if value == u32::from(WORD_MAX) {
-            value += bits.take(linbits);
-        }
-        let power = self.powers.get(value as usize).copied().unwrap_or_default();
-        if value != 0 && bits.flag() { -power } else { power }
+    /// Two values whose signs stand apart, with perhaps more of the value before each.
+    fn escaped(&self, bits: &mut Bits<'_>, fields: [u32; 2], linbits: u32) -> [f32; 2] {
+        let mut window = bits.window();
+        let mut used = 0;
+        let values = fields.map(|field| {
+            let mut value = (field & 0xff) - u32::from(WORD_MAX);
+            if value == u32::from(WORD_MAX) {
+                value += top(window, linbits);
+                window <<= linbits;
+                used += linbits;
+            }
+            let power = self.powers.get(value as usize).copied().unwrap_or_default();
+            if value == 0 {
+                return 0.0;
+            }
+            let is_negative = window >> 63 == 1;
+            window <<= 1;
+            used += 1;
+            if is_negative { -power } else { power }
+        });
+        bits.skip(used as usize);
+        values
     }
 
     /// Decodes quadruples from line `from` on; gives where they end.

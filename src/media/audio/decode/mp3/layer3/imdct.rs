@@ -140,7 +140,7 @@ fn secant(k: usize, length: f64) -> f32 {
 #[inline(always)]
 fn dct3(y: [Quad; 9]) -> [Quad; 9] {
     // cos(nπ/18)
-    const C1: f32 = 0.984_807_75;
+    const C1: f32 = 0.984_807_7;
     const C2: f32 = 0.939_692_6;
     const C3: f32 = 0.866_025_4;
     const C4: f32 = 0.766_044_44;

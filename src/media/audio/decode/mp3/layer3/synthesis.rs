@@ -7,19 +7,24 @@
 
 use std::f64::consts::PI;
 
-use super::{SLOTS, SUBBANDS, hybrid::Slots, window};
+use super::{SLOTS, SUBBANDS, hybrid::Slots, quad::Quad, window};
 
 /// Slots that one sample depends on.
 const TAPS: usize = 16;
 
 /// A slot's cosine transform at the places of the samples kept, and 32 further on.
-type Row<const KEPT: usize> = [[f32; KEPT]; 2];
+type Row<const KEPT: usize> = [Places<KEPT>; 2];
+
+/// Numbers by place, aligned so that the processor multiplies by them where they lie.
+#[derive(Clone, Copy)]
+#[repr(align(16))]
+struct Places<const KEPT: usize>([f32; KEPT]);
 
 pub(super) struct Synthesis<const KEPT: usize> {
     /// cos(π/64 · (16 + j)(2k + 1)) by sub-band k and, as a row, by place j.
     matrix: [Row<KEPT>; KEPT],
-    /// Coefficients by slot back in time.
-    window: [[f32; KEPT]; TAPS],
+    /// Coefficients for pairs of slots from the oldest on: of the older one's further places, and of the newer one's nearer.
+    window: [Row<KEPT>; TAPS / 2],
     /// The slots that the next ones need, and behind them those of this granule.
     rows: [Row<KEPT>; TAPS - 1 + SLOTS],
 }
@@ -31,12 +36,14 @@ impl<const KEPT: usize> Synthesis<KEPT> {
         let cosine = |place: usize, band: usize| (PI / 64.0 * ((16 + place) * (2 * band + 1)) as f64).cos() as f32;
         Synthesis {
             matrix: std::array::from_fn(|band| {
-                [0, SUBBANDS].map(|further| std::array::from_fn(|kept| cosine(place(kept) + further, band)))
+                [0, SUBBANDS].map(|further| Places(std::array::from_fn(|kept| cosine(place(kept) + further, band))))
             }),
-            window: std::array::from_fn(|tap| {
-                std::array::from_fn(|kept| window::coefficient(SUBBANDS * tap + place(kept)))
+            window: std::array::from_fn(|pair| {
+                let tap = TAPS - 1 - 2 * pair;
+                [tap, tap - 1]
+                    .map(|tap| Places(std::array::from_fn(|kept| window::coefficient(SUBBANDS * tap + place(kept)))))
             }),
-            rows: [[[0.0; KEPT]; 2]; TAPS - 1 + SLOTS],
+            rows: [[Places([0.0; KEPT]); 2]; TAPS - 1 + SLOTS],
         }
     }
 
@@ -45,7 +52,7 @@ impl<const KEPT: usize> Synthesis<KEPT> {
         for (row, slot) in self.rows.iter_mut().skip(TAPS - 1).zip(slots) {
             *row = transform(&self.matrix, slot);
         }
-        for rows in self.rows.array_windows::<TAPS>() {
+        for rows in self.rows.array_windows() {
             out.extend_from_slice(&windowed(&self.window, rows));
         }
         self.rows.copy_within(SLOTS.., 0);
@@ -54,25 +61,28 @@ impl<const KEPT: usize> Synthesis<KEPT> {
 
 #[inline(always)]
 fn transform<const KEPT: usize>(matrix: &[Row<KEPT>; KEPT], slot: &[f32; KEPT]) -> Row<KEPT> {
-    let [mut near, mut far] = [[0.0; KEPT]; 2];
+    let [mut near, mut far] = [Places([0.0; KEPT]); 2];
     for (sample, [near_cosines, far_cosines]) in slot.iter().zip(matrix) {
         for i in 0..KEPT {
-            near[i] += sample * near_cosines[i];
-            far[i] += sample * far_cosines[i];
+            near.0[i] += sample * near_cosines.0[i];
+            far.0[i] += sample * far_cosines.0[i];
         }
     }
     [near, far]
 }
 
-/// Samples of the last of the slots.
-#[inline(always)]
-fn windowed<const KEPT: usize>(window: &[[f32; KEPT]; TAPS], rows: &[Row<KEPT>; TAPS]) -> [f32; KEPT] {
+/// Samples of the last of the slots. Apart, so that the coefficients are not all loaded before the first is needed.
+#[inline(never)]
+fn windowed<const KEPT: usize>(window: &[Row<KEPT>; TAPS / 2], rows: &[Row<KEPT>; TAPS]) -> [f32; KEPT] {
     let mut out = [0.0; KEPT];
-    for tap in 0..TAPS {
-        let row = &rows[TAPS - 1 - tap][tap % 2];
-        for i in 0..KEPT {
-            out[i] += row[i] * window[tap][i];
+    for (group, out) in out.as_chunks_mut().0.iter_mut().enumerate() {
+        let quad = |places: &Places<KEPT>| Quad(places.0.as_chunks().0[group]);
+        let mut sum = Quad::ZERO;
+        for ([older, newer], [far, near]) in rows.as_chunks().0.iter().zip(window) {
+            sum += quad(&older[1]) * quad(far);
+            sum += quad(&newer[0]) * quad(near);
         }
+        *out = sum.0;
     }
     out
 }

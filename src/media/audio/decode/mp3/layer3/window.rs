@@ -3,7 +3,7 @@
 /// One unit of the table's last digit.
 const UNIT: f32 = 1.0 / 65_536.0;
 
-/// Coefficient D[`at`] of the 512; the second half mirrors the first, with the sign turned except at multiples of 64.
+/// Coefficient number `at` of the 512; the second half mirrors the first, with the sign turned except at multiples of 64.
 pub(super) fn coefficient(at: usize) -> f32 {
     let (place, mirrored) = if at <= 256 { (at, false) } else { (512 - at.min(512), true) };
     let value = HALF.get(place).map_or(0.0, |value| *value as f32 * UNIT);

@@ -104,19 +104,19 @@ fn every_table_decodes_what_was_coded_with_it() {
         let Some(tree) = selected.tree else { continue };
         let codes = PAIRS[tree];
         let most = (codes.len() as f64).sqrt() as i32 - 1 + (1 << selected.linbits) - 1;
-        for count1_table in 0..2 {
+        for (count1_table, quadruples) in QUADRUPLES.iter().enumerate() {
             let mut writer = Writer::default();
             let mut values = Vec::new();
             for _ in 0..200 {
                 // Small values, which have short codes, as well as any.
-                let most = if random() % 2 == 0 { most.min(15) } else { most };
+                let most = if random().is_multiple_of(2) { most.min(15) } else { most };
                 let pair = [(); 2].map(|()| (random() % (2 * most as u64 + 1)) as i32 - most);
                 write_word(&mut writer, codes, selected.linbits, &pair);
                 values.extend(pair);
             }
             for _ in 0..20 {
                 let four = [(); 4].map(|()| (random() % 3) as i32 - 1);
-                write_word(&mut writer, QUADRUPLES[count1_table], 0, &four);
+                write_word(&mut writer, quadruples, 0, &four);
                 values.extend(four);
             }
             let granule = Granule {
@@ -165,7 +165,7 @@ fn bands_cover_all_lines() {
 
 #[test]
 fn scale_factors_take_the_bits_that_the_standard_says() {
-    let bytes: Vec<u8> = (0..64).map(|n| n * 37).collect();
+    let bytes: Vec<u8> = (0..64u32).map(|n| (n * 37) as u8).collect();
     for blocks in [Blocks::default(), SHORT, MIXED] {
         for compress in 0..16u32 {
             let granule = Granule { scalefac_compress: compress, blocks, ..Granule::default() };
@@ -253,8 +253,8 @@ fn intensity_stereo_begins_where_the_right_channel_ends() {
     for middle_side in [false, true] {
         let mut spectra = joined(24);
         stereo::process(middle_side, Some(Intensity::Mpeg1), &mut spectra, &scale, widths, 22);
-        for band in 0..22 {
-            let line = usize::from(edges[band]);
+        for (band, edge) in edges.iter().enumerate().take(22) {
+            let line = usize::from(*edge);
             let place = if band == 21 { 20 % 8 } else { band % 8 };
             let ratio = (std::f64::consts::PI / 12.0 * place as f64).tan();
             let sum = f64::from(std::f32::consts::FRAC_1_SQRT_2);

@@ -234,7 +234,7 @@ fn damaged_frames_never_panic_and_keep_their_length() {
                 let mut frame = frame.to_vec();
                 for _ in 0..random() % 4 {
                     // Behind the header; the side information gets half of it.
-                    let within = if random() % 2 == 0 { 32 } else { frame.len() - 4 };
+                    let within = if random().is_multiple_of(2) { 32 } else { frame.len() - 4 };
                     frame[4 + random() as usize % within] = random() as u8;
                 }
                 (*header, frame)
