@@ -17,6 +17,8 @@ mod bytes;
 
 mod quality;
 
+mod aac;
+
 mod effects;
 
 mod failures;
