@@ -2,9 +2,9 @@
 
 use super::{
     super::{Heard, Until},
-    Block, Random, packets, stream, stream_of,
+    Block, Random, fixture, packets, stream, stream_of,
 };
-use crate::{media::audio::tests::support::fixture, units::SampleRate};
+use crate::units::SampleRate;
 
 #[test]
 fn a_damaged_block_lasts_as_long_as_any_other() {

@@ -49,6 +49,10 @@ fn packets(adts: &[u8]) -> Vec<&[u8]> {
     packets
 }
 
+fn fixture(name: &str) -> Vec<u8> {
+    crate::testing::fixture::audio(name).unwrap().to_vec()
+}
+
 /// What all tests over whole streams read: one channel and smooth, two channels and anything but.
 const FILES: [&str; 2] = ["chirp.aac", "music.aac"];
 

@@ -11,8 +11,8 @@ use symphonia::{
     default::{formats::AdtsReader, get_codecs},
 };
 
-use super::{super::Heard, decode, packets, snr, stream_of};
-use crate::{media::audio::tests::support::fixture, units::SampleRate};
+use super::{super::Heard, decode, fixture, packets, snr, stream_of};
+use crate::units::SampleRate;
 
 /// The mean of all channels.
 fn by_symphonia(adts: Vec<u8>) -> Vec<f64> {

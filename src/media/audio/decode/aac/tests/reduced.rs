@@ -2,8 +2,8 @@
 
 use std::f64::consts::PI;
 
-use super::{super::Heard, FILES, decode, packets, snr, stream_of};
-use crate::{media::audio::tests::support::fixture, units::SampleRate};
+use super::{super::Heard, FILES, decode, fixture, packets, snr, stream_of};
+use crate::units::SampleRate;
 
 /// Half the length of the filter that both rates are compared through, in seconds.
 const FILTER: f64 = 0.01;
