@@ -29,6 +29,8 @@ mod traps;
 
 mod containers;
 
+mod aac;
+
 mod effects;
 
 mod declared;

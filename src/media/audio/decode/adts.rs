@@ -25,11 +25,14 @@ const CHECK_SIZE: usize = 2;
 const POSITION_SIZE: usize = 2;
 /// Bytes looked at in one go when searching for the next frame.
 const SEARCH_STEP: usize = 4096;
+/// Changes of rate or channels one after another without a block of audio between them: then it is no audio.
+const VAIN_CHANGES_MAX: u32 = 100;
 /// The profile of the two bits in the header: audio object type 2.
 const PROFILE_LC: u8 = 1;
 
 pub(super) fn open(source: Source, target: SampleRate, channel: Channel) -> Box<dyn Decode> {
-    Box::new(Adts { source, target, channel, current: None, decoded_any: false, truncated: false })
+    let (current, vain_changes, decoded_any, truncated) = (None, 0, false, false);
+    Box::new(Adts { source, target, channel, current, vain_changes, decoded_any, truncated })
 }
 
 struct Adts {
@@ -38,6 +41,7 @@ struct Adts {
     channel: Channel,
     /// Header and decoder of the frames that stand together.
     current: Option<(Header, Stream)>,
+    vain_changes: u32,
     decoded_any: bool,
     truncated: bool,
 }
@@ -136,6 +140,10 @@ impl Adts {
             if header.profile != PROFILE_LC {
                 return Err(AudioError::unsupported("an AAC profile other than LC and HE"));
             }
+            self.vain_changes += 1;
+            if VAIN_CHANGES_MAX < self.vain_changes {
+                return Err(AudioError::undecodable(Kind::Adts, "too much of it in a row is damaged"));
+            }
             let config = Config::of_header(header.frequency, header.configuration, self.channel);
             self.current = Some((header, Stream::new(Kind::Adts, &config, self.target, Heard::ALL)?));
         }
@@ -150,7 +158,10 @@ impl Adts {
             let check = if header.checked && header.blocks > 1 { CHECK_SIZE } else { 0 };
             rest = rest.get(taken + check..).unwrap_or_default();
         }
-        self.decoded_any |= stream.has_decoded();
+        if stream.has_decoded() {
+            self.decoded_any = true;
+            self.vain_changes = 0;
+        }
         self.source.consume(header.frame_size);
         Ok(())
     }

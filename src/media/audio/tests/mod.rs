@@ -1,5 +1,6 @@
 //! Tests of the audio room, by subject. All signals are computed or committed; nothing here waits or talks to anybody.
 
+mod adts;
 mod containers;
 mod families;
 mod g711;

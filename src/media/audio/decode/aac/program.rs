@@ -56,7 +56,8 @@ impl Program {
             4 => &[CENTRE, FRONT, BACK],
             5 => &[CENTRE, FRONT, SIDES],
             6 => &[CENTRE, FRONT, SIDES, LOW],
-            7 => &[CENTRE, FRONT, FRONT, SIDES, LOW],
+            // The standard's second pair is left and right of the centre; encoders put the sides there, which counts.
+            7 => &[CENTRE, FRONT, SIDES, SIDES, LOW],
             11 => &[CENTRE, FRONT, SIDES, BACK, LOW],
             12 => &[CENTRE, FRONT, SIDES, SIDES, LOW],
             14 => &[CENTRE, FRONT, SIDES, LOW, SIDES],

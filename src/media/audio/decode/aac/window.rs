@@ -1,7 +1,7 @@
 //! Window shapes (ISO/IEC 14496-3 §4.6.11.3.2) and the halves of windows that block switching makes of them, as a reduced transform
 //! samples them.
 
-use std::f64::consts::PI;
+use std::{f64::consts::PI, sync::LazyLock};
 
 use super::{
     bands::{LINES, SHORT_LINES},
@@ -32,8 +32,12 @@ pub(super) struct Windows {
 
 impl Windows {
     pub(super) fn new(grid: Grid) -> Windows {
-        let long = [sine(LINES), kaiser_bessel_derived(LINES, ALPHA_LONG)];
-        let short = [sine(SHORT_LINES), kaiser_bessel_derived(SHORT_LINES, ALPHA_SHORT)];
+        // A stream may change its configuration at every frame: what is dear is computed once.
+        static HALVES: LazyLock<[[Vec<f64>; SHAPES]; 2]> = LazyLock::new(|| {
+            let long = [sine(LINES), kaiser_bessel_derived(LINES, ALPHA_LONG)];
+            [long, [sine(SHORT_LINES), kaiser_bessel_derived(SHORT_LINES, ALPHA_SHORT)]]
+        });
+        let [long, short] = &*HALVES;
         let rise = |half: &Vec<f64>| grid.sample(half.iter().copied());
         let fall = |half: &Vec<f64>| grid.sample(half.iter().rev().copied());
         let flat = |level: f64| std::iter::repeat_n(level, FLAT);
