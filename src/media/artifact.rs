@@ -1,0 +1,214 @@
+//! Artifacts by their names: found, made again, described, labelled, dropped.
+
+use std::sync::Arc;
+
+use crate::{
+    ids::{ArtifactId, Tenant},
+    media::{
+        address::{CanonicalUrl, IgnoredQuery},
+        audio,
+        cache::{Commit, Manifest, Reference, Tier},
+        fill::Stored,
+        hit::{self, Found},
+        http,
+    },
+    outbound::Hops,
+    problem::{Kind, Problem},
+};
+
+use super::{Audio, Directives, FetchRequest, Media, Opened, Via};
+
+/// What an artifact's name leads to.
+#[derive(Debug)]
+pub(in crate::media) enum Named {
+    /// Its audio.
+    Opened(Opened),
+    /// It was evicted and made by an older pipeline: this is the same recipe by today's.
+    Successor(ArtifactId),
+}
+
+/// What a tenant may know of an artifact of its own.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// What it is made of; none when it was evicted.
+    pub manifest: Option<Arc<Manifest>>,
+    /// Where it comes from.
+    pub reference: Arc<Reference>,
+    /// Tiers that hold all of it.
+    pub tier: Option<Tier>,
+}
+
+/// Audio whose address is known.
+#[derive(Clone, Debug)]
+pub struct Obtained {
+    /// What it is.
+    pub manifest: Arc<Manifest>,
+    /// Whether it was there before.
+    pub cached: bool,
+}
+
+impl Media {
+    /// Finds an artifact by its name, or makes it again where the tenant's reference says how. `extension` is the one it was asked
+    /// for under.
+    pub(in crate::media) async fn artifact(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        extension: &str,
+        directives: Directives,
+        hops: Hops,
+    ) -> Result<Named, Problem> {
+        let found = hit::lookup(&self.cache, tenant, artifact).await.map_err(|error| error.problem())?;
+        let reference = match found {
+            Found::Hit(hit) => return Ok(Named::Opened(Opened { audio: Audio::Hit(hit, None), via: Via::Hit })),
+            Found::Lost(reference) => reference,
+            Found::Unknown => return Err(unknown_artifact()),
+        };
+        // Before anything is fetched for an address that cannot be answered.
+        if !reference.format.answers_to(extension) {
+            return Err(http::wrong_extension(reference.format));
+        }
+        if directives.only_if_cached {
+            return Err(Problem::new(Kind::NotCached, "the audio was evicted and is not in the cache"));
+        }
+        self.rebuild(tenant, artifact, &reference, directives, hops).await
+    }
+
+    /// Makes an evicted artifact again, from the first of its sources that still has the same bytes.
+    async fn rebuild(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        reference: &Reference,
+        directives: Directives,
+        hops: Hops,
+    ) -> Result<Named, Problem> {
+        // Today's pipeline makes another artifact of the same original.
+        let (original, input) = (&reference.content_hash, reference.input);
+        let wanted = reference.format.artifact_id(original, input, audio::PIPELINE);
+        let mut failed = Problem::new(Kind::NotFound, "the audio was evicted and its source has changed since");
+        for source in std::iter::once(&reference.source_url).chain(reference.also.iter().map(|also| &also.url)) {
+            let url = CanonicalUrl::parse(source, &IgnoredQuery::default())
+                .map_err(|error| error.problem())?;
+            let request = FetchRequest {
+                url,
+                input,
+                format: reference.format,
+                directives,
+                whole: true,
+                tags: reference.tags.clone(),
+                hops: hops.clone(),
+            };
+            let opened = match self.fetch(tenant, &request).await {
+                Ok(opened) => opened,
+                Err(problem) => {
+                    failed = problem;
+                    continue;
+                }
+            };
+            match opened.artifact() {
+                Some(made) if made == *artifact => return Ok(Named::Opened(opened)),
+                Some(made) if made == wanted => return Ok(Named::Successor(made)),
+                _ => {}
+            }
+        }
+        Err(failed)
+    }
+
+    /// What a tenant may know of an artifact.
+    ///
+    /// # Errors
+    /// `not-found` without a reference of this tenant's.
+    pub async fn describe(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<Description, Problem> {
+        match hit::lookup(&self.cache, tenant, artifact).await.map_err(|error| error.problem())? {
+            Found::Hit(hit) => {
+                Ok(Description { manifest: Some(hit.manifest), reference: hit.reference, tier: Some(hit.tier) })
+            }
+            Found::Lost(reference) => {
+                let manifest = self.cache.manifest(artifact).await.map_err(|error| error.problem())?;
+                Ok(Description { manifest, reference, tier: None })
+            }
+            Found::Unknown => Err(unknown_artifact()),
+        }
+    }
+
+    /// Drops a tenant's reference; bytes go with the last one.
+    ///
+    /// # Errors
+    /// `not-found` without a reference of this tenant's.
+    pub async fn forget(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<(), Problem> {
+        let reference = self.cache.reference(tenant, artifact).await.map_err(|error| error.problem())?;
+        let reference = reference.ok_or_else(unknown_artifact)?;
+        // First: what is being made of its sources must not bring it back.
+        for source in std::iter::once(&reference.source_url).chain(reference.also.iter().map(|also| &also.url)) {
+            if let Ok(url) = CanonicalUrl::parse(source, &IgnoredQuery::default()) {
+                self.fill.revoke(tenant, &url.key());
+            }
+        }
+        // One that could never be written down is in memory alone, and gone with this as well.
+        self.cache.drop_reference(tenant, artifact).await.map_err(|error| error.problem())?;
+        self.hot.forget(tenant, artifact);
+        Ok(())
+    }
+
+    /// Finds or makes audio and waits for the whole of it: for callers that want its address.
+    ///
+    /// # Errors
+    /// The fill's, or `fill-running` when it takes longer than callers wait; `origin-failed` where the origin does not allow that it
+    /// is stored, `storage-full` where a store of ours refused it.
+    pub async fn obtain(&self, tenant: &Tenant, request: FetchRequest) -> Result<Obtained, Problem> {
+        let request = FetchRequest { whole: true, ..request };
+        let opened = self.fetch(tenant, &request).await?;
+        let obtained = match opened.audio {
+            Audio::Hit(hit, _) => Obtained { manifest: hit.manifest, cached: true },
+            Audio::Filled(finished, _) => match finished.stored {
+                Stored::Yes => Obtained { manifest: Arc::clone(&finished.manifest), cached: false },
+                Stored::Forbidden => {
+                    return Err(Problem::new(Kind::OriginFailed, "the origin does not allow this audio to be stored"));
+                }
+                Stored::Refused => {
+                    return Err(Problem::new(Kind::StorageFull, "the audio was made and could not be stored"));
+                }
+            },
+            Audio::Running(_) => return Err(Problem::new(Kind::Internal, "a whole fill was asked for")),
+        };
+        self.label(tenant, &obtained.manifest.artifact, &request).await?;
+        Ok(obtained)
+    }
+
+    /// Adds a request's tags to those of the reference, where it came by audio that was there or that others asked for first.
+    async fn label(&self, tenant: &Tenant, artifact: &ArtifactId, request: &FetchRequest) -> Result<(), Problem> {
+        let reference = self.cache.reference(tenant, artifact).await.map_err(|error| error.problem())?;
+        let Some(reference) = reference.filter(|known| request.tags.iter().any(|tag| !known.tags.contains(tag))) else {
+            return Ok(());
+        };
+        let labelled = Reference {
+            source_url: request.url.as_str().to_owned(),
+            tags: request.tags.clone(),
+            also: Vec::new(),
+            ..Reference::clone(&reference)
+        };
+        let reference = Some((*artifact, labelled));
+        let commit = Commit { reference, ..Commit::new(tenant.clone(), request.url.key()) };
+        self.cache.commit(commit).await.map_err(|error| error.problem())?;
+        // It holds the reference as it was.
+        self.hot.forget(tenant, artifact);
+        Ok(())
+    }
+}
+
+impl Opened {
+    /// The name of what was opened, once it is known.
+    fn artifact(&self) -> Option<ArtifactId> {
+        match &self.audio {
+            Audio::Hit(hit, _) => Some(hit.manifest.artifact),
+            Audio::Filled(finished, _) => Some(finished.manifest.artifact),
+            Audio::Running(_) => None,
+        }
+    }
+}
+
+/// The same for artifacts that do not exist and those of others.
+fn unknown_artifact() -> Problem {
+    Problem::new(Kind::NotFound, "there is no such artifact")
+}
