@@ -16,6 +16,9 @@ const OPTION: &str = "input";
 /// What it takes, for people.
 const EXPECTED: &str = "ulaw, alaw, g722, gsm, sln, sln16, sln24, sln32, sln48, l16:RATE or l16:RATE:CHANNELS (l16be where the high byte comes first)";
 
+/// Names and values of options.
+type Options<'a> = Cow<'a, [(&'a str, &'a str)]>;
+
 /// A body without a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Headerless {
@@ -213,9 +216,7 @@ impl Headerless {
     ///
     /// # Errors
     /// It is given twice, or its value is none.
-    pub fn take_option<'a>(
-        options: Cow<'a, [(&'a str, &'a str)]>,
-    ) -> Result<(Cow<'a, [(&'a str, &'a str)]>, Option<Headerless>), FormatError> {
+    pub fn take_option(options: Options<'_>) -> Result<(Options<'_>, Option<Headerless>), FormatError> {
         let mut values = options.iter().filter(|(name, _)| *name == OPTION).map(|(_, value)| *value);
         let Some(value) = values.next() else { return Ok((options, None)) };
         if values.next().is_some() {
