@@ -26,16 +26,24 @@ fn band_pass(t: f64) -> f64 {
     (low_pass(BAND[1]) - low_pass(BAND[0])) * (0.42 + 0.5 * place.cos() + 0.08 * (2.0 * place).cos())
 }
 
-/// What is within the band at each instant of an 8 kHz clock that starts with the samples.
+/// Of the instants of an 8 kHz clock every fourth is compared: the filter takes its time.
+const INSTANTS_STEP: usize = 4;
+
+/// Samples of an 8 kHz clock that these last for.
+fn duration(samples: &[f64], rate: f64) -> usize {
+    (samples.len() as f64 * 8_000.0 / rate).round() as usize
+}
+
+/// What is within the band at the instants of an 8 kHz clock that starts with the samples.
 fn heard(samples: &[f64], rate: f64) -> Vec<f64> {
-    let count = (samples.len() as f64 * 8_000.0 / rate).round() as usize;
+    let count = duration(samples, rate);
     let inside = |time: f64| {
         let first = ((time - FILTER_SECONDS) * rate).ceil().max(0.0) as usize;
         let last = ((time + FILTER_SECONDS) * rate).floor() as usize;
         let near = samples.iter().enumerate().take(last + 1).skip(first);
         near.map(|(at, sample)| sample * band_pass(at as f64 / rate - time)).sum::<f64>() / rate
     };
-    (0..count).map(|n| inside(n as f64 / 8_000.0)).collect()
+    (0..count).step_by(INSTANTS_STEP).map(|n| inside(n as f64 / 8_000.0)).collect()
 }
 
 /// Checks `name` in the work directory: our output at 8 kHz against ffmpeg's decoding mixed by `pan`.
@@ -46,8 +54,17 @@ fn check(work: &Work, name: &str, rate: f64, options: &[(&str, &str)], pan: &str
         ours.as_chunks().0.iter().map(|sample| f64::from(i16::from_le_bytes(*sample)) / 32_768.0).collect();
     let theirs = work.ffmpeg(&format!("-i {name} -af pan=mono|c0={pan} -f f32le -"));
     let theirs: Vec<f64> = theirs.as_chunks().0.iter().map(|sample| f64::from(f32::from_le_bytes(*sample))).collect();
-    let (theirs, ours) = (heard(&theirs, rate), heard(&ours, 8_000.0));
-    assert_eq!(theirs.len(), ours.len(), "{name} {options:?}");
+    let (expected, actual) = (duration(&theirs, rate), ours.len());
+    // An MP4 file says where its audio ends; ffmpeg plays the last block to its own end.
+    let spare = if name.ends_with(".m4a") { (1_024.0 * 8_000.0 / rate) as usize } else { 0 };
+    assert!((actual..=actual + spare).contains(&expected), "{name} {options:?}: {actual} {expected}");
+    let (mut theirs, mut ours) = (heard(&theirs, rate), heard(&ours, 8_000.0));
+    if spare > 0 {
+        // What ours does not have is within the filter's length of its end.
+        let kept = ours.len() - (FILTER_SECONDS * 8_000.0) as usize;
+        theirs.truncate(kept);
+        ours.truncate(kept);
+    }
     let snr = snr_db(&theirs, &ours);
     assert!(snr > snr_min, "{name} {options:?}: {snr} dB");
 }
@@ -142,7 +159,7 @@ fn tones_above_the_band_do_not_fold_into_it() {
             ours.as_chunks().0.iter().map(|sample| f64::from(i16::from_le_bytes(*sample)) / 32_768.0).collect();
         let heard = heard(&ours, 8_000.0);
         // Without the ends, where the tone is none.
-        let inner = &heard[2_000..heard.len() - 2_000];
+        let inner = &heard[500..heard.len() - 500];
         let power = inner.iter().map(|sample| sample * sample).sum::<f64>() / inner.len() as f64;
         // Against the tone's own power, an eighth: the encoder's noise is in it.
         let level = 10.0 * (power / 0.125).log10();
