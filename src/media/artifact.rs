@@ -88,8 +88,7 @@ impl Media {
         let wanted = reference.format.artifact_id(original, input, audio::PIPELINE);
         let mut failed = Problem::new(Kind::NotFound, "the audio was evicted and its source has changed since");
         for source in std::iter::once(&reference.source_url).chain(reference.also.iter().map(|also| &also.url)) {
-            let url = CanonicalUrl::parse(source, &IgnoredQuery::default())
-                .map_err(|error| error.problem())?;
+            let url = CanonicalUrl::parse(source, &IgnoredQuery::default()).map_err(|error| error.problem())?;
             let request = FetchRequest {
                 url,
                 input,

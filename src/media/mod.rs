@@ -53,8 +53,8 @@ use hot::Hot;
 use origin::{Origin, Validators};
 use spool::Spools;
 
-pub(in crate::media) use artifact::Named;
 pub use address::{CanonicalUrl, IgnoredQuery};
+pub(in crate::media) use artifact::Named;
 pub use artifact::{Description, Obtained};
 pub use audio::{AudioError, Input, Levelled, Limits, Output, PIPELINE, Summary, transcode};
 pub use body::AudioBody;

@@ -85,11 +85,7 @@ impl Made {
 }
 
 /// Finds or makes audio and says under which address it is: 200 where it was there, 201 where it was made, 202 where the caller does not wait.
-pub(super) async fn create(
-    State(v1): State<V1>,
-    headers: HeaderMap,
-    sent: Request,
-) -> Result<Response, Failed> {
+pub(super) async fn create(State(v1): State<V1>, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
     let body = body(sent, v1.body_timeout).await?;
     let create: Create = serde_json::from_slice(&body).map_err(|error| unexpected(&error))?;
     let (wait, extension) = (create.wait, create.format.clone());

@@ -53,7 +53,7 @@ use crate::{
         spool::{Spool, Spools},
     },
     outbound::Hops,
-    problem::{Kind, Problem},
+    problem::Problem,
 };
 
 pub use config::Config;
@@ -62,7 +62,7 @@ pub(in crate::media) use failures::Tried;
 pub(in crate::media) use joined::{Joined, Ready};
 pub(in crate::media) use source::{Arrival, From};
 
-use encode::{EncodeFlight, Recipe, State as EncodeState};
+use encode::{EncodeFlight, Recipe};
 use failures::Failures;
 use pool::{Places, Pool};
 use source::{Received, SourceFlight, State as SourceState};
@@ -315,8 +315,7 @@ impl Shared {
 
     /// Writes an index entry that changed without a fill. A cache that fails is not the caller's trouble.
     async fn commit_source(&self, source: &SourceFlight, record: SourceRecord) {
-        let commit =
-            Commit { source: Some(record), ..Commit::new(source.tenant.clone(), source.url.key()) };
+        let commit = Commit { source: Some(record), ..Commit::new(source.tenant.clone(), source.url.key()) };
         self.commit(commit).await;
     }
 

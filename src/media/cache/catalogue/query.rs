@@ -158,7 +158,8 @@ pub(super) fn delete_reference(
     let Ok(reference) = serde_json::from_str::<Reference>(&text) else { return Ok(None) };
 
     let mut keys = vec![Key::Reference(tenant.clone(), *artifact)];
-    let source_keys = std::iter::once(SourceKey::from_bytes(source_key)).chain(reference.also.iter().map(|also| also.key));
+    let source_keys =
+        std::iter::once(SourceKey::from_bytes(source_key)).chain(reference.also.iter().map(|also| also.key));
     for source_key in source_keys {
         if source_leads_to(db, tenant, &source_key, &reference.content_hash)? {
             delete_source(db, tenant, &source_key)?;
