@@ -19,7 +19,7 @@ const DIGESTS: &[(&str, &str)] = &[
     ("sln24", "74c96c69ee93163c"),
     ("sln32", "b59ea1e4e3b3b7f1"),
     ("sln48", "805be6918dfb8d16"),
-    ("g722", "39b8ddf79d1502aa"),
+    ("g722", "86cc60cf5c8e514c"),
     ("raw", "452b099a64f6f20d"),
 ];
 
