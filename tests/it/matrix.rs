@@ -60,7 +60,7 @@ const INPUTS: &[Input] = &[
     input("caf.caf", "ffmpeg -v error -i in.wav -c:a pcm_s24le caf.caf", "", 75.0),
     input("au.au", "sox -D in.wav au.au", "", 75.0),
     input("ulaw.au", "sox -D in.wav -e mu-law ulaw.au", "", 45.0),
-    input("gsm.wav", "sox -D in.wav -c 1 -r 8000 -e gsm-full-rate gsm.wav", "", 45.0),
+    input("gsm.wav", "ffmpeg -nostdin -v error -y -i in.wav -ac 1 -ar 8000 -c:a libgsm_ms gsm.wav", "", 45.0),
     input("opus.webm", "ffmpeg -v error -i in.wav -c:a libopus -b:a 96k opus.webm", LIBOPUS, 30.0),
 ];
 
@@ -153,7 +153,7 @@ fn references(work: &Work, input: &Input) -> BTreeMap<u32, Vec<f64>> {
 }
 
 fn is_mono(input: &Input) -> bool {
-    input.make.contains("-m m") || input.make.contains("-c 1")
+    ["-m m", "-c 1", "-ac 1"].iter().any(|mono| input.make.contains(mono))
 }
 
 /// What ffmpeg decodes of many files of one kind, in one process.
