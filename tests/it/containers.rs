@@ -84,7 +84,7 @@ const MADE: &[Made] = &[
     made("wav", "ffmpeg -nostdin -v error -bitexact -i in.wav -c:a pcm_f64le x.wav"),
     made("wav", "ffmpeg -nostdin -v error -bitexact -i in.wav -rf64 always x.wav"),
     made("wav", "ffmpeg -nostdin -v error -bitexact -i in.wav -f wav -"),
-    Made { kind: "wav", by: "ffmpeg -nostdin -v error -bitexact -i in.wav -c:a adpcm_ima_wav x.wav", padding: 229 },
+    Made { kind: "wav", by: "ffmpeg -nostdin -v error -bitexact -i in.wav -c:a adpcm_ima_wav x.wav", padding: 329 },
 ];
 
 #[test]
@@ -95,12 +95,14 @@ fn files_of_other_programs_are_decoded_as_they_decode_them() {
         work.write("in.wav", &original);
         let printed = work.run(by);
         let name = by.rsplit(' ').next().unwrap();
-        let (name, bytes) = if name == "-" { ("x.piped", printed) } else { (name, work.read(name)) };
-        work.write(name, &bytes);
+        // ffmpeg does not read all that it writes to a pipe; what it wrote are the samples as they were.
+        let (bytes, theirs) = match name {
+            "-" => (printed, transcode(&original, "sln").1),
+            _ => (work.read(name), work.ffmpeg(&format!("-i {name} -f s16le -"))),
+        };
         let (found, body) = transcode(&bytes, "sln");
         assert_eq!(found, *kind, "{by}");
         assert_eq!(body.len(), 2 * (FRAMES + padding), "{by}");
-        let theirs = work.ffmpeg(&format!("-i {name} -f s16le -"));
         assert!(body == theirs, "{by}");
     }
 }
