@@ -92,7 +92,7 @@ async fn two_formats_share_one_fetch() {
 
 #[tokio::test]
 async fn when_the_last_caller_leaves_early_the_fetch_ends_and_the_next_begins_anew() {
-    let (origin, gate) = held_origin(4_000).await;
+    let (origin, gate) = held_origin(8_000).await;
     let node = TestNode::start_with(&origin, |config| config.media.fill.grace = Duration::ZERO).await;
     let path = fetch_path(&origin.url("/a.wav"), "ulaw");
     let response = node.request(Method::GET, &path).send().await.unwrap();
