@@ -5,6 +5,7 @@
 //! `media::audio::tests::hostile`.
 
 use std::{
+    f64::consts::FRAC_1_SQRT_2,
     fs::OpenOptions,
     io::{Seek as _, SeekFrom, Write as _},
     path::Path,
@@ -338,7 +339,7 @@ fn mp3_in_wav_is_mp3() {
 
 /// Weights of front left, front right, centre, LFE and both surrounds (`spec/media.md` §3).
 const SURROUND: [(&str, f64); 6] =
-    [("FL", 1.0), ("FR", 1.0), ("FC", 0.7071), ("LFE", 0.0), ("BL", 0.7071), ("BR", 0.7071)];
+    [("FL", 1.0), ("FR", 1.0), ("FC", FRAC_1_SQRT_2), ("LFE", 0.0), ("BL", FRAC_1_SQRT_2), ("BR", FRAC_1_SQRT_2)];
 
 #[test]
 fn each_of_six_channels_has_its_weight_whatever_the_order_of_its_container() {
