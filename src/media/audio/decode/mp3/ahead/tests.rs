@@ -70,20 +70,31 @@ impl Input for Original {
     }
 }
 
-/// CPUs of which as many are lent as there are, and how often.
+/// CPUs: how many are lent, and how often one was.
 #[derive(Clone, Default)]
 struct Cpus {
-    /// The inner one is held once for itself and once for each CPU lent.
-    used: Arc<Arc<()>>,
+    used: Arc<AtomicUsize>,
     lent: Arc<AtomicUsize>,
 }
 
+/// One that is given back on drop.
+struct Lent(Arc<AtomicUsize>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Cpus {
+    /// Lends one while fewer than `count` are lent.
     fn borrow(&self, count: usize) -> Option<Box<dyn Send>> {
-        (Arc::strong_count(&*self.used) - 1 < count).then(|| {
-            self.lent.fetch_add(1, Ordering::Relaxed);
-            Box::new(Arc::clone(&*self.used)) as Box<dyn Send>
-        })
+        if count <= self.used.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.used.fetch_add(1, Ordering::Relaxed);
+        self.lent.fetch_add(1, Ordering::Relaxed);
+        Some(Box::new(Lent(Arc::clone(&self.used))))
     }
 
     fn lent(&self) -> usize {
@@ -187,7 +198,7 @@ fn damaged(file: &[u8], rarity: u64, seed: u64) -> Vec<u8> {
     let mut next = random(seed);
     let mut out = file.to_vec();
     for offset in frame_offsets(file).into_iter().skip(1) {
-        if next() % rarity == 0 {
+        if next().is_multiple_of(rarity) {
             let from = offset + [4, 4, 40][(next() % 3) as usize];
             let length = [10, 32, 200][(next() % 3) as usize];
             out.iter_mut().skip(from).take(length).for_each(|byte| *byte = next() as u8);
@@ -209,7 +220,7 @@ fn assert_same(name: &str, file: &[u8]) -> usize {
             assert!(hear(original, target, channel, tiny(segment)) == serial, "{name}, segments of {segment}");
             lent += cpus.lent();
             let mut next = random(segment as u64);
-            let original = Original::new(file, move || if next() % 3 == 0 { cpus.borrow(2) } else { None });
+            let original = Original::new(file, move || if next().is_multiple_of(3) { cpus.borrow(2) } else { None });
             assert!(hear(original, target, channel, tiny(segment)) == serial, "{name}, withdrawn, {segment}");
         }
     }
