@@ -6,6 +6,7 @@ use std::{
     mem,
     os::unix::fs::FileExt as _,
     sync::{Arc, Mutex, PoisonError},
+    thread,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -27,6 +28,10 @@ pub(super) struct Original {
     length: u64,
     hashed: Arc<Mutex<Hashed>>,
     declared: Option<Headerless>,
+    /// CPUs of the machine.
+    cpus: usize,
+    /// Held once for the CPU that transcodes, and once more for each that is borrowed.
+    used_cpus: Arc<()>,
 }
 
 /// What of a file is hashed already: its bytes from the first on.
@@ -65,9 +70,10 @@ impl Original {
 
     pub(super) fn new(file: File, declared: Option<Headerless>) -> io::Result<(Original, Content)> {
         let length = file.metadata()?.len();
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
         let (file, hashed) = (Arc::new(file), Arc::default());
         let content = Content { file: Arc::clone(&file), hashed: Arc::clone(&hashed) };
-        Ok((Original { file, position: 0, length, hashed, declared }, content))
+        Ok((Original { file, position: 0, length, hashed, declared, cpus, used_cpus: Arc::default() }, content))
     }
 }
 
@@ -115,6 +121,16 @@ impl media::Input for Original {
 
     fn declared(&self) -> Option<Headerless> {
         self.declared
+    }
+
+    fn complete_length(&self) -> Option<u64> {
+        Some(self.length)
+    }
+
+    /// All CPUs of the machine but the one that transcodes.
+    fn spare_cpu(&self) -> Option<Box<dyn Send>> {
+        let borrow = || Box::new(Arc::clone(&self.used_cpus)) as Box<dyn Send>;
+        (Arc::strong_count(&self.used_cpus) < self.cpus).then(borrow)
     }
 
     fn wait_complete(&mut self) -> io::Result<u64> {

@@ -2,7 +2,8 @@
 //!
 //! [`transcode`] is the whole story: sniff → decode → mix to mono → resample → effects → encode → mux. It blocks, runs on one thread,
 //! holds a few hundred kilobytes whatever the length (except for AAC in MP4, whose sample tables grow with it), and its
-//! bytes depend only on the original's bytes, never on how they arrived. It knows nothing of tokio, caches or the network.
+//! bytes depend only on the original's bytes, never on how they arrived. Of a long MP3 that is all there, parts are decoded on CPUs that
+//! its caller can spare, which takes some megabytes and changes no byte. It knows nothing of tokio, caches or the network.
 //!
 //! Everything from outside is hostile here: lengths lie, streams never end, decoders panic. Each of those is an [`AudioError`].
 
@@ -45,6 +46,17 @@ pub trait Input: std::io::Read + std::io::Seek + Send + Sync {
 
     /// What it is declared to be; counts only if it has no container.
     fn declared(&self) -> Option<format::Headerless> {
+        None
+    }
+
+    /// Total length in bytes once the whole original is there, so that no read waits.
+    fn complete_length(&self) -> Option<u64> {
+        None
+    }
+
+    /// A CPU that nobody else wants now, for a thread beside the one that transcodes; dropped to give it back. Asked for some
+    /// milliseconds of work at a time, where the whole original is there. By default there is none.
+    fn spare_cpu(&self) -> Option<Box<dyn Send>> {
         None
     }
 

@@ -40,6 +40,17 @@ impl Source {
         self.position
     }
 
+    /// Bytes from here to the end, if all of them are there: then reading never waits.
+    pub(super) fn complete_left(&self) -> Option<u64> {
+        let left = self.input.complete_length()?.saturating_sub(self.position);
+        Some(self.left().map_or(left, |limit| limit.min(left)))
+    }
+
+    /// A CPU for a thread of the decoder's; see [`Input::spare_cpu`].
+    pub(super) fn spare_cpu(&self) -> Option<Box<dyn Send>> {
+        self.input.spare_cpu()
+    }
+
     /// Waits until the original is complete; returns its length.
     pub(super) fn wait_complete(&mut self) -> Result<u64, AudioError> {
         self.input.wait_complete().map_err(AudioError::Input)

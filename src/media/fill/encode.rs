@@ -427,6 +427,15 @@ impl audio::Input for SourceInput {
         self.declared
     }
 
+    fn complete_length(&self) -> Option<u64> {
+        let progress = lock(&self.worker).source.spool.progress();
+        matches!(progress.end, Some(End::Complete)).then_some(progress.length)
+    }
+
+    fn spare_cpu(&self) -> Option<Box<dyn Send>> {
+        lock(&self.worker).cpu.spare().map(|cpu| Box::new(cpu) as Box<dyn Send>)
+    }
+
     fn wait_complete(&mut self) -> io::Result<u64> {
         let mut worker = lock(&self.worker);
         let Worker { cpu, source, cancel, .. } = &mut *worker;

@@ -67,8 +67,7 @@ impl Pool {
         F: FnOnce(Cpu) -> T + Send + 'static,
     {
         let place = self.worker().await?;
-        let (parking, cpus) = (Arc::clone(&self.parking), Arc::clone(&self.cpus));
-        let mut cpu = Cpu { place, is_parked: false, parking, cpus, permit: None, runtime: Handle::current() };
+        let mut cpu = Cpu { place, is_parked: false, pool: self.clone(), permit: None, runtime: Handle::current() };
         let running = tokio::task::spawn_blocking(move || {
             cpu.take();
             job(cpu)
@@ -122,8 +121,7 @@ pub(super) struct Cpu {
     /// Of a worker, or in the parking.
     place: OwnedSemaphorePermit,
     is_parked: bool,
-    parking: Arc<Semaphore>,
-    cpus: Arc<Semaphore>,
+    pool: Pool,
     permit: Option<OwnedSemaphorePermit>,
     runtime: Handle,
 }
@@ -134,9 +132,18 @@ impl Cpu {
         if self.permit.is_some() {
             return;
         }
-        let acquire = Arc::clone(&self.cpus).acquire_owned();
+        let acquire = Arc::clone(&self.pool.cpus).acquire_owned();
         // The semaphore is never closed; without a permit the worker would only go on unlimited.
         self.permit = self.runtime.block_on(acquire).ok();
+    }
+
+    /// One more CPU, for a thread that soon gives it back: only while one is free and nobody waits, be it for a worker. (Who waits for a
+    /// CPU is given each that becomes free before it could be had here.)
+    pub(super) fn spare(&self) -> Option<OwnedSemaphorePermit> {
+        if 0 < self.pool.queue_depth() {
+            return None;
+        }
+        Arc::clone(&self.pool.cpus).try_acquire_owned().ok()
     }
 
     /// Lets others have a turn: called between steps of a long transcode.
@@ -165,7 +172,7 @@ impl Cpu {
 
     /// Changes the worker's place for one in the parking, for good: there is no way back that would not have to be waited for.
     fn park(&mut self) {
-        if let Ok(place) = Arc::clone(&self.parking).try_acquire_owned() {
+        if let Ok(place) = Arc::clone(&self.pool.parking).try_acquire_owned() {
             self.place = place;
             self.is_parked = true;
         }

@@ -217,3 +217,76 @@ async fn who_finds_the_parking_full_keeps_its_worker() {
     send.send("done").unwrap();
     assert_eq!(in_time(first).await.unwrap(), Ok((Ok("done"), false)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_computes_alone_borrows_the_other_cpus() {
+    let pool = pool(2, 0, 3);
+    let job = pool.run(|cpu| {
+        let borrowed = [cpu.spare(), cpu.spare()];
+        assert!(borrowed.iter().all(Option::is_some));
+        assert!(cpu.spare().is_none(), "there are three CPUs");
+        drop(borrowed);
+        cpu.spare().is_some()
+    });
+    assert_eq!(in_time(job).await, Ok(true));
+    assert_eq!(pool.cpus.available_permits(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_borrowed_while_somebody_waits_for_a_worker() {
+    let pool = pool(1, 1, 2);
+    let (ask, asked) = mpsc::channel::<()>();
+    let (answer, answers) = mpsc::channel();
+    let asking = pool.clone();
+    let first = tokio::spawn(async move {
+        asking
+            .run(move |cpu| {
+                while asked.recv().is_ok() {
+                    answer.send(cpu.spare().is_some()).unwrap();
+                }
+            })
+            .await
+    });
+    ask.send(()).unwrap();
+    assert!(answers.recv().unwrap(), "nobody waits");
+    let waiter = pool.clone();
+    let second = tokio::spawn(async move { waiter.run(|_cpu| ()).await });
+    until(|| pool.queue_depth() == 1).await;
+    ask.send(()).unwrap();
+    assert!(!answers.recv().unwrap(), "somebody waits");
+    drop(ask);
+    in_time(first).await.unwrap().unwrap();
+    in_time(second).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_cpu_gets_the_borrowed_one_however_often_it_is_asked_for() {
+    let pool = pool(2, 0, 2);
+    let (begun, has_begun) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let borrower = pool.clone();
+    let first = tokio::spawn(async move {
+        borrower
+            .run(move |cpu| {
+                // Without a gap in which the CPU is free but for those who wait.
+                while has_begun.try_recv().is_err() {
+                    drop(cpu.spare());
+                }
+                let is_spare = cpu.spare().is_some();
+                drop(end);
+                is_spare
+            })
+            .await
+    });
+    let waiter = pool.clone();
+    let second = tokio::spawn(async move {
+        waiter
+            .run(move |_cpu| {
+                begun.send(()).unwrap();
+                ended.recv().unwrap_err();
+            })
+            .await
+    });
+    assert_eq!(in_time(first).await.unwrap(), Ok(false), "both CPUs are used");
+    in_time(second).await.unwrap().unwrap();
+}

@@ -53,6 +53,17 @@ impl FrameDecoder {
         }
     }
 
+    /// A new one of the same kind, to decode in another place of the same part; none of those that decode in full.
+    pub(super) fn another(&self) -> Option<FrameDecoder> {
+        let FrameDecoder::Reduced { decoder, reduction, phase } = self else { return None };
+        Some(FrameDecoder::new(Some(*reduction), *phase, decoder.channel()))
+    }
+
+    /// Whether it stands where it would if it had decoded all frames before as well, however many they are.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self, FrameDecoder::Reduced { decoder, .. } if decoder.is_settled())
+    }
+
     /// Replaces `samples` by those of a frame, or by silence of its length where it cannot be decoded; then `false`.
     pub(super) fn decode(&mut self, header: Header, frame: &[u8], samples: &mut Vec<f32>) -> bool {
         match self {

@@ -4,6 +4,7 @@
 //! together, changes of rate or channels and junk between frames all keep the timeline. The Xing, Info or VBRI frame is no audio.
 //! With a LAME tag the encoder's delay and padding are taken out, to the sample.
 
+mod ahead;
 mod frames;
 mod layer3;
 mod part;
@@ -11,6 +12,7 @@ mod part;
 use nanomp3::VbrTag;
 
 use self::{
+    ahead::{Ahead, Frames, Sizes},
     frames::FrameDecoder,
     part::{Cut, Grid, Part},
 };
@@ -32,22 +34,14 @@ use crate::{
 const SEARCH_STEP: usize = 4096;
 
 pub(super) fn open(source: Source, target: SampleRate, channel: Channel) -> Box<dyn Decode> {
-    Box::new(Mp3 {
-        source,
-        target,
-        channel,
-        decoder: FrameDecoder::full(),
-        samples: Vec::new(),
-        part: None,
-        shape: None,
-        position: 0,
-        decoded_any: false,
-        truncated: false,
-    })
+    Box::new(Mp3::new(source, target, channel, Sizes::USUAL))
 }
 
 struct Mp3 {
     source: Source,
+    /// Where the source stands, if that was looked for and is not used yet: at the frame that ended what was read ahead.
+    found: Option<Result<Option<Header>, AudioError>>,
+    ahead: Ahead,
     target: SampleRate,
     channel: Channel,
     decoder: FrameDecoder,
@@ -68,6 +62,23 @@ fn stereo() -> Layout {
 }
 
 impl Mp3 {
+    fn new(source: Source, target: SampleRate, channel: Channel, sizes: Sizes) -> Mp3 {
+        Mp3 {
+            source,
+            found: None,
+            ahead: Ahead::new(sizes),
+            target,
+            channel,
+            decoder: FrameDecoder::full(),
+            samples: Vec::new(),
+            part: None,
+            shape: None,
+            position: 0,
+            decoded_any: false,
+            truncated: false,
+        }
+    }
+
     /// Goes to the next frame; `None` at the end.
     fn find_frame(&mut self) -> Result<Option<Header>, AudioError> {
         let start = self.source.position();
@@ -107,8 +118,9 @@ impl Mp3 {
     }
 
     /// Begins a part with a frame, or with the tag before its first one.
-    fn begin(&mut self, header: Header, tag: Option<VbrTag>, is_tag: bool) -> Result<(), AudioError> {
-        let cut = Cut::of(tag);
+    fn begin(&mut self, header: Header, tag: Option<Tag>) -> Result<(), AudioError> {
+        let is_tag = tag.is_some();
+        let cut = Cut::of(tag.and_then(Tag::xing));
         let reduction = frames::reduction(header, self.target);
         let factor = reduction.map_or(1, layer3::Reduction::factor);
         let rate = checked_rate(Kind::Mp3, header.rate() / factor as u32)?;
@@ -128,9 +140,64 @@ impl Mp3 {
         let frame = self.source.peek(header.frame_size())?;
         self.decoded_any |= self.decoder.decode(header, frame, &mut self.samples);
         self.source.consume(header.frame_size());
+        self.give(block)
+    }
+
+    /// Gives the samples of a frame of the part.
+    fn give(&mut self, block: &mut Block) -> Result<(), AudioError> {
         let Some(part) = &mut self.part else { return Ok(()) };
+        let header = part.header;
         let frames = part.take(&self.samples, &mut block.samples);
         self.describe(header, frames, block)
+    }
+
+    /// Has the frames that come next decoded on spare CPUs, if the source is all there and long: one that arrives is decoded as it
+    /// comes.
+    fn lend(&mut self) {
+        while !self.ahead.is_full() && self.found.is_none() && self.part.is_some() {
+            if self.source.complete_left().is_none_or(|left| left < self.ahead.sizes().left_min) {
+                return;
+            }
+            let Some(decoder) = self.decoder.another() else { return };
+            let Some(cpu) = self.source.spare_cpu() else { return };
+            if self.ahead.is_empty() {
+                // This thread has something to decode, too, and the other one something to warm up with.
+                let own = self.read_ahead();
+                self.ahead.push(own);
+            }
+            let frames = self.read_ahead();
+            if frames.count() == 0 {
+                return;
+            }
+            self.ahead.push_lent(frames, decoder, cpu);
+        }
+    }
+
+    /// Reads the frames of the next segment, as far as the part goes.
+    fn read_ahead(&mut self) -> Frames {
+        let mut frames = self.ahead.behind_last();
+        while frames.count() < self.ahead.sizes().segment && self.found.is_none() {
+            let found = self.find_frame();
+            match found {
+                Ok(Some(header)) if self.goes_on(header) => {
+                    frames.push(header, self.found_frame(header));
+                    self.source.consume(header.frame_size());
+                }
+                end => self.found = Some(end),
+            }
+        }
+        frames
+    }
+
+    /// Bytes of the frame that was found.
+    fn found_frame(&self, header: Header) -> &[u8] {
+        self.source.buffered().get(..header.frame_size()).unwrap_or_default()
+    }
+
+    /// Whether the frame that was found belongs to the part.
+    fn goes_on(&self, header: Header) -> bool {
+        let is_tag = tag_of(self.found_frame(header)).is_some();
+        !is_tag && self.part.as_ref().is_some_and(|part| part.belongs(header))
     }
 
     /// Brings what was held back out at the end of a part.
@@ -169,23 +236,31 @@ impl Decode for Mp3 {
     fn next_block(&mut self, block: &mut Block) -> Result<bool, AudioError> {
         block.samples.clear();
         block.reduced = None;
-        let Some(header) = self.find_frame()? else {
+        if self.ahead.is_time_to_look() {
+            self.lend();
+        }
+        if let Some(is_whole) = self.ahead.next_frame(&mut self.decoder, &mut self.samples) {
+            self.decoded_any |= is_whole;
+            self.give(block)?;
+            return Ok(true);
+        }
+        let found = self.found.take().unwrap_or_else(|| self.find_frame());
+        let Some(header) = found? else {
             self.end_part(block)?;
             if !self.decoded_any {
                 return Err(AudioError::undecodable(Kind::Mp3, "no frame of it can be decoded"));
             }
             return Ok(0 < block.extent().frames);
         };
-        let frame = self.source.peek(header.frame_size())?;
-        let tag = if may_be_tag(frame) { VbrTag::parse(frame) } else { None };
-        let is_tag = tag.is_some() || is_vbri(frame);
-        if is_tag || !self.part.as_ref().is_some_and(|part| part.belongs(header)) {
+        if !self.goes_on(header) {
             // What the last part held back goes out first; the frame stays for the next call.
             if self.part.is_some() {
                 self.end_part(block)?;
                 return Ok(true);
             }
-            self.begin(header, tag, is_tag)?;
+            let tag = tag_of(self.found_frame(header));
+            let is_tag = tag.is_some();
+            self.begin(header, tag)?;
             if is_tag {
                 self.source.consume(header.frame_size());
                 return Ok(true);
@@ -215,6 +290,27 @@ fn tag_length(bytes: &[u8]) -> Option<u64> {
     }
     let size = bytes.strip_prefix(b"APETAGEX")?.get(4..)?.first_chunk()?;
     Some(u64::from(u32::from_le_bytes(*size)) + 32)
+}
+
+/// A frame that is no audio.
+enum Tag {
+    /// Xing's or LAME's.
+    Xing(VbrTag),
+    Vbri,
+}
+
+impl Tag {
+    fn xing(self) -> Option<VbrTag> {
+        match self {
+            Tag::Xing(tag) => Some(tag),
+            Tag::Vbri => None,
+        }
+    }
+}
+
+fn tag_of(frame: &[u8]) -> Option<Tag> {
+    let xing = if may_be_tag(frame) { VbrTag::parse(frame) } else { None };
+    xing.map(Tag::Xing).or(is_vbri(frame).then_some(Tag::Vbri))
 }
 
 /// Whether a frame may be Xing's tag, which stands behind side information of 9, 17 or 32 bytes, two further on with a check sum. Parsing

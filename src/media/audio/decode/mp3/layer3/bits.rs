@@ -82,6 +82,11 @@ impl Reservoir {
         Reservoir { bytes: [0; BORROWED_MAX + FRAME_MAX], length: 0 }
     }
 
+    /// Whether it holds as much as a frame can borrow.
+    pub(super) fn is_full(&self) -> bool {
+        BORROWED_MAX <= self.length
+    }
+
     /// Takes the main data of the next frame; gives where it begins for one that borrows `borrowed` bytes, or `None` where there are
     /// not as many: after a cut, or at the very start.
     pub(super) fn push(&mut self, main_data: &[u8], borrowed: usize) -> Option<Bits<'_>> {

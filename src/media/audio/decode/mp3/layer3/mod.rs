@@ -73,6 +73,8 @@ pub(super) struct Layer3 {
     spectra: [Spectrum; 2],
     scale: [ScaleFactors; 2],
     filterbank: Filterbank,
+    /// Frames decoded since the reservoir is full.
+    settled_frames: usize,
 }
 
 /// The last two stages, which depend on how much is kept.
@@ -89,6 +91,9 @@ enum Plan {
     /// Both, joined as told, for what is wanted of them.
     Both { middle_side: bool, wanted: Channel },
 }
+
+/// Frames that two granules are in (MPEG-2's hold one): one to replace the overlap of transforms, one to replace the synthesis' slots.
+const SETTLING_FRAMES: usize = 2;
 
 /// 1/√2, in quarters of an exponent of two: what the middle channel is of the mix, because both sides hold it multiplied by that.
 const MIDDLE: i32 = -2;
@@ -107,7 +112,20 @@ impl Layer3 {
                 Reduction::Half => Filterbank::Half(Stages::new(phase)),
                 Reduction::Quarter => Filterbank::Quarter(Stages::new(phase)),
             },
+            settled_frames: 0,
         }
+    }
+
+    pub(super) fn channel(&self) -> Channel {
+        self.channel
+    }
+
+    /// Whether frames before the first one that was decoded here would make no difference to those that follow.
+    ///
+    /// A full reservoir holds all that a frame can borrow: from then on the same frames are damaged as with those before. What a
+    /// granule leaves in the filterbank, the next one adds to its own and the one after that replaces.
+    pub(super) fn is_settled(&self) -> bool {
+        SETTLING_FRAMES <= self.settled_frames
     }
 
     /// Whether frames with this header can be decoded here: layer III at one of the rates that have something to leave out.
@@ -139,6 +157,7 @@ impl Layer3 {
             Filterbank::Half(stages) => stages.frame(&mut spectra, &info, plan, bits, out),
             Filterbank::Quarter(stages) => stages.frame(&mut spectra, &info, plan, bits, out),
         }
+        self.settled_frames += usize::from(self.reservoir.is_full());
         Some(())
     }
 
