@@ -107,7 +107,8 @@ impl Media {
             };
             match opened.artifact() {
                 Some(made) if made == *artifact => return Ok(Named::Opened(opened)),
-                Some(made) if made == wanted => return Ok(Named::Successor(made)),
+                // Its address is of use only if it works.
+                Some(made) if made == wanted && opened.is_stored() => return Ok(Named::Successor(made)),
                 _ => {}
             }
         }
@@ -197,6 +198,15 @@ impl Media {
 }
 
 impl Opened {
+    /// Whether it is under its address.
+    fn is_stored(&self) -> bool {
+        match &self.audio {
+            Audio::Hit(..) => true,
+            Audio::Filled(finished, _) => finished.stored == Stored::Yes,
+            Audio::Running(_) => false,
+        }
+    }
+
     /// The name of what was opened, once it is known.
     fn artifact(&self) -> Option<ArtifactId> {
         match &self.audio {

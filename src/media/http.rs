@@ -47,9 +47,9 @@ const HIT_MEMORY: HeaderValue = HeaderValue::from_static("ringback; hit; ttl=315
 const HIT_DISK: HeaderValue = HeaderValue::from_static("ringback; hit; ttl=31536000; detail=disk");
 
 /// Last-Modified of every artifact of this pipeline: the day its versions were set. A constant, so that nodes agree.
-const PIPELINE_SINCE: HeaderValue = HeaderValue::from_static("Sun, 01 Nov 2026 00:00:00 GMT");
+const PIPELINE_SINCE: HeaderValue = HeaderValue::from_static("Fri, 27 Nov 2026 00:00:00 GMT");
 /// [`PIPELINE_SINCE`] in seconds of the Unix epoch.
-const PIPELINE_SINCE_SECONDS: u64 = 1_793_491_200;
+const PIPELINE_SINCE_SECONDS: u64 = 1_795_737_600;
 
 /// Answers `GET` and `HEAD /media/{artifact}.{ext}` where all of it is in memory; none where that takes more than a look.
 ///

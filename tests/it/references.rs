@@ -166,14 +166,16 @@ async fn audio_of_an_older_pipeline_leads_to_todays() {
         assert_eq!(moved.header("cache-control"), "no-store");
         assert_eq!(node.get(moved.header("location")).await.body, whole.body);
     }
-    // A source that has changed has no successor.
+    // What may no longer be stored has no address to be led to, and a source that has changed has no successor.
+    let forgotten = |data: &Path| {
+        let catalogue = rusqlite::Connection::open(data.join("media.db")).unwrap();
+        catalogue.execute_batch("DELETE FROM sources; DELETE FROM kept; DELETE FROM manifests").unwrap();
+    };
+    origin.set("/a.wav", speech().header("cache-control", "no-store"));
+    let node = node.restart_after(&origin, forgotten).await;
+    assert_eq!(node.get(&address).await.slug(), "not-found");
     origin.set("/a.wav", Reply::ok("audio/wav", Body::of(fixture::audio("chirp-ima.wav").unwrap())));
-    let node = node
-        .restart_after(&origin, |data| {
-            let catalogue = rusqlite::Connection::open(data.join("media.db")).unwrap();
-            catalogue.execute_batch("DELETE FROM sources; DELETE FROM kept").unwrap();
-        })
-        .await;
+    let node = node.restart_after(&origin, forgotten).await;
     assert_eq!(node.get(&address).await.slug(), "not-found");
 }
 
