@@ -137,6 +137,24 @@ impl Tenant {
     }
 }
 
+/// A tenant's name was not 1 to 64 letters, digits, `-` or `_`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected 1 to 64 letters, digits, - or _")]
+pub struct NotATenant;
+
+impl FromStr for Tenant {
+    type Err = NotATenant;
+
+    fn from_str(text: &str) -> Result<Tenant, NotATenant> {
+        let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        if (1..=64).contains(&text.len()) && text.bytes().all(is_name) {
+            Ok(Tenant(text.into()))
+        } else {
+            Err(NotATenant)
+        }
+    }
+}
+
 impl fmt::Display for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

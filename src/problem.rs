@@ -119,12 +119,14 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// Whether it comes of the node's own state, though its kind blames another: it says nothing of the next try.
     pub is_passing: bool,
+    /// Whether the origin meant it (4xx): asked again it says the same, and what it said before does not stand in for it.
+    pub is_final: bool,
 }
 
 impl Problem {
     /// A problem without advice on retrying.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { kind, detail: detail.into(), retry_after: None, is_passing: false }
+        Problem { kind, detail: detail.into(), retry_after: None, is_passing: false, is_final: false }
     }
 
     /// The same problem, known to come of the node's own state.
@@ -132,6 +134,29 @@ impl Problem {
     pub fn passing(mut self) -> Problem {
         self.is_passing = true;
         self
+    }
+
+    /// The same problem, known to be what the origin means.
+    #[must_use]
+    pub fn meant(mut self) -> Problem {
+        self.is_final = true;
+        self
+    }
+
+    /// Whether it is a failure to give an answer rather than an answer, so that what was kept is better than nothing (RFC 5861 §4).
+    pub fn lets_stale_stand_in(&self) -> bool {
+        let fails = matches!(
+            self.kind,
+            Kind::OriginFailed
+                | Kind::OriginTimeout
+                // What comes with status 200 and is no audio is an error page.
+                | Kind::NotAudio
+                | Kind::Undecodable
+                | Kind::Busy
+                | Kind::Internal
+                | Kind::StorageFull
+        );
+        fails && !self.is_final
     }
 
     /// The same problem with advice on when to ask again.

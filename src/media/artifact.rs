@@ -7,8 +7,9 @@ use crate::{
     media::{
         address::{CanonicalUrl, IgnoredQuery},
         audio,
-        cache::{Commit, Manifest, Reference, Tier},
+        cache::{Commit, Manifest, Reference, SourceRecord, Tier},
         fill::Stored,
+        freshness::RequestDirectives,
         hit::{self, Found},
         http,
     },
@@ -16,7 +17,7 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{Audio, Directives, FetchRequest, Media, Opened, Via};
+use super::{Audio, FetchRequest, Media, Opened, Via};
 
 /// What an artifact's name leads to.
 #[derive(Debug)]
@@ -55,11 +56,10 @@ impl Media {
         tenant: &Tenant,
         artifact: &ArtifactId,
         extension: &str,
-        directives: Directives,
+        directives: RequestDirectives,
         hops: Hops,
     ) -> Result<Named, Problem> {
-        let found = hit::lookup(&self.cache, tenant, artifact).await.map_err(|error| error.problem())?;
-        let reference = match found {
+        let reference = match self.named(tenant, artifact).await? {
             Found::Hit(hit) => return Ok(Named::Opened(Opened { audio: Audio::Hit(hit, None), via: Via::Hit })),
             Found::Lost(reference) => reference,
             Found::Unknown => return Err(unknown_artifact()),
@@ -74,13 +74,22 @@ impl Media {
         self.rebuild(tenant, artifact, &reference, directives, hops).await
     }
 
+    /// What is under an artifact's name. What was purged counts as evicted: by its source it is a matter of the index.
+    async fn named(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<Found, Problem> {
+        let found = hit::lookup(&self.cache, tenant, artifact).await.map_err(|error| error.problem())?;
+        Ok(match found {
+            Found::Hit(hit) if self.cache.is_purged(tenant, &hit.reference) => Found::Lost(hit.reference),
+            found => found,
+        })
+    }
+
     /// Makes an evicted artifact again, from the first of its sources that still has the same bytes.
     async fn rebuild(
         &self,
         tenant: &Tenant,
         artifact: &ArtifactId,
         reference: &Reference,
-        directives: Directives,
+        directives: RequestDirectives,
         hops: Hops,
     ) -> Result<Named, Problem> {
         // Today's pipeline makes another artifact of the same original.
@@ -120,7 +129,7 @@ impl Media {
     /// # Errors
     /// `not-found` without a reference of this tenant's.
     pub async fn describe(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<Description, Problem> {
-        match hit::lookup(&self.cache, tenant, artifact).await.map_err(|error| error.problem())? {
+        match self.named(tenant, artifact).await? {
             Found::Hit(hit) => {
                 Ok(Description { manifest: Some(hit.manifest), reference: hit.reference, tier: Some(hit.tier) })
             }
@@ -189,7 +198,9 @@ impl Media {
             ..Reference::clone(&reference)
         };
         let reference = Some((*artifact, labelled));
-        let commit = Commit { reference, ..Commit::new(tenant.clone(), request.url.key()) };
+        let source = self.cache.source(tenant, &request.url.key()).await.map_err(|error| error.problem())?;
+        let source = source.map(|source| SourceRecord::clone(&source).labelled(&request.tags));
+        let commit = Commit { reference, source, ..Commit::new(tenant.clone(), request.url.key()) };
         self.cache.commit(commit).await.map_err(|error| error.problem())?;
         // It holds the reference as it was.
         self.hot.forget(tenant, artifact);

@@ -17,12 +17,13 @@ use http::{
 use crate::{
     ids::{ArtifactId, Tenant},
     media::{
-        AudioBody, Directives, FetchRequest, Media,
+        AudioBody, FetchRequest, Media,
         address::{FetchPath, IgnoredQuery, MediaPath},
         cache::{Manifest, SourceRecord, Tier},
         conditional::{self, Decision, Representation},
         fill::{Finished, Stages, Stored},
         format::{Format, FormatError},
+        freshness::RequestDirectives,
         hit,
         hot::Tags,
     },
@@ -57,6 +58,11 @@ const PIPELINE_SINCE_SECONDS: u64 = 1_795_737_600;
 pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Option<Response<AudioBody>> {
     let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).ok()?;
     let entry = media.hot.get(&media.cache, tenant, &artifact)?;
+    if media.cache.is_purged(tenant, &entry.reference) {
+        // The catalogue may know a later one.
+        media.hot.forget(tenant, &artifact);
+        return None;
+    }
     let manifest = &entry.manifest;
     if !manifest.format.answers_to(extension) {
         return None;
@@ -82,7 +88,7 @@ pub async fn artifact(
 ) -> Result<Response<AudioBody>, Problem> {
     let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     known_extension(extension)?;
-    let (asked, hops) = (directives(&parts.headers), Hops::of(&parts.headers));
+    let (asked, hops) = (RequestDirectives::of(&parts.headers), Hops::of(&parts.headers));
     let opened = match media.artifact(tenant, &artifact, extension, asked, hops).await? {
         Named::Opened(opened) => opened,
         Named::Successor(successor) => return Ok(moved(addresses.artifact_text(&successor, extension))),
@@ -196,7 +202,7 @@ fn fetch_request(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result
         format,
         input,
         url: CanonicalUrl::parse(&path.source, ignored).map_err(|error| error.problem())?,
-        directives: directives(&parts.headers),
+        directives: RequestDirectives::of(&parts.headers),
         whole: wants_whole(parts),
         tags: Vec::new(),
         hops: Hops::default(),
@@ -267,15 +273,17 @@ struct Source {
 
 impl Source {
     fn of(record: &SourceRecord, keeps: bool) -> Source {
-        let origin = record.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok());
-        Source { fresh_until: record.fresh_until, modified: Some(origin.unwrap_or(record.changed_at)), keeps }
+        Source { fresh_until: record.fresh_until, modified: Some(record.modified()), keeps }
     }
 }
 
 /// Cache-Control and Last-Modified of a source's audio; gives back the latter to compare with.
 fn source_headers(headers: &mut HeaderMap, media: &Media, source: &Source) -> Option<SystemTime> {
-    let cache_control =
-        if source.keeps { value(format!("public, max-age={}", media.ttl(source.fresh_until))) } else { NO_STORE };
+    let cache_control = if source.keeps {
+        value(format!("public, max-age={}", media.ttl(source.fresh_until).max(0)))
+    } else {
+        NO_STORE
+    };
     headers.insert(header::CACHE_CONTROL, cache_control);
     let modified = source.modified?;
     headers.insert(header::LAST_MODIFIED, value(httpdate::fmt_http_date(modified)));
@@ -461,18 +469,6 @@ fn wants_whole(parts: &Parts) -> bool {
     parts.method == Method::HEAD || prefers_wait || is_old || conditional::is_conditional(&parts.headers)
 }
 
-fn directives(headers: &HeaderMap) -> Directives {
-    let mut directives = Directives::default();
-    for value in headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok()) {
-        for directive in value.split(',').map(str::trim) {
-            directives.only_if_cached |= directive.eq_ignore_ascii_case("only-if-cached");
-            directives.no_cache |= directive.eq_ignore_ascii_case("no-cache");
-            directives.no_store |= directive.eq_ignore_ascii_case("no-store");
-        }
-    }
-    directives
-}
-
 fn te_trailers(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::TE).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
@@ -487,7 +483,7 @@ fn trailers(finished: &Finished) -> HeaderMap {
 }
 
 /// RFC 9211.
-fn cache_status(opened: &Opened, ttl: u64) -> String {
+fn cache_status(opened: &Opened, ttl: i64) -> String {
     let detail = match &opened.audio {
         Audio::Hit(hit, _) => hit.tier.as_str(),
         _ if opened.via == Via::Kept => "kept",
@@ -496,6 +492,7 @@ fn cache_status(opened: &Opened, ttl: u64) -> String {
     let how = match opened.via {
         Via::Hit => format!("hit; ttl={ttl}"),
         Via::Revalidated => format!("fwd=stale; fwd-status=304; ttl={ttl}"),
+        Via::StandIn => format!("fwd=stale; ttl={ttl}"),
         Via::Miss | Via::Kept => "fwd=miss".to_owned(),
         Via::Stale => "fwd=stale".to_owned(),
         Via::Request => "fwd=request".to_owned(),

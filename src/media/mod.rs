@@ -26,6 +26,8 @@ mod hot;
 
 mod artifact;
 
+mod purge;
+
 mod conditional;
 
 mod body;
@@ -36,7 +38,11 @@ mod config;
 
 mod presets;
 
-use std::{path::Path, sync::Arc, time::SystemTime};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio_util::task::TaskTracker;
 
@@ -50,9 +56,10 @@ use crate::{
 use cache::{Cache, CacheError, SourceRecord, Tier};
 use fill::{Fill, Finished, From, Joined, Ready, Tried, Wanted};
 use format::{Format, Headerless};
+use freshness::{Decision, Selection};
 use hit::{Found, Hit};
 use hot::Hot;
-use origin::{Origin, Validators};
+use origin::Origin;
 use spool::Spools;
 
 pub use address::{CanonicalUrl, IgnoredQuery};
@@ -61,7 +68,9 @@ pub use artifact::{Description, Obtained};
 pub use audio::{AudioError, Input, Levelled, Limits, Output, PIPELINE, Summary, transcode};
 pub use body::AudioBody;
 pub use config::Config;
+pub use freshness::RequestDirectives;
 pub use presets::{PresetError, Presets};
+pub use purge::PurgeRequest;
 
 /// How often a request looks at the index again because a fill found that there was nothing to fetch.
 const LOOKS_MAX: usize = 4;
@@ -71,10 +80,13 @@ const LOOKS_MAX: usize = 4;
 pub struct Media {
     cache: Cache,
     fill: Fill,
+    origin: Origin,
     clock: Clock,
     hot: Hot,
     hits: Hits,
     presets: Presets,
+    /// How long the origin is waited for where stale audio may stand in.
+    stale_wait: Duration,
 }
 
 /// Counters of hits by tier, looked up once: a look-up by name costs more than the hit's own.
@@ -104,17 +116,6 @@ impl std::fmt::Debug for Hits {
     }
 }
 
-/// What a caller allows and asks of the cache (RFC 9111 §5.2.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Directives {
-    /// Nothing is fetched or made.
-    pub only_if_cached: bool,
-    /// The origin is asked, whatever is fresh.
-    pub no_cache: bool,
-    /// Nothing is kept.
-    pub no_store: bool,
-}
-
 /// Audio of a remote source.
 #[derive(Clone, Debug)]
 pub struct FetchRequest {
@@ -125,7 +126,7 @@ pub struct FetchRequest {
     /// Into what.
     pub format: Format,
     /// Under what conditions.
-    pub directives: Directives,
+    pub directives: RequestDirectives,
     /// Whether the caller needs to know the whole before the first byte: HEAD, ranges, conditions.
     pub whole: bool,
     /// Labels for the reference.
@@ -159,6 +160,8 @@ pub(in crate::media) enum Via {
     Hit,
     /// From the cache, after the origin confirmed it.
     Revalidated,
+    /// From the cache, stale, because the origin failed or is slow.
+    StandIn,
     /// Fetched: the cache had nothing.
     Miss,
     /// Fetched: what the cache had was stale.
@@ -187,8 +190,9 @@ impl Media {
         let spool_directory = data_directory.join("spool");
         let spools = Spools::open(&spool_directory, config.fill.spool_limits())
             .map_err(|source| CacheError::DataDirectory { path: spool_directory, source: Arc::new(source) })?;
-        let fill = Fill::new(config.fill, config.audio, cache.clone(), origin, spools, clock.clone(), tasks);
-        Ok(Media { cache, fill, clock, hot, hits: Hits::new(), presets })
+        let stale_wait = config.fill.stale_wait;
+        let fill = Fill::new(config.fill, config.audio, cache.clone(), origin.clone(), spools, clock.clone(), tasks);
+        Ok(Media { cache, fill, origin, clock, hot, hits: Hits::new(), presets, stale_wait })
     }
 
     /// Makes out a format, and what the source is declared to be, from an extension and options, which may name a preset.
@@ -208,29 +212,44 @@ impl Media {
         if request.directives.no_cache {
             self.fill.forget_failure(&tried(tenant, request));
         }
-        let (mut revalidated, mut failed) = (false, None);
+        let (mut known, mut failed) = (Known::Nothing, None);
         for _ in 0..LOOKS_MAX {
             let record = self.degrade(self.cache.source(tenant, &key).await).flatten();
-            let plan = self.plan(tenant, request, record, revalidated).await?;
-            let (wanted, via) = match plan {
+            let (wanted, via, may_stand_in) = match self.plan(tenant, request, record, known).await? {
                 Plan::Serve(opened) => return Ok(opened),
-                Plan::Fill(wanted, via) => (wanted, via),
+                Plan::Fill { wanted, via, may_stand_in } => (wanted, via, may_stand_in),
             };
             let joined = self.fill.join(wanted);
             let whole = request.whole || request.format.is_held() || request.format.is_raw();
-            let ready = if whole { joined.whole().await } else { joined.started().await };
-            let ready = match ready {
+            let ready = async { if whole { joined.whole().await } else { joined.started().await } };
+            let ready = if may_stand_in {
+                match tokio::time::timeout(self.stale_wait, ready).await {
+                    Ok(ready) => ready,
+                    Err(_) => {
+                        // Who comes after this caller finds the new audio.
+                        joined.pin();
+                        known = Known::Fails;
+                        continue;
+                    }
+                }
+            } else {
+                ready.await
+            };
+            match ready {
+                Ok(Ready::Whole(finished)) => return Ok(Opened { audio: Audio::Filled(finished, joined), via }),
+                Ok(Ready::Streaming) => return Ok(Opened { audio: Audio::Running(joined), via }),
+                Ok(Ready::LookAgain { revalidated }) => {
+                    known = if revalidated { Known::Confirmed } else { Known::Nothing };
+                }
                 // What its origin refused another caller's signature may come with this one's.
                 Err(problem) if problem.kind.side() == Side::Origin && joined.is_of_another_address(&request.url) => {
                     failed = Some(problem);
-                    continue;
                 }
-                ready => ready?,
-            };
-            match ready {
-                Ready::Whole(finished) => return Ok(Opened { audio: Audio::Filled(finished, joined), via }),
-                Ready::Streaming => return Ok(Opened { audio: Audio::Running(joined), via }),
-                Ready::LookAgain { revalidated: confirmed } => revalidated = confirmed,
+                Err(problem) if may_stand_in && problem.lets_stale_stand_in() => {
+                    known = Known::Fails;
+                    failed = Some(problem);
+                }
+                Err(problem) => return Err(problem),
             }
         }
         Err(failed.unwrap_or_else(|| {
@@ -240,11 +259,12 @@ impl Media {
 
     /// Audio of a remote source where that takes nothing but looks into memory: a fresh index entry and all of its artifact.
     pub(in crate::media) fn fetch_in_memory(&self, tenant: &Tenant, request: &FetchRequest) -> Option<Opened> {
-        if request.directives.no_cache || request.directives.no_store {
+        if !request.directives.takes_any_fresh() {
             return None;
         }
         let record = self.cache.source_in_memory(tenant, &request.url.key())?;
-        if self.clock.now_wall() >= record.fresh_until {
+        let answers_all = record.selection.as_ref().is_some_and(Selection::is_any);
+        if !answers_all || self.clock.now_wall() >= record.fresh_until {
             return None;
         }
         let artifact = artifact_id(request, &record);
@@ -258,61 +278,110 @@ impl Media {
         tenant: &Tenant,
         request: &FetchRequest,
         record: Option<Arc<SourceRecord>>,
-        revalidated: bool,
+        known: Known,
     ) -> Result<Plan, Problem> {
-        let directives = request.directives;
-        let fresh = |record: &Arc<SourceRecord>| {
-            revalidated || (!directives.no_cache && self.clock.now_wall() < record.fresh_until)
+        let failure = self.fill.failure(&tried(tenant, request));
+        let known = match &failure {
+            Some(problem) if known == Known::Nothing && problem.lets_stale_stand_in() => Known::Failed,
+            _ => known,
         };
         let found = match &record {
             Some(record) => self.find(tenant, record, request).await,
             None => Found::Unknown,
         };
-        let usable = record.as_ref().is_some_and(fresh);
-        match found {
-            Found::Hit(hit) if usable => {
-                let via = if revalidated { Via::Revalidated } else { Via::Hit };
-                return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, record), via }));
-            }
-            _ if directives.only_if_cached => {
-                return Err(Problem::new(Kind::NotCached, "there is no fresh audio of this source in this format"));
-            }
-            _ => {}
-        }
         let kept = match &record {
             Some(record) => self.degrade(self.cache.kept_source(&record.content_hash).await).flatten(),
             None => None,
         };
+        let standing = record.as_deref().map_or(Standing::Unusable, |record| self.standing(record, request, known));
+        let usable = !matches!(standing, Standing::Unusable | Standing::ToValidate { .. });
+        let is_hit = matches!(found, Found::Hit(_));
         let (from, via) = match (&record, kept) {
             (Some(_), Some(kept)) if usable => (From::Kept(kept), Via::Kept),
             // Asking whether it changed is of use only if there is something to serve when it did not.
-            (Some(record), kept) if kept.is_some() || matches!(found, Found::Hit(_)) => {
-                let via = if directives.no_cache { Via::Request } else { Via::Stale };
-                (From::Origin(Some(validators(record))), via)
+            (Some(record), kept) if kept.is_some() || is_hit => {
+                let via = if request.directives.no_cache { Via::Request } else { Via::Stale };
+                (From::Origin(Some(Arc::clone(record))), via)
             }
             (Some(_), _) if !usable => (From::Origin(None), Via::Stale),
             _ => (From::Origin(None), Via::Miss),
         };
-        // Before it joins others: a request of our own that came back would wait for itself.
-        self.fill.check_loop(&request.hops)?;
-        // Only now: an origin that fails takes nothing from those who do not need it.
-        if let Some(problem) = self.fill.failure(&tried(tenant, request))
-            && !(via == Via::Kept && problem.kind.side() == Side::Origin)
-        {
-            return Err(problem);
-        }
+        let has_something = is_hit || matches!(from, From::Kept(_)) || matches!(from, From::Origin(Some(_)));
+        let may_stand_in = has_something && matches!(standing, Standing::ToValidate { may_stand_in: true });
         let wanted = Wanted {
             tenant: tenant.clone(),
             url: request.url.clone(),
             format: request.format,
             input: request.input,
             from,
-            previous: record,
-            keep: !directives.no_store,
+            serves: if let Found::Hit(hit) = &found { Some(hit.manifest.artifact) } else { None },
+            previous: record.clone(),
+            keep: !request.directives.no_store,
             tags: request.tags.clone(),
             hops: request.hops.clone(),
         };
-        Ok(Plan::Fill(wanted, via))
+        match found {
+            Found::Hit(hit) if usable => {
+                let via = self.serve_via(standing, known, wanted);
+                return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, record), via }));
+            }
+            _ if request.directives.only_if_cached => {
+                return Err(Problem::new(Kind::NotCached, "there is no fresh audio of this source in this format"));
+            }
+            _ => {}
+        }
+        // Before it joins others: a request of our own that came back would wait for itself.
+        self.fill.check_loop(&request.hops)?;
+        // Only now: an origin that fails takes nothing from those who do not need it.
+        if let Some(problem) = failure
+            && !(via == Via::Kept && problem.kind.side() == Side::Origin)
+        {
+            return Err(problem);
+        }
+        Ok(Plan::Fill { wanted, via, may_stand_in })
+    }
+
+    /// What the index entry of a source is good for, for this request and now.
+    fn standing(&self, record: &SourceRecord, request: &FetchRequest, known: Known) -> Standing {
+        let now = self.clock.now_wall();
+        if known == Known::Confirmed {
+            return Standing::Fresh;
+        }
+        let freshness = self.origin.freshness(&record.said, record.times());
+        let may_stand_in = freshness.may_stand_in(&request.directives, now);
+        if may_stand_in && matches!(known, Known::Fails | Known::Failed) {
+            return Standing::Stale;
+        }
+        let sent = self.origin.constant_fields();
+        let answers =
+            record.selection.as_ref().is_some_and(|selection| selection.answers(&sent, &record.said.to_headers()));
+        match freshness.decide(&request.directives, now) {
+            _ if !answers => Standing::ToValidate { may_stand_in: false },
+            Decision::Fresh => Standing::Fresh,
+            Decision::Stale => Standing::Stale,
+            Decision::StaleWhileRevalidate => Standing::StaleWhileRevalidate,
+            Decision::Validate => Standing::ToValidate { may_stand_in },
+        }
+    }
+
+    /// How a hit is served, and what is done behind it.
+    fn serve_via(&self, standing: Standing, known: Known, wanted: Wanted) -> Via {
+        let reason = match (standing, known) {
+            (Standing::Fresh, Known::Confirmed) => return Via::Revalidated,
+            (Standing::StaleWhileRevalidate, _) => {
+                // Who is not to go out is served all the same.
+                if self.fill.check_loop(&wanted.hops).is_ok() {
+                    self.fill.refresh(Wanted { from: From::Origin(wanted.previous.clone()), ..wanted });
+                }
+                "revalidating"
+            }
+            (Standing::Stale, Known::Fails) => "origin-fails",
+            (Standing::Stale, Known::Failed) => "origin-failed",
+            (Standing::Stale, _) => "asked",
+            _ => return Via::Hit,
+        };
+        metrics::counter!("ringback_media_stale_total", "reason" => reason).increment(1);
+        if known == Known::Fails { Via::StandIn } else { Via::Hit }
     }
 
     /// The artifact that an index entry leads to.
@@ -354,14 +423,51 @@ impl Media {
             .ok()
     }
 
-    fn ttl(&self, until: SystemTime) -> u64 {
-        until.duration_since(self.clock.now_wall()).map_or(0, |left| left.as_secs())
+    /// Seconds of freshness that are left, and, negative, those that it has been over.
+    fn ttl(&self, until: SystemTime) -> i64 {
+        let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+        until.duration_since(self.clock.now_wall()).map_or_else(|over| -seconds(over.duration()), seconds)
     }
 }
 
 enum Plan {
     Serve(Opened),
-    Fill(Wanted, Via),
+    Fill {
+        wanted: Wanted,
+        via: Via,
+        /// Whether what is stale may be served if the fill fails, or takes long.
+        may_stand_in: bool,
+    },
+}
+
+/// What is known of a source's origin beside the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Nothing,
+    /// It has just said that the index is right.
+    Confirmed,
+    /// It has just failed, or takes long.
+    Fails,
+    /// It failed a moment ago.
+    Failed,
+}
+
+/// What an index entry is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// There is none.
+    Unusable,
+    /// Its audio is the answer.
+    Fresh,
+    /// Its audio is the answer, though it is stale.
+    Stale,
+    /// The same, and the origin is asked behind it.
+    StaleWhileRevalidate,
+    /// The origin is asked first.
+    ToValidate {
+        /// If the origin fails, its audio is the answer.
+        may_stand_in: bool,
+    },
 }
 
 /// What a request tries, as far as its failure matters to others.
@@ -377,8 +483,4 @@ fn tried(tenant: &Tenant, request: &FetchRequest) -> Tried {
 /// The name of what is asked for, of the original that the index knows.
 fn artifact_id(request: &FetchRequest, record: &SourceRecord) -> ArtifactId {
     request.format.artifact_id(&record.content_hash, record.input(request.input), audio::PIPELINE)
-}
-
-fn validators(record: &SourceRecord) -> Validators {
-    Validators { etag: record.etag.clone(), last_modified: record.last_modified.clone() }
 }

@@ -143,8 +143,16 @@ impl Client {
     }
 }
 
+/// The header fields that every request has, and always the same.
+pub fn own_headers() -> HeaderMap {
+    HeaderMap::from_iter([
+        (header::ACCEPT, HeaderValue::from_static("*/*")),
+        (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+        (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
+    ])
+}
+
 fn builder(config: &Config, resolver: Arc<GuardedResolver>) -> reqwest::ClientBuilder {
-    let identity = (header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     reqwest::Client::builder()
         .dns_resolver(resolver)
         // A proxy would connect where the guard cannot see.
@@ -152,8 +160,7 @@ fn builder(config: &Config, resolver: Arc<GuardedResolver>) -> reqwest::ClientBu
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        .user_agent(USER_AGENT)
-        .default_headers(HeaderMap::from_iter([identity]))
+        .default_headers(own_headers())
         .http1_only()
         .tcp_nodelay(true)
         .connect_timeout(config.connect_timeout)

@@ -15,7 +15,11 @@ mod flights;
 
 mod fairness;
 
+mod freshness;
+
 mod references;
+
+mod purge;
 
 mod streaming;
 

@@ -1,11 +1,10 @@
 //! `POST /v1/media`, `GET` and `DELETE /v1/media/{artifact}`.
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{FromRequest as _, Request, State},
+    extract::{Request, State},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
@@ -13,17 +12,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::ArtifactId,
-    media::{CanonicalUrl, Directives, FetchRequest, Obtained, format::input_text, http::Addresses},
+    media::{CanonicalUrl, FetchRequest, Obtained, RequestDirectives, format::input_text, http::Addresses},
     outbound::Hops,
     problem::{Kind, Problem},
 };
 
-use super::{Failed, Named, V1};
+use super::{Failed, Named, V1, body};
 
 /// Labels of one reference.
 const TAGS_MAX: usize = 32;
 /// Bytes of one label.
 const TAG_BYTES_MAX: usize = 256;
+
+/// What a body that is none is told.
+const EXPECTED: &str = r#"{"source":{"url":…},"format":…} with "options", "wait" and "tags" if need be"#;
 
 /// The body of `POST /v1/media`.
 #[derive(Debug, Deserialize)]
@@ -86,8 +88,8 @@ impl Made {
 
 /// Finds or makes audio and says under which address it is: 200 where it was there, 201 where it was made, 202 where the caller does not wait.
 pub(super) async fn create(State(v1): State<V1>, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
-    let body = body(sent, v1.body_timeout).await?;
-    let create: Create = serde_json::from_slice(&body).map_err(|error| unexpected(&error))?;
+    let body = body::receive(sent, v1.body_timeout).await?;
+    let create: Create = body::read(&body, EXPECTED)?;
     let (wait, extension) = (create.wait, create.format.clone());
     let request = request(&v1, create, Hops::of(&headers))?;
     if !wait {
@@ -100,25 +102,6 @@ pub(super) async fn create(State(v1): State<V1>, headers: HeaderMap, sent: Reque
     let status = if obtained.cached { StatusCode::OK } else { StatusCode::CREATED };
     let made = Made::new(&obtained, &extension, &v1.parts.addresses);
     Ok((status, [(header::LOCATION, made.url.clone())], Json(made)).into_response())
-}
-
-/// The body of a request, within the limits of size and time.
-async fn body(sent: Request, timeout: Duration) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(timeout, Bytes::from_request(sent, &())).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(Problem::new(Kind::OverLimit, "the body is too large (http.body_max)"))
-        }
-        Ok(Err(_)) => Err(Problem::new(Kind::BadRequest, "the body cannot be read")),
-        Err(_) => Err(Problem::new(Kind::RequestTimeout, "the body did not come in time (http.body_timeout)")),
-    }
-}
-
-/// Says where, never what: the parser's own text quotes the body, whose addresses may hold secrets.
-fn unexpected(error: &serde_json::Error) -> Problem {
-    let (line, column) = (error.line(), error.column());
-    let expected = r#"{"source":{"url":…},"format":…} with "options", "wait" and "tags" if need be"#;
-    Problem::new(Kind::BadRequest, format!("the body is not {expected}: see line {line}, column {column}"))
 }
 
 fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem> {
@@ -144,7 +127,7 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
         url: CanonicalUrl::parse(&create.source.url, &v1.parts.ignored_query).map_err(|error| error.problem())?,
         format,
         input,
-        directives: Directives::default(),
+        directives: RequestDirectives::default(),
         whole: true,
         tags: create.tags,
         hops,

@@ -1,8 +1,12 @@
 //! `/v1`: the JSON interface of the media layer (`spec/media.md` §2).
 
+mod body;
+
 mod fills;
 
 mod media;
+
+mod purge;
 
 use std::time::Duration;
 
@@ -40,6 +44,7 @@ pub(super) fn router(parts: &Parts, config: &Config) -> Router {
     let state = V1 { parts: parts.clone(), fills: Fills::new(parts), body_timeout: config.body_timeout };
     Router::new()
         .route("/v1/media", routing::post(media::create))
+        .route("/v1/media/purge", routing::post(purge::purge))
         .route("/v1/media/{artifact}", routing::get(media::describe).delete(media::forget))
         .route("/v1/fills/{fill}", routing::get(fills::describe))
         .fallback(async || Failed(Problem::new(Kind::NotFound, "there is nothing under this path")))

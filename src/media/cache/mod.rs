@@ -16,6 +16,7 @@ mod disk;
 mod error;
 mod memory;
 mod metrics;
+mod purges;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use std::{
     fs::{File, TryLockError},
     path::Path,
     sync::Arc,
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -33,11 +35,13 @@ use self::{
     disk::{Disk, Found},
     memory::Memory,
     metrics::Metrics,
+    purges::{Purges, Rule},
 };
 pub use self::{
     catalogue::{Commit, Counts, Dropped},
     config::Config,
     error::CacheError,
+    purges::Purge,
     records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord, Visibility},
 };
 use crate::ids::{ArtifactId, ChunkId, ContentHash, SourceKey, Tenant};
@@ -89,6 +93,7 @@ pub struct Cache {
     memory: Memory,
     disk: Option<Disk>,
     catalogue: Catalogue,
+    purges: Purges,
     metrics: Metrics,
     _lock: Arc<File>,
 }
@@ -110,7 +115,8 @@ impl Cache {
             None
         };
         let memory = memory::build(config.memory, metrics.evictions.clone());
-        Ok(Cache { memory, disk, catalogue, metrics, _lock: lock })
+        let purges = Purges::of(catalogue.purges().await?);
+        Ok(Cache { memory, disk, catalogue, purges, metrics, _lock: lock })
     }
 
     /// The chunk, if it is in memory. **Cost**: under a microsecond, no copy.
@@ -184,18 +190,20 @@ impl Cache {
         }
     }
 
-    /// What the index knows of a tenant's source.
+    /// What the index knows of a tenant's source, unless it was purged since.
     ///
     /// # Errors
     /// This and the other lookups fail only if the catalogue cannot be read. A record that a later version wrote and this one cannot
     /// read counts as absent.
     pub async fn source(&self, tenant: &Tenant, key: &SourceKey) -> Result<Option<Arc<SourceRecord>>, CacheError> {
-        self.catalogue.source(tenant, key).await
+        let record = self.catalogue.source(tenant, key).await?;
+        Ok(record.filter(|record| !self.purges.cover_source(tenant, record)))
     }
 
     /// [`source`](Cache::source), if its record is in memory.
     pub fn source_in_memory(&self, tenant: &Tenant, key: &SourceKey) -> Option<Arc<SourceRecord>> {
-        self.catalogue.source_in_memory(tenant, key)
+        let record = self.catalogue.source_in_memory(tenant, key)?;
+        (!self.purges.cover_source(tenant, &record)).then_some(record)
     }
 
     /// Whether a tenant may use an artifact, and its recipe.
@@ -213,6 +221,26 @@ impl Cache {
     /// [`reference`](Cache::reference), if its record is in memory.
     pub fn reference_in_memory(&self, tenant: &Tenant, artifact: &ArtifactId) -> Option<Arc<Reference>> {
         self.catalogue.reference_in_memory(tenant, artifact)
+    }
+
+    /// Whether an artifact was purged since its origin was asked last: its audio is not to be served, and can be made again.
+    pub fn is_purged(&self, tenant: &Tenant, reference: &Reference) -> bool {
+        self.purges.cover_reference(tenant, reference)
+    }
+
+    /// Has what a tenant got before `at` count as absent, as far as `purge` speaks of it. One rule, however many entries that are.
+    ///
+    /// When it returns, the rule survives the end of this process, and every look-up that begins obeys it.
+    ///
+    /// # Errors
+    /// The catalogue could not be written; nothing was purged.
+    pub async fn purge(&self, tenant: &Tenant, purge: Purge, at: SystemTime) -> Result<(), CacheError> {
+        let rule = Rule { tenant: tenant.clone(), purge, at };
+        self.catalogue.purge(rule.clone()).await?;
+        if let Some(merged) = self.purges.add(rule) {
+            self.catalogue.purge(merged).await?;
+        }
+        Ok(())
     }
 
     /// What an artifact is made of.

@@ -1,12 +1,15 @@
 //! The records of the catalogue (`spec/media.md` §1, `spec/trust.md` §2). Small, written as JSON, read back by any later version.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey},
-    media::format::{Format, Headerless},
+    media::{
+        format::{Format, Headerless},
+        freshness::{Said, Selection, Times},
+    },
 };
 
 /// One chunk of a body: up to 256 KiB, named by its own sha256.
@@ -84,6 +87,9 @@ pub struct Reference {
     pub tags: Vec<String>,
     /// When the tenant first had it.
     pub created_at: SystemTime,
+    /// When the origin was last asked for the bytes that it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<SystemTime>,
     /// Other sources that gave the same original, the latest first: it can be had again as long as one of them still has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<AlsoFrom>,
@@ -98,7 +104,7 @@ pub struct AlsoFrom {
     pub url: String,
 }
 
-/// Labels of one reference at most, whoever gave them.
+/// Labels of one reference or source at most, whoever gave them.
 const TAGS_MAX: usize = 64;
 /// Other sources that are remembered at most: those that come after have been there more lately.
 const ALSO_MAX: usize = 4;
@@ -127,27 +133,41 @@ pub struct SourceRecord {
     pub url: String,
     /// The original that is there.
     pub content_hash: ContentHash,
+    /// Its length in bytes.
+    #[serde(default)]
+    pub length: u64,
     /// Whether its own bytes do not say what it is, so that what is declared counts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub headerless: bool,
     /// What the origin declares it to be, by its Content-Type or the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<Headerless>,
-    /// The origin's ETag, as sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub etag: Option<String>,
-    /// The origin's Last-Modified, as sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_modified: Option<String>,
+    /// What the origin said of its use and how it can be checked, as it stands after its last answer.
+    #[serde(default)]
+    pub said: Said,
+    /// What of our requests the origin chose it by; none where it would not say.
+    #[serde(default = "any_selection")]
+    pub selection: Option<Selection>,
+    /// Labels of it: the origin's, and those that were given for it here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// When the origin was last asked.
+    #[serde(default = "long_ago")]
+    pub asked_at: SystemTime,
+    /// When it last answered.
     pub checked_at: SystemTime,
     /// Until when the record may be used without asking.
     pub fresh_until: SystemTime,
     /// When the content hash last changed.
     pub changed_at: SystemTime,
-    /// How long an answer of the origin is fresh, as it said last: holds on where a later one says nothing of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lifetime: Option<Duration>,
+}
+
+fn any_selection() -> Option<Selection> {
+    Some(Selection::default())
+}
+
+fn long_ago() -> SystemTime {
+    SystemTime::UNIX_EPOCH
 }
 
 impl SourceRecord {
@@ -155,5 +175,27 @@ impl SourceRecord {
     /// The caller's word counts for more than the origin's, because it is given where the origin is wrong.
     pub fn input(&self, asked: Option<Headerless>) -> Option<Headerless> {
         if self.headerless { asked.or(self.declared) } else { None }
+    }
+
+    /// The same with labels that were given for it here.
+    #[must_use]
+    pub fn labelled(mut self, tags: &[String]) -> SourceRecord {
+        for tag in tags {
+            if self.tags.len() < TAGS_MAX && !self.tags.contains(tag) {
+                self.tags.push(tag.clone());
+            }
+        }
+        self
+    }
+
+    /// When the origin was last asked, and when it answered.
+    pub fn times(&self) -> Times {
+        Times { request: self.asked_at, response: self.checked_at }
+    }
+
+    /// When the source changed, by its origin's word, else when other bytes came.
+    pub fn modified(&self) -> SystemTime {
+        let said = self.said.get(&http::header::LAST_MODIFIED);
+        said.and_then(|text| httpdate::parse_http_date(text).ok()).unwrap_or(self.changed_at)
     }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
 use tempfile::TempDir;
 
 use super::{
@@ -16,7 +17,10 @@ use super::{
 };
 use crate::{
     ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey, Tenant},
-    media::format::Format,
+    media::{
+        format::Format,
+        freshness::{Said, Selection},
+    },
     problem::ConfigProblems,
     units::ByteCount,
 };
@@ -81,15 +85,18 @@ fn commit(original: &str, extension: &str, chunks: &[(ChunkId, Bytes)]) -> (Arti
         visibility: Visibility::Public,
         tags: Vec::new(),
         created_at: now,
+        asked_at: Some(now),
     };
     let source = SourceRecord {
         url,
         content_hash,
         headerless: false,
-        lifetime: None,
+        length: 0,
         declared: None,
-        etag: Some("\"v1\"".to_owned()),
-        last_modified: None,
+        said: Said::of(&HeaderMap::from_iter([(header::ETAG, HeaderValue::from_static("\"v1\""))])),
+        selection: Some(Selection::default()),
+        tags: vec!["greetings".to_owned()],
+        asked_at: now,
         checked_at: now,
         fresh_until: now + Duration::from_secs(60),
         changed_at: now,

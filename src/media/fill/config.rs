@@ -20,6 +20,9 @@ pub struct Config {
     /// How long HEAD, ranges, conditional requests and held formats wait for a whole fill before 504.
     #[serde(with = "duration_text")]
     pub wait: Duration,
+    /// How long the origin is waited for where stale audio may stand in for its answer; the fill goes on.
+    #[serde(with = "duration_text")]
+    pub stale_wait: Duration,
     /// How long headers wait, from the origin's first byte, for the fill to finish, so that short prompts get full headers.
     #[serde(with = "duration_text")]
     pub grace: Duration,
@@ -36,6 +39,9 @@ pub struct Config {
     /// How long a failure is remembered, so that a broken source is not asked at every call.
     #[serde(with = "duration_text")]
     pub negative: Duration,
+    /// How long a failure is remembered where the origin says for how long (`Retry-After`, the freshness of a 404), at most.
+    #[serde(with = "duration_text")]
+    pub negative_said_max: Duration,
     /// How many failures are remembered at once.
     pub negative_max: usize,
     /// Transcodes in progress at once, those that have waited long for their origin aside.
@@ -54,6 +60,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             wait: Duration::from_secs(30),
+            stale_wait: Duration::from_secs(2),
             grace: Duration::from_millis(250),
             grace_source_max: ByteCount::mib(1),
             spool: ByteCount::gib(8),
@@ -61,6 +68,7 @@ impl Default for Config {
             memory_total: ByteCount::mib(256),
             source_keep: ByteCount::mib(64),
             negative: Duration::from_secs(10),
+            negative_said_max: Duration::from_secs(60),
             negative_max: 10_000,
             workers: 64,
             parked_max: 192,

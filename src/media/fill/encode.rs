@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    ids::ArtifactId,
     media::{
         audio::{self, AudioError},
         cache::{Manifest, SourceRecord},
@@ -21,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    Shared,
+    Shared, Wanted,
     chunker::{Body, Chunker},
     pool::Cpu,
     scratch::Waiting,
@@ -94,6 +95,8 @@ pub(in crate::media) struct EncodeFlight {
     pub(super) keep: bool,
     /// Labels for the reference.
     pub(super) tags: Vec<String>,
+    /// The artifact that is there if the original turns out to be what it was, and the length that it had.
+    serves: Option<(ArtifactId, u64)>,
 }
 
 impl EncodeFlight {
@@ -101,11 +104,13 @@ impl EncodeFlight {
         (format, input): Recipe,
         spool: Arc<Spool>,
         source: Arc<SourceFlight>,
-        keep: bool,
-        tags: Vec<String>,
+        wanted: &Wanted,
     ) -> EncodeFlight {
         let (state, _) = watch::channel(State::Running);
-        EncodeFlight { format, input, spool, state, cancel: CancellationToken::new(), source, keep, tags }
+        let cancel = CancellationToken::new();
+        let serves = wanted.serves.zip(wanted.previous.as_ref().map(|previous| previous.length));
+        let (keep, tags) = (wanted.keep, wanted.tags.clone());
+        EncodeFlight { format, input, spool, state, cancel, source, keep, tags, serves }
     }
 
     /// What it is known by among the encodes of its source.
@@ -174,6 +179,15 @@ async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> 
         SourceState::Failed(problem) => return Err(problem.into()),
         _ => {}
     }
+    // What was deleted meanwhile is still made for those who wait for it.
+    if let Some(record) = unchanged(shared, flight).await
+        && !flight.source.is_revoked()
+    {
+        if flight.keep {
+            shared.commit_source(&flight.source, record).await;
+        }
+        return Err(Stop::LookAgain { revalidated: true });
+    }
     let made = transcode(shared, flight).await?;
     let (arrival, received) = match flight.source.wait_end().await {
         SourceState::Received(arrival, received) => (arrival, received),
@@ -188,7 +202,7 @@ async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> 
     let encoded = shared.clock.now();
 
     let headerless = made.summary.kind.headerless().is_some();
-    let record = SourceRecord { headerless, ..received.record.clone() };
+    let record = SourceRecord { headerless, ..received.record.clone() }.labelled(&flight.tags);
     let manifest = Arc::new(manifest(flight, &record, &made));
     let header = Bytes::from(made.summary.header);
     let stored = if flight.keep && arrival.storable {
@@ -205,6 +219,29 @@ async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> 
     };
     metrics::histogram!("ringback_media_fill_seconds").record(stages.stored);
     Ok(Finished { manifest, record, header, stored, stages })
+}
+
+/// The index entry of an original that came again and is what it was, so that nothing is to be made of it.
+///
+/// While it may be so it is waited for, but no longer than headers wait for short sources: whoever listens hears a change at once.
+async fn unchanged(shared: &Shared, flight: &EncodeFlight) -> Option<SourceRecord> {
+    let (serves, length) = flight.serves?;
+    let received = async {
+        let arriving = flight.source.wait(|state| !matches!(state, SourceState::Asking)).await;
+        if let SourceState::Arriving(arrival) = arriving
+            && arrival.declared.is_some_and(|declared| declared != length)
+        {
+            return None;
+        }
+        match flight.source.wait_end().await {
+            SourceState::Received(_, received) => Some(received),
+            _ => None,
+        }
+    };
+    let received = tokio::time::timeout(shared.config.grace, received).await.ok().flatten()?;
+    let input = received.record.input(flight.input);
+    let artifact = flight.format.artifact_id(&received.content_hash, input, audio::PIPELINE);
+    (artifact == serves).then(|| received.record.clone())
 }
 
 fn manifest(flight: &EncodeFlight, record: &SourceRecord, made: &Made) -> Manifest {

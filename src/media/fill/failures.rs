@@ -36,12 +36,14 @@ struct Failure {
 pub(super) struct Failures {
     remembered: MemoryCache<Tried, Arc<Failure>>,
     lasting: Duration,
+    said_max: Duration,
 }
 
 impl Failures {
-    /// At most `failures_max`, each for `lasting`; nothing is remembered where that is zero.
-    pub(super) fn new(failures_max: usize, lasting: Duration) -> Failures {
-        Failures { remembered: CacheBuilder::new(failures_max).build(), lasting }
+    /// At most `failures_max`, each for `lasting`, or as long as the origin says up to `said_max`; nothing is remembered where `lasting`
+    /// is zero.
+    pub(super) fn new(failures_max: usize, lasting: Duration, said_max: Duration) -> Failures {
+        Failures { remembered: CacheBuilder::new(failures_max).build(), lasting, said_max }
     }
 
     /// How `tried` failed, while that is remembered.
@@ -58,7 +60,8 @@ impl Failures {
         if !is_the_sources || self.lasting.is_zero() {
             return;
         }
-        let failure = Arc::new(Failure { problem: problem.clone(), until: now + self.lasting });
+        let said = problem.retry_after.unwrap_or_default().min(self.said_max);
+        let failure = Arc::new(Failure { problem: problem.clone(), until: now + self.lasting.max(said) });
         // What the origin did concerns whoever asks; what its bytes are concerns only who wants them decoded.
         if problem.kind.side() == Side::Origin {
             self.remembered.insert(Tried { raw: !tried.raw, ..tried.clone() }, Arc::clone(&failure));

@@ -43,7 +43,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     clock::Clock,
-    ids::{SourceKey, Tenant},
+    ids::{ArtifactId, SourceKey, Tenant},
     media::{
         address::CanonicalUrl,
         audio,
@@ -125,6 +125,8 @@ pub(in crate::media) struct Wanted {
     /// What the caller declares the source to be.
     pub(in crate::media) input: Option<Headerless>,
     pub(in crate::media) from: From,
+    /// The artifact that is there for an original that has not changed.
+    pub(in crate::media) serves: Option<ArtifactId>,
     /// The index entry that the fill may confirm or replace.
     pub(in crate::media) previous: Option<Arc<SourceRecord>>,
     /// Whether the result may be stored and shared; false for `no-store`.
@@ -155,7 +157,7 @@ impl Fill {
                 waiting_max: config.queue_max,
                 cpus,
             }),
-            failures: Failures::new(config.negative_max, config.negative),
+            failures: Failures::new(config.negative_max, config.negative, config.negative_said_max),
             flights: Mutex::default(),
             private_flights: AtomicU64::new(0),
             audio_limits: audio.limits(),
@@ -210,11 +212,37 @@ impl Fill {
         Joined::new(Arc::clone(shared), key, flight, joined)
     }
 
+    /// Brings a source up to date behind a caller who has what is stale: starts its fill, with nobody waiting, unless it is under way.
+    pub(in crate::media) fn refresh(&self, wanted: Wanted) {
+        let shared = &self.shared;
+        let key = FlightKey { tenant: wanted.tenant.clone(), source: wanted.url.key(), private: None };
+        let mut flights = shared.flights();
+        if flights.contains_key(&key) {
+            return;
+        }
+        let mut flight = shared.start_source(&wanted);
+        let mut encode = shared.start_encode(&key, &flight.source, &wanted);
+        encode.pinned = true;
+        flight.encodes.insert((wanted.format, wanted.input), encode);
+        flights.insert(key, flight);
+        metrics::counter!("ringback_media_fills_behind_total").increment(1);
+    }
+
     /// Keeps what is being made of a source from being stored: it was deleted meanwhile. Who waits still gets it.
     pub(in crate::media) fn revoke(&self, tenant: &Tenant, source: &SourceKey) {
         let key = FlightKey { tenant: tenant.clone(), source: *source, private: None };
         // Taken out, so that whoever asks from now on starts anew.
         if let Some(flight) = self.shared.flights().remove(&key) {
+            flight.source.revoke();
+        }
+    }
+
+    /// The same for all that is being made of sources of a tenant's that `of` holds of.
+    pub(in crate::media) fn revoke_all(&self, tenant: &Tenant, of: impl Fn(&CanonicalUrl) -> bool) {
+        let is_meant = |key: &FlightKey, flight: &mut Flight| {
+            key.private.is_none() && key.tenant == *tenant && of(&flight.source.url)
+        };
+        for (_, flight) in self.shared.flights().extract_if(is_meant) {
             flight.source.revoke();
         }
     }
@@ -247,7 +275,7 @@ impl Shared {
     fn start_encode(self: &Arc<Self>, key: &FlightKey, source: &Arc<SourceFlight>, wanted: &Wanted) -> Encode {
         let spool = self.spools.create();
         let recipe = (wanted.format, wanted.input);
-        let flight = EncodeFlight::new(recipe, spool, Arc::clone(source), wanted.keep, wanted.tags.clone());
+        let flight = EncodeFlight::new(recipe, spool, Arc::clone(source), wanted);
         let flight = Arc::new(flight);
         let (shared, running, key) = (Arc::clone(self), Arc::clone(&flight), key.clone());
         let encode = async move {
@@ -352,8 +380,9 @@ impl Shared {
             format: flight.format,
             pipeline: manifest.pipeline.clone(),
             visibility: Visibility::Public,
-            tags: flight.tags.clone(),
+            tags: record.tags.clone(),
             created_at: self.clock.now_wall(),
+            asked_at: Some(record.asked_at),
             also: Vec::new(),
         };
         let commit = Commit {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::header;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,8 @@ use crate::{
         address::CanonicalUrl,
         cache::{KeptSource, SourceRecord},
         format::Headerless,
-        origin::{Fetched, Freshness, Incoming, Validators},
+        freshness::{Freshness, Said, Selection},
+        origin::{Answer, Fetched, Incoming},
         spool::{End, Spool},
     },
     outbound::Hops,
@@ -33,8 +35,8 @@ use super::{
 /// Where a fill gets the original from.
 #[derive(Clone, Debug)]
 pub(in crate::media) enum From {
-    /// The origin; with validators where an unchanged answer is of use.
-    Origin(Option<Validators>),
+    /// The origin; asked whether it has changed where an unchanged answer is of use.
+    Origin(Option<Arc<SourceRecord>>),
     /// The tiers, which still have it.
     Kept(Arc<KeptSource>),
 }
@@ -208,13 +210,14 @@ async fn fetch(
 ) -> Result<(Arrival, Received), Stop> {
     match from {
         From::Kept(kept) => replay(shared, flight, previous, &kept).await,
-        From::Origin(validators) => {
+        From::Origin(known) => {
             metrics::counter!("ringback_media_origin_requests_total").increment(1);
-            let fetched = shared.origin.fetch(flight.url.fetch_url(), validators.as_ref(), &flight.hops).await;
+            let known = known.as_ref().map(|known| &known.said);
+            let fetched = shared.origin.fetch(flight.url.fetch_url(), known, &flight.hops).await;
             match fetched.map_err(|error| error.problem())? {
                 Fetched::Body(incoming) => receive(shared, flight, previous, *incoming).await,
-                Fetched::NotModified { freshness, validators, content_type } => {
-                    revalidate(shared, flight, previous, freshness, validators, content_type).await;
+                Fetched::NotModified(answer) => {
+                    revalidate(shared, flight, previous, &answer).await;
                     Err(Stop::LookAgain { revalidated: true })
                 }
             }
@@ -229,17 +232,17 @@ async fn receive(
     previous: Option<&SourceRecord>,
     mut incoming: Incoming,
 ) -> Result<(Arrival, Received), Stop> {
+    let answer = incoming.answer.clone();
+    let said = Said::of(&answer.headers);
+    let declared_input = declared(flight, answer.content_type().as_deref());
+    let freshness = shared.origin.freshness(&said, answer.times);
     let arrival = Arrival {
         declared: incoming.declared_length,
         first_byte: shared.clock.now(),
-        fresh_until: shared.clock.now_wall() + incoming.freshness.fresh_for.min(FRESH_MAX),
-        last_modified: incoming
-            .validators
-            .last_modified
-            .as_deref()
-            .and_then(|text| httpdate::parse_http_date(text).ok()),
-        storable: incoming.freshness.storable,
-        input: declared(flight, incoming.content_type.as_deref()),
+        fresh_until: fresh_until(&freshness),
+        last_modified: said.get(&header::LAST_MODIFIED).and_then(|text| httpdate::parse_http_date(text).ok()),
+        storable: incoming.storable,
+        input: declared_input,
     };
     flight.state.send_replace(State::Arriving(arrival));
     let mut hashed = Hashed::new(&flight.spool);
@@ -248,8 +251,8 @@ async fn receive(
     }
     let body = hashed.chunker.finish();
     let content_hash = ContentHash::from_bytes(*body.digest.as_bytes());
-    let validators = incoming.validators.clone();
-    let record = record(shared, flight, previous, content_hash, arrival.input, &incoming.freshness, validators);
+    let original = Original { content_hash, length: body.length, declared: arrival.input };
+    let record = record(shared, flight, previous, original, said, &answer);
     Ok((arrival, Received { body, content_hash, record, finished: shared.clock.now() }))
 }
 
@@ -271,7 +274,7 @@ async fn replay(
         declared: Some(kept.length),
         first_byte: shared.clock.now(),
         fresh_until: record.fresh_until,
-        last_modified: record.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok()),
+        last_modified: record.said.get(&header::LAST_MODIFIED).and_then(|text| httpdate::parse_http_date(text).ok()),
         storable: true,
         input: record.declared,
     };
@@ -296,24 +299,14 @@ async fn lost(shared: &Shared, kept: &KeptSource) -> Result<Stop, Problem> {
 }
 
 /// A 304: what the index has is still right, for as long as the answer says.
-async fn revalidate(
-    shared: &Shared,
-    flight: &SourceFlight,
-    previous: Option<&SourceRecord>,
-    freshness: Freshness,
-    validators: Validators,
-    content_type: Option<String>,
-) {
+async fn revalidate(shared: &Shared, flight: &SourceFlight, previous: Option<&SourceRecord>, answer: &Answer) {
     let Some(previous) = previous else { return };
     metrics::counter!("ringback_media_origin_revalidated_total").increment(1);
     // What a 304 says replaces what was said before; it need not say it again (RFC 9111 §3.2).
-    let declared = content_type.map_or(previous.declared, |text| declared(flight, Some(&text)));
-    // A lifetime that it does not speak of stays what it was (RFC 9111 §4.3.4).
-    let freshness = match previous.lifetime {
-        Some(lifetime) if !freshness.is_said => Freshness { lifetime, fresh_for: lifetime, ..freshness },
-        _ => freshness,
-    };
-    let refreshed = record(shared, flight, Some(previous), previous.content_hash, declared, &freshness, validators);
+    let declared = answer.content_type().map_or(previous.declared, |text| declared(flight, Some(&text)));
+    let original = Original { content_hash: previous.content_hash, length: previous.length, declared };
+    let said = previous.said.updated(&answer.headers);
+    let refreshed = record(shared, flight, Some(previous), original, said, answer);
     if flight.keep && !flight.is_revoked() {
         shared.commit_source(flight, refreshed).await;
     }
@@ -324,34 +317,46 @@ fn declared(flight: &SourceFlight, content_type: Option<&str>) -> Option<Headerl
     Headerless::declared(content_type, flight.url.fetch_url().path())
 }
 
+/// The original that an answer speaks of.
+struct Original {
+    content_hash: ContentHash,
+    length: u64,
+    declared: Option<Headerless>,
+}
+
 /// The index entry that an answer of the origin leads to. Whether a new original is headerless shows when it is read.
 fn record(
     shared: &Shared,
     flight: &SourceFlight,
     previous: Option<&SourceRecord>,
-    content_hash: ContentHash,
-    declared: Option<Headerless>,
-    freshness: &Freshness,
-    validators: Validators,
+    original: Original,
+    said: Said,
+    answer: &Answer,
 ) -> SourceRecord {
-    let now = shared.clock.now_wall();
+    let Original { content_hash, length, declared } = original;
     let unchanged = previous.filter(|previous| previous.content_hash == content_hash);
     let sounds_alike = |previous: &&SourceRecord| !previous.headerless || previous.declared == declared;
     SourceRecord {
         url: flight.url.as_str().to_owned(),
         content_hash,
+        length,
         headerless: unchanged.is_some_and(|previous| previous.headerless),
         declared,
-        // A 304 need not repeat validators (RFC 9111 §4.3.4): those that are known stay.
-        etag: validators.etag.or_else(|| unchanged.and_then(|previous| previous.etag.clone())),
-        last_modified: validators
-            .last_modified
-            .or_else(|| unchanged.and_then(|previous| previous.last_modified.clone())),
-        checked_at: now,
-        fresh_until: now + freshness.fresh_for.min(FRESH_MAX),
-        lifetime: Some(freshness.lifetime.min(FRESH_MAX)),
-        changed_at: unchanged.filter(sounds_alike).map_or(now, |previous| previous.changed_at),
+        fresh_until: fresh_until(&shared.origin.freshness(&said, answer.times)),
+        selection: Selection::of(&said.to_headers(), &shared.origin.constant_fields()),
+        said,
+        tags: answer.tags(),
+        asked_at: answer.times.request,
+        checked_at: answer.times.response,
+        changed_at: unchanged.filter(sounds_alike).map_or(answer.times.response, |previous| previous.changed_at),
     }
+    .labelled(previous.map(|previous| &previous.tags[..]).unwrap_or_default())
+}
+
+/// Until when an answer may be used without asking.
+fn fresh_until(freshness: &Freshness) -> SystemTime {
+    let now = freshness.response_time;
+    now + freshness.fresh_for(now).min(FRESH_MAX)
 }
 
 /// Keeps `now + fresh_for` inside what a wall clock can hold, whatever an origin claims.

@@ -116,6 +116,11 @@ pub struct RequestDirectives {
 }
 
 impl RequestDirectives {
+    /// Whether whatever is fresh is the answer, and nothing more is asked.
+    pub fn takes_any_fresh(&self) -> bool {
+        *self == RequestDirectives { only_if_cached: self.only_if_cached, ..RequestDirectives::default() }
+    }
+
     /// Those of a request with these headers. `Pragma: no-cache` counts where there is no `Cache-Control` (RFC 9111 §5.4). Values
     /// that cannot be read are left out: they ask for nothing.
     pub fn of(headers: &HeaderMap) -> RequestDirectives {
@@ -146,9 +151,11 @@ impl RequestDirectives {
 
 /// Whether `Pragma` says `no-cache`.
 pub(super) fn asks_pragma_no_cache(headers: &HeaderMap) -> bool {
-    headers.get_all(header::PRAGMA).iter().filter_map(|value| value.to_str().ok()).any(|text| {
-        split_outside_quotes(text, ',').any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
-    })
+    headers
+        .get_all(header::PRAGMA)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|text| split_outside_quotes(text, ',').any(|directive| directive.trim().eq_ignore_ascii_case("no-cache")))
 }
 
 /// Calls `apply` with each directive's name, in lower case, and value. Whether there was any.

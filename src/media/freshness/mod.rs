@@ -10,6 +10,7 @@
 //! | `lifetime` | age, freshness lifetime, heuristics | RFC 9111 §4.2, §5.1, §5.3 |
 //! | `decision` | what may be answered from it, now | RFC 9111 §4.2.4, §5.2.1; RFC 5861 |
 //! | `vary` | which requests a response answers | RFC 9111 §4.1 |
+//! | `said` | what is written down of a response for later decisions | |
 //! | `fields` | what is not kept, what a 304 changes | RFC 9110 §7.6.1; RFC 9111 §3.1, §3.2, §4.3.4 |
 
 mod decision;
@@ -19,6 +20,8 @@ mod directives;
 mod fields;
 
 mod lifetime;
+
+mod said;
 
 mod storable;
 
@@ -31,5 +34,6 @@ pub use decision::Decision;
 pub use directives::{MaxStale, RequestDirectives, ResponseDirectives};
 pub use fields::{remove_hop_by_hop, to_be_stored, update};
 pub use lifetime::{Basis, Freshness, Rules, Times};
+pub use said::Said;
 pub use storable::{NotStorable, is_heuristically_cacheable, storable};
 pub use vary::Selection;

@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    media::freshness::Rules,
     problem::ConfigProblems,
     units::{ByteCount, duration_text},
 };
@@ -24,9 +25,24 @@ pub struct Config {
     /// conditional request in that time.
     #[serde(with = "duration_text")]
     pub fresh_default: Duration,
+    /// Least freshness, whatever the origin says, `no-cache` and `no-store` aside. 0 s: origins are believed.
+    #[serde(with = "duration_text")]
+    pub fresh_min: Duration,
     /// Most freshness that is believed. 30 days: an origin that says "ten years" by mistake can be mended.
     #[serde(with = "duration_text")]
     pub fresh_max: Duration,
+    /// Longest freshness that is guessed where the origin says only when the source changed last: a tenth of the time since then, up
+    /// to this. 10 min: a changed prompt is heard soon. 0 s guesses nothing.
+    #[serde(with = "duration_text")]
+    pub fresh_heuristic_max: Duration,
+    /// For how long after its freshness audio is served at once while the origin is asked behind it, where the origin says nothing of it
+    /// (`stale-while-revalidate`). 0 s: a change is heard with the first request after the freshness is over.
+    #[serde(with = "duration_text")]
+    pub stale_while_revalidate: Duration,
+    /// For how long after its freshness audio stands in when its origin fails, where the origin says nothing of it (`stale-if-error`).
+    /// 1 day: an old prompt is better than silence. `no-cache`, `must-revalidate` and `s-maxage` forbid it.
+    #[serde(with = "duration_text")]
+    pub stale_if_error: Duration,
     /// Most of an origin's `Retry-After` that is passed on. 1 h.
     #[serde(with = "duration_text")]
     pub retry_after_max: Duration,
@@ -40,7 +56,11 @@ impl Default for Config {
             per_origin_waiting_max: 1024,
             per_origin_wait: Duration::from_secs(30),
             fresh_default: Duration::from_secs(5 * 60),
+            fresh_min: Duration::ZERO,
             fresh_max: Duration::from_secs(30 * 24 * 3600),
+            fresh_heuristic_max: Duration::from_secs(10 * 60),
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::from_secs(24 * 3600),
             retry_after_max: Duration::from_secs(3600),
         }
     }
@@ -56,5 +76,22 @@ impl Config {
             &format!("{prefix}.fresh_default"),
             "must not be longer than fresh_max",
         );
+        problems.check(
+            self.fresh_min <= self.fresh_max,
+            &format!("{prefix}.fresh_min"),
+            "must not be longer than fresh_max",
+        );
+    }
+
+    /// What is decided here of what the standards leave open.
+    pub(super) fn rules(&self) -> Rules {
+        Rules {
+            heuristic_max: self.fresh_heuristic_max,
+            unsaid: self.fresh_default,
+            lifetime_min: self.fresh_min,
+            lifetime_max: self.fresh_max,
+            stale_while_revalidate: self.stale_while_revalidate,
+            stale_if_error: self.stale_if_error,
+        }
     }
 }

@@ -20,6 +20,8 @@ pub enum OriginError {
         host: Box<str>,
         /// The status code.
         status: u16,
+        /// For how long that is so, if the origin says it.
+        lasting: Option<Duration>,
     },
     /// Any other status that brings no complete source.
     #[error("{host} answered with status {status}")]
@@ -70,9 +72,21 @@ impl OriginError {
         };
         let retry_after = match self {
             OriginError::Status { retry_after, .. } => *retry_after,
+            OriginError::Missing { lasting, .. } => *lasting,
             OriginError::Busy { .. } => Some(BUSY_RETRY_AFTER),
             _ => None,
         };
-        Problem { retry_after, ..Problem::new(kind, self.to_string()) }
+        Problem { retry_after, is_final: self.is_final(), ..Problem::new(kind, self.to_string()) }
+    }
+
+    /// Whether the origin has answered, and the answer is no.
+    fn is_final(&self) -> bool {
+        match self {
+            OriginError::Missing { .. } => true,
+            // Timeout, too early and too many requests are about this moment.
+            OriginError::Status { status: 408 | 425 | 429, .. } => false,
+            OriginError::Status { status, .. } => (400..500).contains(status),
+            _ => false,
+        }
     }
 }

@@ -1,21 +1,26 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use url::Url;
 
 use super::{
     config::Config,
     error::OriginError,
-    freshness::{Freshness, retry_after, text_of},
     gates::{Gates, Permit},
+    retry_after::retry_after,
 };
 use crate::{
     clock::Clock,
-    outbound::{Body, Client, Get, Hops, Response},
+    media::freshness::{Freshness, Said, Times, storable},
+    outbound::{self, Body, Client, Get, Hops, Response},
     problem::Problem,
     units::ByteCount,
 };
+
+/// Labels of a source that are read at most, and bytes of each.
+const TAGS_MAX: usize = 64;
+const TAG_BYTES_MAX: usize = 128;
 
 /// Fetches sources. Clones share the limits per origin.
 #[derive(Clone, Debug)]
@@ -26,27 +31,20 @@ pub struct Origin {
     gates: Arc<Gates>,
 }
 
-/// What an earlier answer can be checked by.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Validators {
-    /// `ETag` as sent.
-    pub etag: Option<String>,
-    /// `Last-Modified` as sent.
-    pub last_modified: Option<String>,
+/// What an origin said of how its source may be used.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// All of the response's header fields.
+    pub headers: HeaderMap,
+    /// When it was asked for and when it came.
+    pub times: Times,
 }
 
 /// What an origin had to say.
 #[derive(Debug)]
 pub enum Fetched {
     /// What is known still holds (304).
-    NotModified {
-        /// For how much longer.
-        freshness: Freshness,
-        /// Those of the 304, and where it is silent those that were sent.
-        validators: Validators,
-        /// `Content-Type`, if the 304 says it again.
-        content_type: Option<String>,
-    },
+    NotModified(Answer),
     /// A source is coming in.
     Body(Box<Incoming>),
 }
@@ -56,12 +54,10 @@ pub enum Fetched {
 pub struct Incoming {
     /// Length in bytes as declared, never over the limit. What is empty ends at once.
     pub declared_length: Option<u64>,
-    /// `Content-Type` as sent: counts only if there is no container.
-    pub content_type: Option<String>,
-    /// How long the source may be used without asking again.
-    pub freshness: Freshness,
-    /// What it can be checked by.
-    pub validators: Validators,
+    /// What was said with it.
+    pub answer: Answer,
+    /// Whether it may be kept at all: `no-store` forbids it, and so does `private` while there are no private sources.
+    pub storable: bool,
     body: Body,
     received: u64,
     max: ByteCount,
@@ -86,53 +82,62 @@ impl Origin {
         self.client.check_loop(hops)
     }
 
-    /// Asks for a source; with `known`, only if it has changed. Answers when the headers are there. `hops` is what the
-    /// request that wants it went through.
+    /// What of a request to an origin is the same each time: what `Vary` can name.
+    pub fn constant_fields(&self) -> HeaderMap {
+        outbound::own_headers()
+    }
+
+    /// How fresh a source is of which the origin `said` this, at `times`.
+    pub fn freshness(&self, said: &Said, times: Times) -> Freshness {
+        Freshness::of(StatusCode::OK, &said.to_headers(), times, &self.config.rules())
+    }
+
+    /// Asks for a source; with `known`, only if it has changed since the origin said that. Answers when the headers are there. `hops` is
+    /// what the request that wants it went through.
     ///
     /// `url` must be in canonical form without credentials. Cancel-safe: dropping the future gives its place back.
     ///
     /// # Errors
     /// As [`OriginError`] names them; a declared length over `source_max` fails here.
-    pub async fn fetch(&self, url: &Url, known: Option<&Validators>, hops: &Hops) -> Result<Fetched, OriginError> {
+    pub async fn fetch(&self, url: &Url, known: Option<&Said>, hops: &Hops) -> Result<Fetched, OriginError> {
         let host: Box<str> = url.host_str().unwrap_or_default().into();
         let origin = url.origin().ascii_serialization();
         let permit = tokio::time::timeout(self.config.per_origin_wait, self.gates.enter(&origin));
         let permit = permit.await.ok().flatten().ok_or_else(|| OriginError::Busy { host: host.clone() })?;
-        let mut headers = conditions(known);
+        let conditions = conditions(known);
+        let is_conditional = !conditions.is_empty();
+        let mut headers = conditions;
         headers.extend(hops.to_headers());
         let get = Get { headers, ..Get::new(url.clone()) };
+        let asked_at = self.clock.now_wall();
         let response = self.client.get(get).await?;
-        self.judge(response, known, host, permit)
+        let times = Times { request: asked_at, response: self.clock.now_wall() };
+        self.judge(response, is_conditional, times, host, permit)
     }
 
     fn judge(
         &self,
         response: Response,
-        known: Option<&Validators>,
+        is_conditional: bool,
+        times: Times,
         host: Box<str>,
         permit: Permit,
     ) -> Result<Fetched, OriginError> {
         let Response { status, headers, body, .. } = response;
-        let now = self.clock.now_wall();
         match status {
             StatusCode::OK => {}
-            StatusCode::NOT_MODIFIED => {
-                let known = known.filter(|known| !conditions(Some(known)).is_empty());
-                let known = known.ok_or(OriginError::UnaskedNotModified { host })?;
-                let sent = validators_of(&headers);
-                let validators = Validators {
-                    etag: sent.etag.or_else(|| known.etag.clone()),
-                    last_modified: sent.last_modified.or_else(|| known.last_modified.clone()),
-                };
-                let freshness = Freshness::of(&headers, now, &self.config);
-                let content_type = content_type_of(&headers);
-                return Ok(Fetched::NotModified { freshness, validators, content_type });
+            StatusCode::NOT_MODIFIED if is_conditional => {
+                return Ok(Fetched::NotModified(Answer { headers, times }));
             }
+            StatusCode::NOT_MODIFIED => return Err(OriginError::UnaskedNotModified { host }),
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                return Err(OriginError::Missing { host, status: status.as_u16() });
+                let freshness = Freshness::of(status, &headers, times, &self.config.rules());
+                let lasting = freshness.basis.is_said().then(|| freshness.fresh_for(times.response));
+                let lasting = lasting.filter(|lasting| !lasting.is_zero());
+                return Err(OriginError::Missing { host, status: status.as_u16(), lasting });
             }
             _ => {
-                let retry_after = retry_after(&headers, now, self.config.retry_after_max);
+                let retry_after = retry_after(&headers, times.response, self.config.retry_after_max);
                 return Err(OriginError::Status { host, status: status.as_u16(), retry_after });
             }
         }
@@ -141,17 +146,34 @@ impl Origin {
         if declared_length.is_some_and(|length| length > max.get()) {
             return Err(OriginError::OverLimit { host, max });
         }
+        let storable = storable(&Method::GET, &HeaderMap::new(), status, &headers).is_ok();
         Ok(Fetched::Body(Box::new(Incoming {
             declared_length,
-            content_type: content_type_of(&headers),
-            freshness: Freshness::of(&headers, now, &self.config),
-            validators: validators_of(&headers),
+            answer: Answer { headers, times },
+            storable,
             body,
             received: 0,
             max,
             host,
             _permit: permit,
         })))
+    }
+}
+
+impl Answer {
+    /// `Content-Type` as sent, the first part of it, whatever is in it: a type that cannot be read is another thing than none. Counts
+    /// only if there is no container.
+    pub fn content_type(&self) -> Option<String> {
+        const KEPT_CHARS_MAX: usize = 256;
+        let text = String::from_utf8_lossy(self.headers.get(header::CONTENT_TYPE)?.as_bytes());
+        Some(text.chars().take(KEPT_CHARS_MAX).collect())
+    }
+
+    /// The labels of `Cache-Tag`, by which the source can be purged.
+    pub fn tags(&self) -> Vec<String> {
+        let values = self.headers.get_all("cache-tag").iter().filter_map(|value| value.to_str().ok());
+        let tags = values.flat_map(|text| text.split(',')).map(str::trim);
+        tags.filter(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX).take(TAGS_MAX).map(str::to_owned).collect()
     }
 }
 
@@ -185,24 +207,15 @@ impl Drop for Incoming {
 }
 
 /// The headers that make a request conditional. What cannot stand in a header is left out.
-fn conditions(known: Option<&Validators>) -> HeaderMap {
+fn conditions(known: Option<&Said>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some(known) = known else { return headers };
-    for (name, text) in [(header::IF_NONE_MATCH, &known.etag), (header::IF_MODIFIED_SINCE, &known.last_modified)] {
-        if let Some(value) = text.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-            headers.insert(name, value);
+    for (condition, validator) in
+        [(header::IF_NONE_MATCH, header::ETAG), (header::IF_MODIFIED_SINCE, header::LAST_MODIFIED)]
+    {
+        if let Some(value) = known.get(&validator).and_then(|text| HeaderValue::from_str(text).ok()) {
+            headers.insert(condition, value);
         }
     }
     headers
-}
-
-/// The first part of what is sent, whatever is in it: a type that cannot be read is another thing than none.
-fn content_type_of(headers: &HeaderMap) -> Option<String> {
-    const KEPT_CHARS_MAX: usize = 256;
-    let text = String::from_utf8_lossy(headers.get(header::CONTENT_TYPE)?.as_bytes());
-    Some(text.chars().take(KEPT_CHARS_MAX).collect())
-}
-
-fn validators_of(headers: &HeaderMap) -> Validators {
-    Validators { etag: text_of(headers, header::ETAG), last_modified: text_of(headers, header::LAST_MODIFIED) }
 }

@@ -1,15 +1,15 @@
 //! Fetching sources from their origins: what a response means, how long it stays fresh, and how many run at once.
 //!
-//! Redirects, addresses and timeouts are `outbound`'s; this room knows HTTP's meaning for media. Only a complete `200`
-//! is ever a source. Rules per origin (credentials, headers, minimum and maximum freshness) come with the freshness issue.
+//! Redirects, addresses and timeouts are `outbound`'s, the rules of HTTP caching `freshness`'s; this room knows their meaning for media.
+//! Only a complete `200` is ever a source.
 
 mod config;
 
 mod error;
 
-mod freshness;
-
 mod gates;
+
+mod retry_after;
 
 mod fetch;
 
@@ -18,5 +18,4 @@ mod tests;
 
 pub use config::Config;
 pub use error::OriginError;
-pub use fetch::{Fetched, Incoming, Origin, Validators};
-pub use freshness::Freshness;
+pub use fetch::{Answer, Fetched, Incoming, Origin};

@@ -6,13 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::{
-    Config, Fetched, Freshness, Incoming, Origin, OriginError, Validators, freshness::retry_after, gates::Gates,
-};
+use super::{Config, Fetched, Incoming, Origin, OriginError, gates::Gates, retry_after::retry_after};
 use crate::{
     clock::Clock,
+    media::freshness::{Freshness, Said, Times},
     outbound::{
         self, Client, Guard, Hops, OutboundError,
         tests::server::{Reply, Server, ok, path, with_headers},
@@ -37,54 +36,33 @@ fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)
 }
 
-#[test]
-fn freshness_is_what_the_headers_say() {
-    const DEFAULT: u64 = 300;
-    const MAX: u64 = 30 * 24 * 3600;
+/// The rules of RFC 9111 have their tests in `freshness`; these are what is decided here.
+#[tokio::test]
+async fn what_origins_do_not_say_is_decided_by_the_configuration() {
     #[track_caller]
-    fn check(list: &[(&str, &str)], seconds: u64) {
-        let freshness = Freshness::of(&headers(list), now(), &Config::default());
-        assert_eq!((freshness.fresh_for, freshness.storable), (Duration::from_secs(seconds), true), "{list:?}");
+    fn check(config: &Config, list: &[(&str, &str)], seconds: u64) {
+        let said = Said::of(&headers(list));
+        let freshness = Freshness::of(StatusCode::OK, &said.to_headers(), Times::at(now()), &config.rules());
+        assert_eq!(freshness.fresh_for(now()), Duration::from_secs(seconds), "{list:?}");
     }
-    #[track_caller]
-    fn check_not_kept(list: &[(&str, &str)]) {
-        let freshness = Freshness::of(&headers(list), now(), &Config::default());
-        assert_eq!((freshness.fresh_for, freshness.storable), (Duration::ZERO, false), "{list:?}");
-    }
-    check(&[], DEFAULT);
-    check(&[("cache-control", "public")], DEFAULT);
-    check(&[("cache-control", "max-age=60")], 60);
-    check(&[("cache-control", "MAX-AGE=60, public")], 60);
-    check(&[("cache-control", "max-age = \"60\"")], 60);
-    check(&[("cache-control", "max-age=60, s-maxage=90")], 90);
-    check(&[("cache-control", "s-maxage=90"), ("cache-control", "max-age=60")], 90);
-    check(&[("cache-control", "max-age=60, max-age=30")], 30);
-    check(&[("cache-control", "max-age=0")], 0);
-    check(&[("cache-control", "max-age=-1")], 0);
-    check(&[("cache-control", "max-age=abc")], 0);
-    check(&[("cache-control", "max-age")], 0);
-    check(&[("cache-control", "max-age=99999999999999999999999")], MAX);
-    check(&[("cache-control", "max-age=60, no-cache")], 0);
-    check(&[("cache-control", "max-age=60, no-cache=\"a, no-store\"")], 60);
-    check(&[("cache-control", "max-age=60, private=\"set-cookie\"")], 60);
-    check(&[("cache-control", "x=\"max-age=5, no-store\", max-age=60")], 60);
-    check(&[("cache-control", "max-age=60\u{e4}, \u{e4}")], 0);
-    check(&[("cache-control", "max-age=60"), ("age", "20")], 40);
-    check(&[("cache-control", "max-age=60"), ("age", "100")], 0);
-    check(&[("cache-control", "max-age=60"), ("age", "x")], 60);
-    check(&[("cache-control", "max-age=60"), ("date", "Sun, 06 Nov 1994 08:49:07 GMT")], 30);
-    check(&[("cache-control", "max-age=60"), ("date", "Sun, 06 Nov 1994 08:49:07 GMT"), ("age", "40")], 20);
-    check(&[("cache-control", "max-age=60"), ("date", "Sun, 06 Nov 1994 09:49:07 GMT")], 60);
-    check(&[("expires", "Sun, 06 Nov 1994 08:50:37 GMT")], 60);
-    check(&[("expires", "Sun, 06 Nov 1994 08:50:37 GMT"), ("date", "Sun, 06 Nov 1994 08:49:27 GMT")], 60);
-    check(&[("expires", "Sun, 06 Nov 1994 08:50:37 GMT"), ("cache-control", "max-age=5")], 5);
-    check(&[("expires", "Sun, 06 Nov 1994 08:00:00 GMT")], 0);
-    check(&[("expires", "0")], 0);
-    check(&[("expires", "Sat, 06 Nov 2094 08:50:37 GMT")], MAX);
-    check_not_kept(&[("cache-control", "no-store")]);
-    check_not_kept(&[("cache-control", "max-age=60, No-Store")]);
-    check_not_kept(&[("cache-control", "private, max-age=60")]);
-    check_not_kept(&[("cache-control", "max-age=60"), ("cache-control", "public,private")]);
+    const DAY: u64 = 24 * 3600;
+    let config = Config::default();
+    check(&config, &[], 300);
+    check(&config, &[("cache-control", "public")], 300);
+    check(&config, &[("cache-control", "max-age=60")], 60);
+    check(&config, &[("cache-control", "max-age=99999999999999999999999")], 30 * DAY);
+    check(&config, &[("cache-control", "max-age=60\u{e4}, \u{e4}")], 0);
+    check(&config, &[("expires", "Sat, 06 Nov 2094 08:50:37 GMT")], 30 * DAY);
+    // A tenth of the time since the last change, ten minutes at most.
+    check(&config, &[("last-modified", "Sun, 06 Nov 1994 08:32:57 GMT")], 100);
+    check(&config, &[("last-modified", "Mon, 06 Nov 1995 08:49:37 GMT")], 300);
+    check(&config, &[("last-modified", "Sat, 06 Nov 1993 08:49:37 GMT")], 600);
+    let strict = Config { fresh_min: Duration::from_secs(30), fresh_max: Duration::from_secs(90), ..config };
+    check(&strict, &[("cache-control", "max-age=5")], 30);
+    check(&strict, &[("cache-control", "max-age=5, no-cache")], 0);
+    check(&strict, &[("cache-control", "max-age=500")], 90);
+    // What is too long to be written down is asked about each time.
+    check(&config, &[("cache-control", &format!("max-age=60, x=\"{}\"", "x".repeat(4_000)))], 0);
 }
 
 #[test]
@@ -138,6 +116,7 @@ async fn a_source_comes_with_what_is_known_about_it() {
                     ("ETag", "W/\"1\""),
                     ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
                     ("Cache-Control", "max-age=60"),
+                    ("Cache-Tag", "greetings, ,en"),
                 ],
                 "hello",
             ),
@@ -146,13 +125,13 @@ async fn a_source_comes_with_what_is_known_about_it() {
     .await;
     let origin = origin(&server, Config::default());
     let mut source = incoming(&origin, server.url("/x")).await.unwrap();
-    assert_eq!((source.declared_length, source.content_type.as_deref()), (Some(5), Some("audio/mpeg")));
-    assert_eq!((source.freshness.fresh_for, source.freshness.storable), (Duration::from_secs(60), true));
-    let validators = Validators {
-        etag: Some("W/\"1\"".to_owned()),
-        last_modified: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()),
-    };
-    assert_eq!(source.validators, validators);
+    assert_eq!((source.declared_length, source.storable), (Some(5), true));
+    assert_eq!(source.answer.content_type().as_deref(), Some("audio/mpeg"));
+    assert_eq!(source.answer.tags(), ["greetings", "en"]);
+    let said = Said::of(&source.answer.headers);
+    assert_eq!(origin.freshness(&said, source.answer.times).lifetime, Duration::from_secs(60));
+    assert_eq!(said.get(&header::ETAG), Some("W/\"1\""));
+    assert_eq!(said.get(&header::LAST_MODIFIED), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
     assert_eq!(read(&mut source).await.unwrap(), b"hello");
     assert_eq!(source.received(), 5);
     let mut empty = incoming(&origin, server.url("/empty")).await.unwrap();
@@ -174,16 +153,18 @@ async fn an_unchanged_source_is_not_sent_again() {
     })
     .await;
     let origin = origin(&server, Config::default());
-    let known =
-        Validators { etag: Some("\"1\"".to_owned()), last_modified: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()) };
+    let known = headers(&[("etag", "\"1\""), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]);
+    let known = Said::of(&known);
     match origin.fetch(&server.url("/x"), Some(&known), &Hops::default()).await.unwrap() {
-        Fetched::NotModified { freshness, validators, .. } => {
-            assert_eq!(freshness.fresh_for, Duration::from_secs(5));
-            assert_eq!(validators, Validators { etag: Some("\"2\"".to_owned()), ..known });
+        Fetched::NotModified(answer) => {
+            let said = known.updated(&answer.headers);
+            assert_eq!(origin.freshness(&said, answer.times).lifetime, Duration::from_secs(5));
+            // The bytes are still those under the tag that was asked about.
+            assert_eq!(said.get(&header::ETAG), Some("\"1\""));
         }
         Fetched::Body(_) => panic!("the origin said 304"),
     }
-    let none = Validators::default();
+    let none = Said::default();
     assert!(matches!(origin.fetch(&server.url("/x"), Some(&none), &Hops::default()).await, Ok(Fetched::Body(_))));
     for known in [None, Some(&none)] {
         let error = origin.fetch(&server.url("/always"), known, &Hops::default()).await.unwrap_err();
@@ -224,6 +205,8 @@ async fn only_a_complete_200_is_a_source() {
         let expected = (kind != Kind::SourceMissing).then_some(Duration::from_secs(7));
         assert_eq!(problem.retry_after, expected, "{status}");
         assert!(problem.detail.contains(&status.to_string()), "{problem}");
+        let is_answer = (400..500).contains(&status) && status != 429;
+        assert_eq!(problem.lets_stale_stand_in(), !is_answer && kind == Kind::OriginFailed, "{status}");
     }
 }
 
@@ -341,4 +324,7 @@ fn the_configuration_is_checked() {
         .validate("media.origin", &mut problems);
     let keys: Vec<_> = problems.iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["media.origin.per_origin_max", "media.origin.fresh_default"]);
+    Config { fresh_min: Duration::from_secs(1), fresh_max: Duration::ZERO, ..Config::default() }
+        .validate("media.origin", &mut problems);
+    assert!(problems.iter().any(|(key, _)| key == "media.origin.fresh_min"), "{problems:?}");
 }

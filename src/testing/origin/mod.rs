@@ -63,6 +63,8 @@ pub struct Origin {
 #[derive(Debug)]
 struct Shared {
     clock: Clock,
+    /// Whose wall time its `Date` is.
+    wall: Mutex<Clock>,
     /// Replies by path and query. The last of a path's replies stays; those before it are used once.
     scripts: Mutex<HashMap<String, VecDeque<Reply>>>,
     directory: Option<PathBuf>,
@@ -112,6 +114,7 @@ impl Origin {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             clock: Clock::system(),
+            wall: Mutex::default(),
             scripts: Mutex::default(),
             directory,
             seen: Mutex::default(),
@@ -132,6 +135,11 @@ impl Origin {
     /// The URL of a path, which begins with `/`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Dates its replies by this clock from now on: that of a node whose time is moved.
+    pub fn keep_time(&self, clock: &Clock) {
+        *lock(&self.shared.wall) = clock.clone();
     }
 
     /// From now on `path` (with its query, if any) is answered so.
@@ -265,6 +273,10 @@ impl Shared {
     fn response(&self, reply: Reply, method: &Method, request: &HeaderMap) -> Response<ReplyBody> {
         let mut response = Response::new(no_body());
         *response.headers_mut() = reply.headers.clone();
+        let date = httpdate::fmt_http_date(lock(&self.wall).now_wall());
+        if let (false, Ok(date)) = (reply.headers.contains_key(header::DATE), HeaderValue::try_from(date)) {
+            response.headers_mut().insert(header::DATE, date);
+        }
         if reply.is_not_modified(method, request) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response.headers_mut().remove(header::CONTENT_TYPE);

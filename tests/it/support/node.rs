@@ -81,7 +81,9 @@ impl TestNode {
         let mut config = config(directory.path());
         config.outbound.allow_origins = vec![origin.address().to_string()];
         adjust(&mut config);
-        TestNode::start_in(directory, config).await
+        let node = TestNode::start_in(directory, config).await;
+        origin.keep_time(&node.node.clock);
+        node
     }
 
     async fn start_in(directory: TempDir, config: Config) -> TestNode {

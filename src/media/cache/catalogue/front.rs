@@ -11,7 +11,10 @@ use foyer::{Cache, CacheBuilder, S3FifoConfig};
 use super::lock;
 use crate::{
     ids::{ArtifactId, ContentHash, SourceKey, Tenant},
-    media::cache::records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord},
+    media::{
+        cache::records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord},
+        freshness::Selection,
+    },
     units::ByteCount,
 };
 
@@ -72,7 +75,9 @@ impl Record {
         ENTRY_OVERHEAD
             + match self {
                 Record::Source(record) => {
-                    size_of::<SourceRecord>() + record.url.len() + text(&record.etag) + text(&record.last_modified)
+                    let selection = record.selection.as_ref().map_or(0, Selection::weight);
+                    let tags: usize = record.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum();
+                    size_of::<SourceRecord>() + record.url.len() + record.said.weight() + selection + tags
                 }
                 Record::Reference(record) => {
                     let tags: usize = record.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum();

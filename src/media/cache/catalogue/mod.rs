@@ -25,6 +25,7 @@ use self::{
 use super::{
     CacheError,
     metrics::Metrics,
+    purges::Rule,
     records::{KeptSource, Manifest, Reference, SourceRecord},
 };
 use crate::{
@@ -175,6 +176,16 @@ impl Catalogue {
         self.change(Change::DropReference(tenant.clone(), *id)).await
     }
 
+    /// Writes a rule down. One that speaks of everything takes the place of those that are not newer.
+    pub(super) async fn purge(&self, rule: Rule) -> Result<(), CacheError> {
+        self.change(Change::Purge(rule)).await.map(drop)
+    }
+
+    /// The rules that were written down.
+    pub(super) async fn purges(&self) -> Result<Vec<Rule>, CacheError> {
+        self.read(|connection| query::purges(connection)).await
+    }
+
     /// Writes what waits, empties the log into the file and ends the thread.
     pub(super) async fn close(&self) {
         if let Err(error) = self.change(Change::Close).await
@@ -207,15 +218,10 @@ impl Catalogue {
             return Ok(Some(record));
         }
         self.metrics.catalogue_reads.increment(1);
-        let turn = self.readers.turns.clone().acquire_owned().await.map_err(|_| CacheError::Closed)?;
-        let (readers, front, metrics) = (self.readers.clone(), self.front.clone(), self.metrics.clone());
-        let read = move || {
-            let _turn = turn;
-            let Some(connection) = lock(&readers.idle).pop() else { return Err(CacheError::Closed) };
+        let (front, metrics) = (self.front.clone(), self.metrics.clone());
+        let read = move |connection: &Connection| {
             let generation = front.generation(&key);
-            let text = query::record(&connection, &key);
-            lock(&readers.idle).push(connection);
-            let Some(text) = text? else { return Ok(None) };
+            let Some(text) = query::record(connection, &key)? else { return Ok(None) };
             match Record::read(&key, &text) {
                 Ok(record) => {
                     front.fill(key, record.clone(), generation);
@@ -227,6 +233,23 @@ impl Catalogue {
                     Ok(None)
                 }
             }
+        };
+        self.read(read).await
+    }
+
+    /// Reads from the file, on the blocking pool.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, CacheError> {
+        let turn = self.readers.turns.clone().acquire_owned().await.map_err(|_| CacheError::Closed)?;
+        let readers = self.readers.clone();
+        let read = move || {
+            let _turn = turn;
+            let Some(connection) = lock(&readers.idle).pop() else { return Err(CacheError::Closed) };
+            let found = read(&connection);
+            lock(&readers.idle).push(connection);
+            Ok(found?)
         };
         tokio::task::spawn_blocking(read).await.map_err(|_| CacheError::Closed)?
     }

@@ -1,11 +1,16 @@
 //! Every statement. Functions over a connection or an open transaction; rows in, rows out.
 
+use std::time::{Duration, SystemTime};
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Counts, Dropped, front::Key};
 use crate::{
     ids::{ArtifactId, ChunkId, ContentHash, SourceKey, Tenant},
-    media::cache::records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord},
+    media::cache::{
+        purges::{Purge, Rule},
+        records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord},
+    },
 };
 
 /// The record under a key, as text.
@@ -133,6 +138,37 @@ pub(super) fn delete_kept(db: &Connection, hash: &ContentHash) -> rusqlite::Resu
     disown(db, chunks.clone(), hash.as_bytes())?;
     db.prepare_cached("DELETE FROM kept WHERE content_hash = ?1")?.execute([hash.as_bytes()])?;
     Ok(chunks)
+}
+
+/// Writes a rule down. One that speaks of everything takes the place of those that are not newer.
+pub(super) fn put_purge(db: &Connection, rule: &Rule) -> rusqlite::Result<()> {
+    let Rule { tenant, purge, at } = rule;
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+    if *purge == Purge::All {
+        db.prepare_cached("DELETE FROM purges WHERE tenant = ?1 AND at <= ?2")?
+            .execute(params![tenant.as_str(), micros])?;
+    }
+    let (kind, text) = purge.to_row();
+    db.prepare_cached("INSERT INTO purges VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)")?
+        .execute(params![tenant.as_str(), kind, text, micros])
+        .map(drop)
+}
+
+/// All rules that this version can read.
+pub(super) fn purges(db: &Connection) -> rusqlite::Result<Vec<Rule>> {
+    let mut statement = db.prepare_cached("SELECT tenant, kind, text, at FROM purges")?;
+    let mut rows = statement.query([])?;
+    let mut rules = Vec::new();
+    while let Some(row) = rows.next()? {
+        let tenant = row.get::<_, String>(0)?.parse::<Tenant>().ok();
+        let purge = Purge::from_row(&row.get::<_, String>(1)?, row.get(2)?);
+        if let Some((tenant, purge)) = tenant.zip(purge) {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_micros(row.get::<_, i64>(3)?.unsigned_abs());
+            rules.push(Rule { tenant, purge, at });
+        }
+    }
+    Ok(rules)
 }
 
 /// A reference that was deleted with all that hung on it, and the keys that are no more.

@@ -43,6 +43,12 @@ CREATE TRIGGER manifests_in AFTER INSERT ON manifests BEGIN UPDATE counts SET n 
 CREATE TRIGGER manifests_out AFTER DELETE ON manifests BEGIN UPDATE counts SET n = n - 1 WHERE name = 'manifests'; END;
 CREATE TRIGGER kept_in AFTER INSERT ON kept BEGIN UPDATE counts SET n = n + 1 WHERE name = 'kept'; END;
 CREATE TRIGGER kept_out AFTER DELETE ON kept BEGIN UPDATE counts SET n = n - 1 WHERE name = 'kept'; END;
+", "
+-- Rules by which older entries count as absent; at in microseconds since 1970.
+CREATE TABLE purges (
+    tenant TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, kind, text)
+) STRICT, WITHOUT ROWID;
 "];
 
 /// Opens or makes the file for writing and brings it up to date.

@@ -23,6 +23,7 @@ use crate::{
     media::cache::{
         error::CacheError,
         metrics::Metrics,
+        purges::Rule,
         records::{KeptSource, Manifest, Reference, SourceRecord},
     },
 };
@@ -45,6 +46,7 @@ pub(super) enum Change {
     DropManifest(ArtifactId),
     DropKept(ContentHash),
     DropReference(Tenant, ArtifactId),
+    Purge(Rule),
     /// The last change: what comes after it finds the channel closed.
     Close,
 }
@@ -252,6 +254,10 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
             // One that could never be written down lives in the front alone.
             None => gone(Key::Reference(tenant.clone(), *artifact)),
         },
+        Change::Purge(rule) => {
+            query::put_purge(db, rule)?;
+            Effect::default()
+        }
         Change::Close => Effect::default(),
     })
 }

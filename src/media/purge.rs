@@ -1,0 +1,63 @@
+//! Purging: what a tenant got before now is got anew.
+
+use crate::{
+    ids::Tenant,
+    media::{
+        address::{CanonicalUrl, IgnoredQuery},
+        cache::Purge,
+    },
+    problem::{Kind, Problem},
+};
+
+use super::Media;
+
+/// Longest label in bytes.
+const TAG_BYTES_MAX: usize = 256;
+
+/// What is to be purged, as it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PurgeRequest {
+    /// One source.
+    Url(String),
+    /// All sources whose canonical URL begins so.
+    Prefix(String),
+    /// All with this label: one of the POST's, or of the origin's `Cache-Tag`.
+    Tag(String),
+    /// All of the tenant's.
+    All,
+}
+
+impl Media {
+    /// Has everything that a tenant got before now count as absent, as far as `request` speaks of it: sources are fetched anew, and
+    /// persistent addresses answer once their audio was made again from a source that still has it. What is being fetched now is not kept.
+    ///
+    /// # Errors
+    /// `bad-request` where the URL or prefix is none; `storage-full` or `internal` where the rule cannot be written down, and then nothing
+    /// was purged.
+    pub async fn purge(&self, tenant: &Tenant, request: PurgeRequest, ignored: &IgnoredQuery) -> Result<(), Problem> {
+        let canonical = |text: &str| CanonicalUrl::parse(text, ignored).map_err(|error| error.problem());
+        let purge = match request {
+            PurgeRequest::Url(text) => Purge::Url(canonical(&text)?.as_str().to_owned()),
+            // Its query, if it has one, is the beginning of one: nothing is to be left out of it.
+            PurgeRequest::Prefix(text) => {
+                let prefix = CanonicalUrl::parse(&text, &IgnoredQuery::default()).map_err(|error| error.problem())?;
+                Purge::Prefix(prefix.as_str().to_owned())
+            }
+            PurgeRequest::Tag(tag) if tag.is_empty() || tag.len() > TAG_BYTES_MAX => {
+                return Err(Problem::new(Kind::BadRequest, "a tag has 1 to 256 bytes"));
+            }
+            PurgeRequest::Tag(tag) => Purge::Tag(tag),
+            PurgeRequest::All => Purge::All,
+        };
+        let at = self.clock.now_wall();
+        self.cache.purge(tenant, purge.clone(), at).await.map_err(|error| error.problem())?;
+        // What was asked for before now must not reach those who ask after it. The labels of what is on its way are not known yet.
+        self.fill.revoke_all(tenant, |url| match &purge {
+            Purge::Url(wanted) => url.as_str() == wanted,
+            Purge::Prefix(prefix) => url.as_str().starts_with(prefix),
+            Purge::Tag(_) | Purge::All => true,
+        });
+        metrics::counter!("ringback_media_purges_total").increment(1);
+        Ok(())
+    }
+}

@@ -1,0 +1,283 @@
+//! How long sources are used and what stands in for them: RFC 9111, RFC 5861, by a whole node.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use ringback::testing::{
+    fixture,
+    origin::{Body, Gate, Origin, Reply},
+};
+
+use crate::support::node::{Answer, TestNode, fetch_path};
+
+const OLD: &str = "speech.wav";
+const NEW: &str = "chirp-ima.wav";
+
+fn audio(name: &str, cache_control: &str) -> Reply {
+    Reply::ok("audio/wav", Body::of(fixture::audio(name).unwrap())).header("cache-control", cache_control)
+}
+
+fn failing() -> Reply {
+    Reply::status(503, "text/html", Body::of("<h1>sorry</h1>"))
+}
+
+#[track_caller]
+fn check_cached(answer: &Answer, cached: &str) {
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let status = answer.header("cache-status");
+    assert!(status.starts_with(&format!("ringback; {cached}")), "{cached}: {status}");
+}
+
+/// Asks until something else comes than `old`.
+async fn until_other(node: &TestNode, path: &str, old: &Answer) -> Answer {
+    let other = async {
+        loop {
+            let answer = node.get(path).await;
+            if answer.body != old.body {
+                return answer;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), other).await.expect("the change is heard")
+}
+
+#[tokio::test]
+async fn stale_audio_is_served_at_once_while_the_origin_is_asked_behind_it() {
+    let origin = Origin::start().await.unwrap();
+    let gate = Gate::closed();
+    let stale = "max-age=0, stale-while-revalidate=60";
+    origin.set_sequence("/a.wav", [audio(OLD, stale), audio(NEW, "max-age=60").hold_headers(&gate)]);
+    let node = TestNode::start(&origin).await;
+    let path = fetch_path(&origin.url("/a.wav"), "ulaw");
+    let old = node.get(&path).await;
+    check_cached(&old, "fwd=miss; stored");
+    // However many ask, the origin is asked once, and nobody waits for it.
+    for _ in 0..5 {
+        let answer = node.get(&path).await;
+        check_cached(&answer, "hit; ttl=");
+        assert_eq!((answer.body == old.body, answer.header("cache-control")), (true, "public, max-age=0"));
+    }
+    gate.arrived(1).await;
+    gate.open();
+    check_cached(&until_other(&node, &path, &old).await, "hit; ttl=");
+    assert_eq!(origin.count(&Method::GET, "/a.wav"), 2);
+}
+
+#[tokio::test]
+async fn the_window_behind_freshness_ends() {
+    let origin = Origin::start().await.unwrap();
+    origin.set("/a.wav", audio(OLD, "max-age=60, stale-while-revalidate=30").etag("\"v1\""));
+    let node = TestNode::start(&origin).await;
+    let path = fetch_path(&origin.url("/a.wav"), "ulaw");
+    node.get(&path).await;
+    node.node.clock.advance_wall(Duration::from_secs(95));
+    check_cached(&node.get(&path).await, "fwd=stale; fwd-status=304; ttl=");
+    // Who asks for it gets no stale audio inside of the window either, and who takes it gets it beyond.
+    node.node.clock.advance_wall(Duration::from_secs(70));
+    check_cached(&node.get_with(&path, "cache-control", "no-cache").await, "fwd=stale; fwd-status=304; ttl=");
+    node.node.clock.advance_wall(Duration::from_secs(95));
+    let before = origin.count(&Method::GET, "/a.wav");
+    check_cached(&node.get_with(&path, "cache-control", "max-stale=60").await, "hit; ttl=-");
+    assert_eq!(origin.count(&Method::GET, "/a.wav"), before);
+    check_cached(&node.get_with(&path, "cache-control", "max-stale=10").await, "fwd=stale; fwd-status=304; ttl=");
+    // Fresh, but not young or lasting enough.
+    node.node.clock.advance_wall(Duration::from_secs(20));
+    check_cached(&node.get(&path).await, "hit; ttl=");
+    for asked in ["max-age=5", "min-fresh=59"] {
+        check_cached(&node.get_with(&path, "cache-control", asked).await, "fwd=stale; fwd-status=304; ttl=");
+        node.node.clock.advance_wall(Duration::from_secs(20));
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_fails_for_an_hour_is_not_heard() {
+    let origin = Origin::start().await.unwrap();
+    origin.set("/a.wav", audio(OLD, "max-age=60, stale-if-error=7200"));
+    let node = TestNode::start(&origin).await;
+    let path = fetch_path(&origin.url("/a.wav"), "ulaw");
+    let old = node.get(&path).await;
+    node.node.clock.advance_wall(Duration::from_secs(61));
+    origin.set("/a.wav", failing());
+    let before = origin.count(&Method::GET, "/a.wav");
+    // A call every two seconds for an hour, by the node's clock.
+    let (calls, step) = (1_800, Duration::from_secs(2));
+    for _ in 0..calls {
+        let answer = node.get(&path).await;
+        assert_eq!((answer.status, answer.body == old.body), (StatusCode::OK, true), "{answer:?}");
+        node.node.clock.advance_wall(step);
+    }
+    // It is asked once in as long as a failure is remembered, 10 s, and not at every call.
+    let asked = origin.count(&Method::GET, "/a.wav") - before;
+    let most = usize::try_from((step * calls).as_secs() / 10).unwrap() + 1;
+    assert!((most / 2..=most).contains(&asked), "asked {asked} times, {most} at most");
+    // What is mended is heard as soon as the failure is forgotten.
+    origin.set("/a.wav", audio(NEW, "max-age=60"));
+    node.node.clock.advance_wall(Duration::from_secs(10));
+    let new = node.get(&path).await;
+    check_cached(&new, "fwd=stale; stored");
+    assert_ne!(new.body, old.body);
+}
+
+#[tokio::test]
+async fn what_stands_in_does_so_for_its_time_and_for_failures_only() {
+    let origin = Origin::start().await.unwrap();
+    let paths = ["/broken.wav", "/page.wav", "/dropped.wav", "/gone.wav", "/refused.wav", "/strict.wav", "/over.wav"];
+    for path in paths {
+        let cache_control = if path == "/strict.wav" { "max-age=60, must-revalidate" } else { "max-age=60" };
+        origin.set(path, audio(OLD, cache_control));
+    }
+    let node = TestNode::start(&origin).await;
+    let fetch = |path: &str| fetch_path(&origin.url(path), "ulaw");
+    let mut old = Vec::new();
+    for path in paths {
+        old = node.get(&fetch(path)).await.body;
+    }
+    origin.set("/broken.wav", failing());
+    origin.set("/page.wav", Reply::ok("text/html", Body::of("<h1>we are back soon</h1>")));
+    origin.set("/dropped.wav", Reply::dropped());
+    origin.set("/gone.wav", Reply::status(404, "text/plain", Body::of("gone")));
+    origin.set("/refused.wav", Reply::status(403, "text/plain", Body::of("no")));
+    origin.set("/strict.wav", failing());
+    node.node.clock.advance_wall(Duration::from_secs(61));
+    for path in ["/broken.wav", "/page.wav", "/dropped.wav"] {
+        let answer = node.get(&fetch(path)).await;
+        check_cached(&answer, "fwd=stale; ttl=-");
+        assert_eq!((answer.body == old, answer.header("cache-control")), (true, "public, max-age=0"), "{path}");
+        // From now on by the memory of the failure alone.
+        check_cached(&node.get(&fetch(path)).await, "hit; ttl=-");
+        assert_eq!(origin.count(&Method::GET, path), 2, "{path}");
+    }
+    for (path, slug) in
+        [("/gone.wav", "source-missing"), ("/refused.wav", "origin-failed"), ("/strict.wav", "origin-failed")]
+    {
+        assert_eq!(node.get(&fetch(path)).await.slug(), slug, "{path}");
+    }
+    // A day later, by default, silence.
+    origin.set("/over.wav", failing());
+    node.node.clock.advance_wall(Duration::from_secs(24 * 3600));
+    assert_eq!(node.get(&fetch("/over.wav")).await.slug(), "origin-failed");
+}
+
+#[tokio::test]
+async fn a_format_that_was_never_made_is_made_of_the_original_that_stands_in() {
+    let origin = Origin::start().await.unwrap();
+    origin.set("/a.wav", audio(OLD, "max-age=60"));
+    let node = TestNode::start(&origin).await;
+    node.get(&fetch_path(&origin.url("/a.wav"), "ulaw")).await;
+    node.node.clock.advance_wall(Duration::from_secs(61));
+    origin.set("/a.wav", failing());
+    let answer = node.get(&fetch_path(&origin.url("/a.wav"), "alaw")).await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "audio/PCMA"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_slow_origin_is_not_waited_for_where_something_stands_in() {
+    let origin = Origin::start().await.unwrap();
+    let gate = Gate::closed();
+    origin.set_sequence("/a.wav", [audio(OLD, "max-age=0"), audio(NEW, "max-age=60").hold_headers(&gate)]);
+    let node = TestNode::start_with(&origin, |config| config.media.fill.stale_wait = Duration::from_millis(50)).await;
+    let path = fetch_path(&origin.url("/a.wav"), "ulaw");
+    let old = node.get(&path).await;
+    let answer = node.get(&path).await;
+    check_cached(&answer, "fwd=stale; ttl=");
+    assert_eq!(answer.body, old.body);
+    // The fetch went on for those who come later.
+    gate.open();
+    until_other(&node, &path, &old).await;
+    check_cached(&node.get(&path).await, "hit; ttl=");
+    assert_eq!(origin.count(&Method::GET, "/a.wav"), 2);
+}
+
+#[tokio::test]
+async fn an_unchanged_body_costs_no_transcoding() {
+    let origin = Origin::start().await.unwrap();
+    // No validators: all of it comes each time.
+    origin.set("/a.wav", audio(OLD, "max-age=60"));
+    let node = TestNode::start(&origin).await;
+    let path = fetch_path(&origin.url("/a.wav"), "ulaw");
+    let first = node.get(&path).await;
+    node.node.clock.advance_wall(Duration::from_secs(61));
+    let again = node.get(&path).await;
+    // A fill would say how long it took to encode.
+    check_cached(&again, "fwd=stale; fwd-status=304; ttl=");
+    assert_eq!((again.header("server-timing"), &again.body), ("", &first.body));
+    assert_eq!(origin.count(&Method::GET, "/a.wav"), 2);
+    check_cached(&node.get(&path).await, "hit; ttl=");
+    // Of the same length and another: heard as what it is.
+    let mut other = fixture::audio(OLD).unwrap().to_vec();
+    let middle = other.len() / 2;
+    other[middle..].fill(0);
+    origin.set("/a.wav", Reply::ok("audio/wav", Body::of(other)).header("cache-control", "max-age=60"));
+    node.node.clock.advance_wall(Duration::from_secs(61));
+    let changed = node.get(&path).await;
+    check_cached(&changed, "fwd=stale; stored");
+    assert_ne!(changed.body, first.body);
+    assert_ne!(changed.header("content-location"), first.header("content-location"));
+}
+
+#[tokio::test]
+async fn callers_in_mid_stream_finish_what_they_began_when_the_source_changes() {
+    let origin = Origin::start().await.unwrap();
+    let gate = Gate::closed();
+    let clip = fixture::audio(OLD).unwrap();
+    origin.set_sequence(
+        "/a.wav",
+        [audio(OLD, "max-age=0").hold_after(clip.len() as u64 / 2, &gate), audio(NEW, "max-age=60")],
+    );
+    origin.set("/same.wav", audio(OLD, "max-age=60"));
+    let node = TestNode::start_with(&origin, |config| config.media.fill.grace = Duration::ZERO).await;
+    let path = fetch_path(&origin.url("/a.wav"), "ulaw");
+    let request = node.request(Method::GET, &path).send();
+    let first = request.await.unwrap();
+    assert_eq!(first.status(), StatusCode::OK);
+    // Another caller who insists joins what is under way; then the source changes for those who come later.
+    gate.open();
+    let first = first.bytes().await.unwrap();
+    node.settled().await;
+    let second = node.get(&path).await;
+    node.settled().await;
+    let whole = node.get(&fetch_path(&origin.url("/same.wav"), "ulaw")).await;
+    assert_eq!(first, whole.body, "what began as the old source ended as it");
+    assert_ne!(second.body, whole.body);
+}
+
+#[tokio::test]
+async fn variants_that_the_origin_will_not_tell_apart_are_asked_about_each_time() {
+    let origin = Origin::start().await.unwrap();
+    origin.set("/any.wav", audio(OLD, "max-age=60").header("vary", "*").etag("\"v1\""));
+    origin.set("/ours.wav", audio(OLD, "max-age=60").header("vary", "accept-encoding, user-agent, accept-language"));
+    let node = TestNode::start(&origin).await;
+    let (any, ours) = (fetch_path(&origin.url("/any.wav"), "ulaw"), fetch_path(&origin.url("/ours.wav"), "ulaw"));
+    node.get(&any).await;
+    check_cached(&node.get(&any).await, "fwd=stale; fwd-status=304; ttl=");
+    // Our requests are all alike, so that what varies with them is one source.
+    node.get(&ours).await;
+    check_cached(&node.get_with(&ours, "accept-language", "de").await, "hit; ttl=");
+}
+
+#[tokio::test]
+async fn an_origin_says_how_long_it_is_not_to_be_asked() {
+    let origin = Origin::start().await.unwrap();
+    origin.set("/busy.wav", failing().header("retry-after", "30"));
+    origin.set("/gone.wav", Reply::status(404, "text/plain", Body::of("no")).header("cache-control", "max-age=30"));
+    origin.set("/long.wav", failing().header("retry-after", "86400"));
+    let node = TestNode::start(&origin).await;
+    for (path, slug) in [("/busy.wav", "origin-failed"), ("/gone.wav", "source-missing")] {
+        let fetch = fetch_path(&origin.url(path), "ulaw");
+        assert_eq!(node.get(&fetch).await.slug(), slug);
+        node.node.clock.advance_wall(Duration::from_secs(20));
+        let again = node.get(&fetch).await;
+        assert_eq!(again.slug(), slug);
+        assert!(again.header("retry-after").parse::<u64>().is_ok_and(|left| (5..=11).contains(&left)), "{again:?}");
+        assert_eq!(origin.count(&Method::GET, path), 1, "{path}");
+        node.node.clock.advance_wall(Duration::from_secs(11));
+        node.get(&fetch).await;
+        assert_eq!(origin.count(&Method::GET, path), 2, "{path}");
+    }
+    // A minute at most: what says "tomorrow" may be mended in an hour.
+    let fetch = fetch_path(&origin.url("/long.wav"), "ulaw");
+    node.get(&fetch).await;
+    node.node.clock.advance_wall(Duration::from_secs(61));
+    node.get(&fetch).await;
+    assert_eq!(origin.count(&Method::GET, "/long.wav"), 2);
+}
