@@ -34,6 +34,8 @@ mod config;
 
 mod presets;
 
+mod signing;
+
 use std::{path::Path, sync::Arc, time::SystemTime};
 
 use tokio_util::task::TaskTracker;
@@ -53,13 +55,14 @@ use hot::Hot;
 use origin::{Origin, Validators};
 use spool::Spools;
 
-pub use address::{CanonicalUrl, IgnoredQuery};
+pub use address::{AddressError, CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, UNSIGNED};
 pub(in crate::media) use artifact::Named;
 pub use artifact::{Description, Obtained};
 pub use audio::{AudioError, Input, Levelled, Limits, Output, PIPELINE, Summary, transcode};
 pub use body::AudioBody;
 pub use config::Config;
 pub use presets::{PresetError, Presets};
+pub use signing::{Config as SigningConfig, Pair, PairError, Signing, SigningError, Standing};
 
 /// How often a request looks at the index again because a fill found that there was nothing to fetch.
 const LOOKS_MAX: usize = 4;
@@ -73,6 +76,7 @@ pub struct Media {
     hot: Hot,
     hits: Hits,
     presets: Presets,
+    presets_only: bool,
 }
 
 /// Counters of hits by tier, looked up once: a look-up by name costs more than the hit's own.
@@ -180,20 +184,24 @@ impl Media {
         tasks: TaskTracker,
     ) -> Result<Media, CacheError> {
         let hot = Hot::new(config.hot_max);
-        let presets = Presets::new(&config.presets);
+        let (presets, presets_only) = (Presets::new(&config.presets), config.presets_only);
         let cache = Cache::open(&config.cache, data_directory).await?;
         let spool_directory = data_directory.join("spool");
         let spools = Spools::open(&spool_directory, config.fill.spool_limits())
             .map_err(|source| CacheError::DataDirectory { path: spool_directory, source: Arc::new(source) })?;
         let fill = Fill::new(config.fill, config.audio, cache.clone(), origin, spools, clock.clone(), tasks);
-        Ok(Media { cache, fill, clock, hot, hits: Hits::new(), presets })
+        Ok(Media { cache, fill, clock, hot, hits: Hits::new(), presets, presets_only })
     }
 
     /// Makes out a format, and what the source is declared to be, from an extension and options, which may name a preset.
     ///
     /// # Errors
-    /// `not-acceptable` or `bad-request`, naming the extension or option.
+    /// `not-acceptable` or `bad-request`, naming the extension or option; `presets-only`.
     pub fn recipe(&self, extension: &str, options: &[(&str, &str)]) -> Result<(Format, Option<Headerless>), Problem> {
+        if self.presets_only && Presets::beside(options).len() > 0 {
+            let detail = "this node takes no options but \"preset\" (media.presets_only)";
+            return Err(Problem::new(Kind::PresetsOnly, detail));
+        }
         let options =
             self.presets.expand(options).map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
         let (options, input) = Headerless::take_option(options).map_err(http::format_problem)?;
@@ -202,6 +210,7 @@ impl Media {
 
     /// Finds or makes audio of a remote source.
     pub(in crate::media) async fn fetch(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Opened, Problem> {
+        self.fill.check_allowed(&request.url)?;
         let key = request.url.key();
         if request.directives.no_cache {
             self.fill.forget_failure(&tried(tenant, request));
@@ -238,7 +247,8 @@ impl Media {
 
     /// Audio of a remote source where that takes nothing but looks into memory: a fresh index entry and all of its artifact.
     pub(in crate::media) fn fetch_in_memory(&self, tenant: &Tenant, request: &FetchRequest) -> Option<Opened> {
-        if request.directives.no_cache || request.directives.no_store {
+        if request.directives.no_cache || request.directives.no_store || self.fill.check_allowed(&request.url).is_err()
+        {
             return None;
         }
         let record = self.cache.source_in_memory(tenant, &request.url.key())?;

@@ -41,6 +41,8 @@ mod edge;
 
 mod guard;
 
+mod signed;
+
 mod loops;
 
 mod process;

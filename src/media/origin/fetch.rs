@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use url::Url;
 
 use super::{
+    allowed::AllowedSources,
     config::Config,
     error::OriginError,
     freshness::{Freshness, retry_after, text_of},
@@ -24,6 +25,7 @@ pub struct Origin {
     config: Config,
     clock: Clock,
     gates: Arc<Gates>,
+    allowed: AllowedSources,
 }
 
 /// What an earlier answer can be checked by.
@@ -73,7 +75,8 @@ impl Origin {
     /// An origin room on top of the guarded client.
     pub fn new(client: Client, config: Config, clock: Clock) -> Origin {
         let gates = Gates::new(config.per_origin_max, config.per_origin_waiting_max);
-        Origin { client, config, clock, gates }
+        let allowed = AllowedSources::new(&config.allowed_sources);
+        Origin { client, config, clock, gates, allowed }
     }
 
     /// Whether this node may ask for what a request that went through `hops` wants.
@@ -84,6 +87,17 @@ impl Origin {
     /// `loop-detected`.
     pub fn check_loop(&self, hops: &Hops) -> Result<(), Problem> {
         self.client.check_loop(hops)
+    }
+
+    /// Whether this is a source that is used here: to be asked before anything that is known of it is looked at.
+    ///
+    /// # Errors
+    /// `source-forbidden`.
+    pub fn check_allowed(&self, url: &Url) -> Result<(), Problem> {
+        if self.allowed.admits(url) {
+            return Ok(());
+        }
+        Err(OriginError::NotAllowed { host: url.host_str().unwrap_or_default().into() }.problem())
     }
 
     /// Asks for a source; with `known`, only if it has changed. Answers when the headers are there. `hops` is what the
@@ -100,7 +114,7 @@ impl Origin {
         let permit = permit.await.ok().flatten().ok_or_else(|| OriginError::Busy { host: host.clone() })?;
         let mut headers = conditions(known);
         headers.extend(hops.to_headers());
-        let get = Get { headers, ..Get::new(url.clone()) };
+        let get = Get { headers, may_follow: self.allowed.to_filter(), ..Get::new(url.clone()) };
         let response = self.client.get(get).await?;
         self.judge(response, known, host, permit)
     }

@@ -5,6 +5,8 @@
 
 mod config;
 
+mod allowed;
+
 mod error;
 
 mod freshness;
@@ -16,6 +18,7 @@ mod fetch;
 #[cfg(test)]
 mod tests;
 
+pub use allowed::{AllowedSources, SourcePattern, SourcePatternError};
 pub use config::Config;
 pub use error::OriginError;
 pub use fetch::{Fetched, Incoming, Origin, Validators};
