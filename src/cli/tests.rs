@@ -260,7 +260,9 @@ fn sign_refuses_what_nobody_would_answer_and_shows_no_key() {
     check(&with(&["http://a/b", "--format", "mp3"]), Exit::Usage, "--format mp3: ");
     check(&with(&["http://a/b", "--option", "bitrate:1"]), Exit::Usage, "\"bitrate\"");
     check(&with(&["http://a/b", "--option", "expires:1"]), Exit::Usage, "--expires");
-    for (when, said) in [("soon", "expected a time from now"), ("1700000000", "is over"), ("2020-01-01T00:00:00Z", "is over")] {
+    for (when, said) in
+        [("soon", "expected a time from now"), ("1700000000", "is over"), ("2020-01-01T00:00:00Z", "is over")]
+    {
         check(&with(&["http://a/b", "--expires", when]), Exit::Usage, said);
     }
     check(&["sign", "http://a/b", "--key", "0f0f", "--salt", "00"], Exit::Usage, "less than 32 bytes");

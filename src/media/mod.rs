@@ -198,7 +198,7 @@ impl Media {
     /// # Errors
     /// `not-acceptable` or `bad-request`, naming the extension or option; `presets-only`.
     pub fn recipe(&self, extension: &str, options: &[(&str, &str)]) -> Result<(Format, Option<Headerless>), Problem> {
-        if self.presets_only && Presets::beside(options).len() > 0 {
+        if self.presets_only && !Presets::beside(options).is_empty() {
             let detail = "this node takes no options but \"preset\" (media.presets_only)";
             return Err(Problem::new(Kind::PresetsOnly, detail));
         }

@@ -1,3 +1,5 @@
+#![allow(clippy::indexing_slicing, reason = "in a test a panic is the answer")]
+
 use std::{fmt::Write as _, io::Write as _};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};

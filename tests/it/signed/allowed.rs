@@ -28,9 +28,11 @@ async fn what_is_not_allowed_is_refused_in_every_disguise_and_sees_nothing() {
     let allowed = node.get(&fetch_path(&origin.url("/prompts/a.wav"), "ulaw")).await;
     assert_eq!(allowed.status, 200, "{allowed:?}");
     // Other spellings of the same URL are the same source, and in memory.
-    for spelling in
-        [format!("HTTP://0x7f.1:{port}/prompts/a.wav"), format!("http://{host}:{port}/x/../prompts/./a.wav#x")]
-    {
+    for spelling in [
+        format!("HTTP://0x7f.1:{port}/prompts/a.wav"),
+        format!("http://{host}.:{port}/prompts/a.wav"),
+        format!("http://{host}:{port}/x/../prompts/./a.wav#x"),
+    ] {
         let reply = node.get(&fetch_path(&spelling, "ulaw")).await;
         assert_eq!((reply.status.as_u16(), reply.header("cache-status").contains("memory")), (200, true), "{spelling}");
     }
@@ -50,7 +52,6 @@ async fn what_is_not_allowed_is_refused_in_every_disguise_and_sees_nothing() {
         origin.url("/secret.wav#/prompts/"),
         format!("https://{host}:{port}/prompts/a.wav"),
         format!("http://{host}/prompts/a.wav"),
-        format!("http://{host}.:{port}/prompts/a.wav"),
         format!("http://localhost:{port}/prompts/a.wav"),
         format!("http://user@{host}:{port}/prompts/a.wav"),
         format!("http://{host}:{port}@evil.invalid/prompts/a.wav"),
