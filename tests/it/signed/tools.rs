@@ -75,3 +75,16 @@ async fn what_a_shell_signs_is_answered() {
     assert_eq!(path.trim_end(), sign(&unsigned_base64(&origin)));
     assert_eq!(node.get(path.trim_end()).await.status, 200);
 }
+
+/// The API is no signed path: whoever may use it goes on to.
+#[tokio::test]
+async fn a_node_with_keys_is_warmed_as_before() {
+    let (origin, node) = node().await;
+    let (base, source) = (node.url(""), origin.url("/speech.wav"));
+    // On another thread: this one runs the node's fills.
+    let warmed = tokio::task::spawn_blocking(move || process::run(&["warm", "--node", &base, &source])).await.unwrap();
+    assert!(warmed.status.success(), "{}", String::from_utf8_lossy(&warmed.stderr));
+    let hit = node.get(&sign(&unsigned(&origin, "-"))).await;
+    assert!(hit.status == 200 && hit.header("cache-status").contains("hit"), "{hit:?}");
+    assert_eq!(node.get(&unsigned(&origin, "-")).await.slug(), "signature-invalid");
+}
