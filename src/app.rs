@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     ids::{RandomId, Tenant},
-    media::{IgnoredQuery, Media, http::Addresses, origin::Origin},
+    media::{IgnoredQuery, Media, Signing, http::Addresses, origin::Origin},
     observability::{self, Health, Metrics, Unready},
     outbound::{self, Client, Guard},
 };
@@ -110,12 +110,14 @@ impl Node {
         let origin = Origin::new(client, config.media.origin.clone(), clock.clone());
         let remembered_max = config.media.fill.remembered_max;
         let ignored_query = IgnoredQuery::new(&config.media.address.ignored_query)?;
+        let signing = Signing::new(&config.media.signing)?;
         let media = Media::open(config.media, &config.data_dir, origin, clock.clone(), fills.clone()).await?;
 
         let parts = Parts {
             media: media.clone(),
             tenant: Tenant::default_tenant(),
             ignored_query,
+            signing,
             addresses: Addresses::new(config.public_url.as_deref()),
             clock: clock.clone(),
             tasks: fills.clone(),

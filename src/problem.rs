@@ -55,11 +55,15 @@ macro_rules! kinds {
 kinds! {
     /// The request itself is malformed.
     BadRequest = "bad-request", 400, Client, "The request is malformed";
-    /// A signature is missing, wrong or expired.
+    /// A signature is missing or wrong.
     SignatureInvalid = "signature-invalid", 403, Client, "The signature is not valid";
+    /// The address was given out for a time that is over.
+    LinkExpired = "link-expired", 403, Client, "The address has expired";
+    /// Options that are no preset, where only presets are taken.
+    PresetsOnly = "presets-only", 403, Client, "Only presets are taken here";
     /// Nobody may ask this without credentials.
     Forbidden = "forbidden", 403, Client, "This caller may not do that";
-    /// The guard refuses to fetch this source.
+    /// The guard refuses to fetch this source, or it is none of those that are allowed.
     SourceForbidden = "source-forbidden", 403, Client, "This source may not be fetched";
     /// The origin has no such thing (404 or 410).
     SourceMissing = "source-missing", 404, Origin, "The source does not exist at its origin";

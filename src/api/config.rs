@@ -37,7 +37,8 @@ pub struct Config {
     pub body_max: ByteCount,
 }
 
-/// What callers without credentials may do (`spec/trust.md` §1).
+/// What callers without credentials may do (`spec/trust.md` §1). Keys of signed paths do not change it: they make a signature a
+/// credential for `/fetch`, and by `media.signing.required` the only one there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Anonymous {
@@ -85,6 +86,15 @@ impl Config {
             Anonymous::Auto if loopback => Anonymous::All,
             Anonymous::Auto => Anonymous::Off,
             decided => decided,
+        }
+    }
+
+    /// Whether somebody who has nothing to show could have a node beyond loopback fetch what they like.
+    pub fn lets_strangers_fetch(&self, signatures_required: bool) -> bool {
+        match self.anonymous(false) {
+            Anonymous::Off | Anonymous::Auto => false,
+            Anonymous::Read => !signatures_required,
+            Anonymous::All => true,
         }
     }
 }

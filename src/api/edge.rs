@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     ids::{RandomId, Tenant},
     media::{
-        AudioBody, IgnoredQuery, Media,
+        AudioBody, IgnoredQuery, Media, Signing, Standing,
         http::{self as media_http, Addresses},
     },
     problem::{Kind, Problem, Side},
@@ -36,6 +36,8 @@ pub struct Parts {
     pub tenant: Tenant,
     /// Query parameters that are no part of a source's identity.
     pub ignored_query: IgnoredQuery,
+    /// Keys of signed paths.
+    pub signing: Signing,
     /// How addresses are built.
     pub addresses: Addresses,
     /// Time.
@@ -125,13 +127,12 @@ impl Edge {
 
     /// The answer, where audio in memory is all it takes.
     fn in_memory(&self, head: &http::request::Parts) -> Option<Response<AudioBody>> {
-        let Inner { parts, anonymous, .. } = &*self.inner;
-        let Parts { media, tenant, ignored_query, addresses, .. } = parts;
-        let reads = matches!(head.method, Method::GET | Method::HEAD);
-        if !reads || *anonymous == Anonymous::Off || !names_one_host(head.version, &head.headers) {
+        let Parts { media, tenant, ignored_query, addresses, .. } = &self.inner.parts;
+        let (room, reads) = (Room::of(head.uri.path()), matches!(head.method, Method::GET | Method::HEAD));
+        if !reads || self.admit(room, head).is_err() {
             return None;
         }
-        match Room::of(head.uri.path()) {
+        match room {
             Room::Media => media_http::artifact_in_memory(media, tenant, head),
             Room::Fetch => media_http::fetch_in_memory(media, tenant, ignored_query, addresses, head),
             Room::V1 | Room::Other => None,
@@ -158,26 +159,29 @@ impl Edge {
     }
 
     async fn room(&self, room: Room, request: Request<Incoming>) -> Response<ResponseBody> {
-        let answered = match self.admit(room, &request) {
+        let (head, body) = request.into_parts();
+        let answered = match self.admit(room, &head) {
             Err(problem) => Err(problem),
             Ok(()) if room == Room::V1 => {
+                let request = Request::from_parts(head, Body::new(body));
                 // The router's errors are answers: it cannot fail.
-                return match self.inner.router.clone().oneshot(request.map(Body::new)).await {
+                return match self.inner.router.clone().oneshot(request).await {
                     Ok(response) => response.map(ResponseBody::Right),
                     Err(never) => match never {},
                 };
             }
-            Ok(()) => self.audio(room, request).await,
+            Ok(()) => self.audio(room, &head).await,
         };
         answered.unwrap_or_else(|problem| refuse(&problem)).map(ResponseBody::Left)
     }
 
-    /// Whether the request is one, and this caller may ask it.
-    fn admit(&self, room: Room, request: &Request<Incoming>) -> Result<(), Problem> {
-        if !names_one_host(request.version(), request.headers()) {
+    /// Whether the request is one, and this caller may ask it. Asked before anything else of a request is looked at, of hits in
+    /// memory like of all others.
+    fn admit(&self, room: Room, head: &http::request::Parts) -> Result<(), Problem> {
+        if !names_one_host(head.version, &head.headers) {
             return Err(Problem::new(Kind::BadRequest, "a request has one Host field, with a host"));
         }
-        let may = match (self.inner.anonymous, room) {
+        let is_open = match (self.inner.anonymous, room) {
             (Anonymous::All, _) => true,
             // What is told of artifacts and fills is more than audio: their sources, tags and formats.
             (Anonymous::Read, Room::V1) => false,
@@ -185,13 +189,23 @@ impl Edge {
             (Anonymous::Read, Room::Media | Room::Fetch | Room::Other) => true,
             (Anonymous::Off | Anonymous::Auto, _) => false,
         };
+        let signing = &self.inner.parts.signing;
+        let may = match room {
+            // A signature is a credential: it opens its path where strangers may do nothing.
+            Room::Fetch => match signing.standing(head.uri.path()) {
+                Standing::Signed => true,
+                Standing::Unsigned => is_open,
+                Standing::Refused if is_open || signing.has_keys() => return Err(signing.refusal()),
+                Standing::Refused => false,
+            },
+            Room::Media | Room::V1 | Room::Other => is_open,
+        };
         let refused = || Problem::new(Kind::Forbidden, "callers without credentials may not do this (http.anonymous)");
         may.then_some(()).ok_or_else(refused)
     }
 
-    async fn audio(&self, room: Room, request: Request<Incoming>) -> Result<Response<AudioBody>, Problem> {
+    async fn audio(&self, room: Room, head: &http::request::Parts) -> Result<Response<AudioBody>, Problem> {
         let Parts { media, tenant, ignored_query, addresses, .. } = &self.inner.parts;
-        let (head, _) = request.into_parts();
         if room == Room::Other {
             return Err(Problem::new(Kind::NotFound, "there is nothing under this path"));
         }
@@ -199,9 +213,9 @@ impl Edge {
             return Err(Problem::new(Kind::MethodNotAllowed, "audio is asked for by GET and HEAD"));
         }
         if room == Room::Media {
-            return media_http::artifact(media, tenant, addresses, &head).await;
+            return media_http::artifact(media, tenant, addresses, head).await;
         }
-        media_http::fetch(media, tenant, ignored_query, addresses, &head).await
+        media_http::fetch(media, tenant, ignored_query, addresses, head).await
     }
 }
 

@@ -16,6 +16,8 @@ mod transcode;
 
 mod warm;
 
+mod sign;
+
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +51,8 @@ enum Verb {
     /// Have a running node fetch and convert sources before anybody asks for them
     #[command(alias = "prefetch", after_help = EXIT_CODES)]
     Warm(warm::Arguments),
+    /// Print the signed address of a source, by the keys of a node and without asking it
+    Sign(sign::Arguments),
 }
 
 /// How a verb ended.
@@ -100,6 +104,7 @@ fn run(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Health(arguments) => block_on(health::run(&arguments, terminal))?,
         Verb::Transcode(arguments) => transcode::run(&arguments, terminal),
         Verb::Warm(arguments) => block_on(warm::run(arguments, terminal))?,
+        Verb::Sign(arguments) => sign::run(&arguments, terminal),
     }
 }
 

@@ -84,6 +84,10 @@ fn command_lines() {
     check(&["warm", "--from", "list", "http://a/b"], false);
     check(&["warm"], false);
     check(&["warm", "-", "--concurrency", "0"], false);
+    check(&["sign", "http://a/b", "--expires", "24h", "--key-id", "a", "--plain", "--json"], true);
+    check(&["sign", "http://a/b", "--key", "00", "--salt", "00", "--node", "http://a"], true);
+    check(&["sign", "http://a/b", "--key", "00"], false);
+    check(&["sign"], false);
     check(&["dance"], false);
     check(&[], false);
 }
@@ -214,4 +218,71 @@ fn transcode_refuses_formats_that_make_no_sense() {
     check(&["a", "b.xyz"], "no output format has the extension \"xyz\"");
     check(&["a", "b.raw"], "nothing to convert");
     check(&["a", "b", "--format", "ulaw", "--option", "bitrate:9000"], "the option \"bitrate\" does not apply");
+}
+
+const SIGN: &[&str] =
+    &["sign", "--key", "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f", "--salt", "AbCd"];
+
+#[test]
+fn sign_prints_what_openssl_says() {
+    let (exit, out, err) = ringback(&[SIGN, &["http://a/b"]].concat());
+    // printf '\xab\xcd/-/aHR0cDovL2EvYg.ulaw' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0f…0f -binary
+    let signature = "txiluqFHWFUgjZIbJOoEemIic8eg2grmKDbsDoXMeyo";
+    assert_eq!((exit, out), (Exit::Done, format!("/fetch/{signature}/-/aHR0cDovL2EvYg.ulaw\n")), "{err}");
+}
+
+#[test]
+fn sign_puts_options_expiry_and_key_into_the_path() {
+    let check = |arguments: &[&str], before: &str, after: &str| {
+        let (exit, out, err) = ringback(&[SIGN, &["http://a/b"], arguments].concat());
+        assert_eq!(exit, Exit::Done, "{err}");
+        let (out, signature) = (out.trim_end(), out.split('/').rev().nth(after.matches('/').count()).unwrap());
+        assert_eq!(
+            (out.strip_suffix(after), signature.len()),
+            (Some(format!("{before}/fetch/{signature}").as_str()), 43)
+        );
+    };
+    let options = ["--format", "wav", "--option", "rate:16000", "--option", "preset:x"];
+    check(&options, "", "/rate:16000,preset:x/aHR0cDovL2EvYg.wav");
+    check(&["--expires", "99999999999", "--key-id", "k1"], "", "/expires:99999999999,k:k1/aHR0cDovL2EvYg.ulaw");
+    check(&["--plain", "--public-url", "https://m/a/"], "https://m/a", "/-/plain/http%3A%2F%2Fa%2Fb.ulaw");
+}
+
+#[test]
+fn sign_refuses_what_nobody_would_answer_and_shows_no_key() {
+    let check = |arguments: &[&str], exit: Exit, said: &str| {
+        let (got, out, err) = ringback(arguments);
+        assert_eq!((got, out.as_str()), (exit, ""), "{arguments:?}: {err}");
+        assert!(err.contains(said) && !err.contains("0f0f"), "{said} is not in {err}");
+    };
+    let with = |arguments: &[&'static str]| [SIGN, arguments].concat();
+    check(&with(&["ftp://a/b"]), Exit::Failed, "only http and https");
+    check(&with(&["http://a/b", "--format", "mp3"]), Exit::Usage, "--format mp3: ");
+    check(&with(&["http://a/b", "--option", "bitrate:1"]), Exit::Usage, "\"bitrate\"");
+    check(&with(&["http://a/b", "--option", "expires:1"]), Exit::Usage, "--expires");
+    for (when, said) in
+        [("soon", "expected a time from now"), ("1700000000", "is over"), ("2020-01-01T00:00:00Z", "is over")]
+    {
+        check(&with(&["http://a/b", "--expires", when]), Exit::Usage, said);
+    }
+    check(&["sign", "http://a/b", "--key", "0f0f", "--salt", "00"], Exit::Usage, "less than 32 bytes");
+    check(&["sign", "http://a/b", "--key", "0f0fxx", "--salt", "00"], Exit::Usage, "not hexadecimal");
+    check(&["sign", "http://a/b"], Exit::Failed, "no key is configured");
+}
+
+#[test]
+fn sign_takes_the_keys_of_a_configuration() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let (key, other) = ("0f".repeat(32), "1e".repeat(32));
+    let keys = format!("[\"a={other}:00\", \"{key}:AbCd\"]");
+    writeln!(file, "public_url = \"https://m.example\"\n[media.signing]\nkeys = {keys}").unwrap();
+    let config = file.path().to_str().unwrap();
+    let (exit, out, err) = ringback(&["sign", "--config", config, "http://a/b"]);
+    assert_eq!(exit, Exit::Done, "{err}");
+    let (_, path, _) = ringback(&[SIGN, &["http://a/b"]].concat());
+    assert_eq!(out, format!("https://m.example{path}"));
+    let (exit, out, _) = ringback(&["sign", "--config", config, "http://a/b", "--key-id", "a", "--public-url", ""]);
+    assert!(exit == Exit::Done && out.starts_with("/fetch/") && out.contains("/k:a/"), "{out}");
+    let (exit, _, err) = ringback(&["sign", "--config", config, "http://a/b", "--key-id", "b"]);
+    assert!(exit == Exit::Failed && err.contains("no key with this id"), "{err}");
 }

@@ -25,7 +25,8 @@ use super::{
 const PREFIX: &str = "RINGBACK_";
 
 /// Variables that the command line reads, and that are no keys.
-const NOT_KEYS: [&str; 3] = ["RINGBACK_CONFIG", "RINGBACK_NODE", "RINGBACK_OPS"];
+const NOT_KEYS: [&str; 5] =
+    ["RINGBACK_CONFIG", "RINGBACK_NODE", "RINGBACK_OPS", "RINGBACK_SIGN_KEY", "RINGBACK_SIGN_SALT"];
 
 /// A whole configuration: its type says the keys, its default the values.
 ///

@@ -30,7 +30,7 @@ pub use tls::{TlsError, read_identity};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where media and API are served. Anything but loopback needs `insecure_open`, until callers can be told apart.
+    /// Where media and API are served. Anything but loopback needs `insecure_open`, or paths that must be signed.
     pub listen: SocketAddr,
     /// Where metrics and health are served: a listener of its own, so that a full node can still be looked at.
     pub ops_listen: SocketAddr,
@@ -91,8 +91,11 @@ impl Root for Config {
 
 impl Config {
     fn validate_listeners(&self, problems: &mut ConfigProblems) {
+        // Where callers can be told apart by what they sign, nothing is open that insecure_open could mean.
+        let signing = &self.media.signing;
+        let is_closed = signing.has_keys() && !self.http.lets_strangers_fetch(signing.required);
         problems.check(
-            self.listen.ip().is_loopback() || self.insecure_open,
+            self.listen.ip().is_loopback() || self.insecure_open || is_closed,
             "listen",
             "is not a loopback address: anybody who reaches it could use the node; say insecure_open if that is meant",
         );

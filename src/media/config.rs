@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    media::{address, audio, cache, fill, origin, presets},
+    media::{address, audio, cache, fill, origin, presets, signing},
     problem::ConfigProblems,
 };
 
@@ -17,6 +17,10 @@ pub struct Config {
     pub hot_max: usize,
     /// Options under a name: `prompt = "loudness:-19,trim:both"` is what `preset:prompt` stands for.
     pub presets: BTreeMap<String, String>,
+    /// Whether requests may choose among the presets only, and not say options of their own.
+    pub presets_only: bool,
+    /// Keys of signed paths.
+    pub signing: signing::Config,
     /// How sources are named.
     pub address: address::Config,
     /// Memory and disk tiers, and the catalogue.
@@ -34,6 +38,8 @@ impl Default for Config {
         Config {
             hot_max: 10_000,
             presets: BTreeMap::new(),
+            presets_only: false,
+            signing: signing::Config::default(),
             address: address::Config::default(),
             cache: cache::Config::default(),
             origin: origin::Config::default(),
@@ -48,6 +54,7 @@ impl Config {
     pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
         problems.check(self.hot_max > 0, &format!("{prefix}.hot_max"), "must be at least 1");
         presets::validate(&self.presets, &format!("{prefix}.presets"), problems);
+        self.signing.validate(&format!("{prefix}.signing"), problems);
         self.address.validate(&format!("{prefix}.address"), problems);
         self.cache.validate(&format!("{prefix}.cache"), problems);
         self.origin.validate(&format!("{prefix}.origin"), problems);

@@ -159,6 +159,7 @@ fn content_type(manifest: &Manifest, extension: &str) -> HeaderValue {
 }
 
 /// Answers `GET` and `HEAD /fetch/…` where the source is fresh and its audio in memory; none where it takes more, or is refused.
+/// Whether the path is signed, and has to be, is judged before.
 pub fn fetch_in_memory(
     media: &Media,
     tenant: &Tenant,
@@ -166,12 +167,12 @@ pub fn fetch_in_memory(
     addresses: &Addresses,
     parts: &Parts,
 ) -> Option<Response<AudioBody>> {
-    let (request, extension) = fetch_request(media, ignored, parts).ok()?;
-    let opened = media.fetch_in_memory(tenant, &request)?;
-    Some(fetched(media, addresses, parts, (&request, &extension), opened))
+    let asked = asked(media, ignored, parts).ok()?;
+    let opened = media.fetch_in_memory(tenant, &asked.request)?;
+    Some(fetched(media, addresses, parts, &asked, opened))
 }
 
-/// Answers `GET` and `HEAD /fetch/…`.
+/// Answers `GET` and `HEAD /fetch/…` of a path whose signature was judged.
 ///
 /// # Errors
 /// The problem to answer instead.
@@ -182,20 +183,27 @@ pub async fn fetch(
     addresses: &Addresses,
     parts: &Parts,
 ) -> Result<Response<AudioBody>, Problem> {
-    let (mut request, extension) = fetch_request(media, ignored, parts)?;
-    request.hops = Hops::of(&parts.headers);
-    let opened = media.fetch(tenant, &request).await?;
-    Ok(fetched(media, addresses, parts, (&request, &extension), opened))
+    let mut asked = asked(media, ignored, parts)?;
+    asked.request.hops = Hops::of(&parts.headers);
+    let opened = media.fetch(tenant, &asked.request).await?;
+    Ok(fetched(media, addresses, parts, &asked, opened))
 }
 
-/// What a `/fetch` path asks for, and under which extension. What it went through is of interest only to a miss.
-fn fetch_request(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<(FetchRequest, String), Problem> {
+/// What a `/fetch` path says.
+struct Asked {
+    request: FetchRequest,
+    /// As asked for.
+    extension: String,
+    /// When the address ends: nobody may keep its answer for longer.
+    expires: Option<SystemTime>,
+}
+
+/// Reads a `/fetch` path. What the request went through is of interest only to a miss.
+fn asked(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<Asked, Problem> {
     let path = FetchPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
-    if !path.is_unsigned() {
-        return Err(Problem::new(
-            Kind::SignatureInvalid,
-            "no signing keys are configured: the signature part is \"_\"",
-        ));
+    let expires = path.expires().map_err(|error| error.problem())?;
+    if expires.is_some_and(|expires| expires <= media.clock.now_wall()) {
+        return Err(Problem::new(Kind::LinkExpired, "the time that this address was given out for is over"));
     }
     let (format, input) = media.recipe(&path.extension, &path.option_pairs())?;
     let request = FetchRequest {
@@ -207,16 +215,11 @@ fn fetch_request(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result
         tags: Vec::new(),
         hops: Hops::default(),
     };
-    Ok((request, path.extension))
+    Ok(Asked { request, extension: path.extension, expires })
 }
 
-fn fetched(
-    media: &Media,
-    addresses: &Addresses,
-    parts: &Parts,
-    (request, extension): (&FetchRequest, &str),
-    opened: Opened,
-) -> Response<AudioBody> {
+fn fetched(media: &Media, addresses: &Addresses, parts: &Parts, asked: &Asked, opened: Opened) -> Response<AudioBody> {
+    let (request, extension) = (&asked.request, asked.extension.as_str());
     let mut headers = HeaderMap::with_capacity(16);
     let modified = match &opened.audio {
         Audio::Hit(hit, record) => {
@@ -226,7 +229,7 @@ fn fetched(
             if keeps {
                 headers.insert(header::CONTENT_LOCATION, addresses.artifact(&hit.manifest, extension));
             }
-            record.as_deref().and_then(|record| source_headers(&mut headers, media, &Source::of(record, keeps)))
+            record.as_deref().and_then(|record| source_headers(&mut headers, media, asked, &Source::of(record, keeps)))
         }
         Audio::Filled(finished, _) => {
             let tags = Tags::of(&finished.manifest.digest);
@@ -237,7 +240,7 @@ fn fetched(
             headers.insert(SERVER_TIMING, server_timing(&finished.stages));
             // A store of ours that refused says nothing of what others may keep.
             let keeps = finished.stored != Stored::Forbidden;
-            source_headers(&mut headers, media, &Source::of(&finished.record, keeps))
+            source_headers(&mut headers, media, asked, &Source::of(&finished.record, keeps))
         }
         Audio::Running(joined) => {
             let content_type = joined.format().content_type(extension);
@@ -249,7 +252,7 @@ fn fetched(
                     modified: arrival.last_modified,
                     keeps: joined.keeps() && arrival.storable,
                 };
-                source_headers(&mut headers, media, &source);
+                source_headers(&mut headers, media, asked, &source);
             }
             None
         }
@@ -278,12 +281,10 @@ impl Source {
 }
 
 /// Cache-Control and Last-Modified of a source's audio; gives back the latter to compare with.
-fn source_headers(headers: &mut HeaderMap, media: &Media, source: &Source) -> Option<SystemTime> {
-    let cache_control = if source.keeps {
-        value(format!("public, max-age={}", media.ttl(source.fresh_until).max(0)))
-    } else {
-        NO_STORE
-    };
+fn source_headers(headers: &mut HeaderMap, media: &Media, asked: &Asked, source: &Source) -> Option<SystemTime> {
+    let until = asked.expires.map_or(source.fresh_until, |expires| expires.min(source.fresh_until));
+    let cache_control =
+        if source.keeps { value(format!("public, max-age={}", media.ttl(until).max(0))) } else { NO_STORE };
     headers.insert(header::CACHE_CONTROL, cache_control);
     let modified = source.modified?;
     headers.insert(header::LAST_MODIFIED, value(httpdate::fmt_http_date(modified)));

@@ -38,6 +38,8 @@ mod config;
 
 mod presets;
 
+mod signing;
+
 use std::{
     path::Path,
     sync::Arc,
@@ -62,7 +64,7 @@ use hot::Hot;
 use origin::Origin;
 use spool::Spools;
 
-pub use address::{CanonicalUrl, IgnoredQuery};
+pub use address::{AddressError, CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, UNSIGNED};
 pub(in crate::media) use artifact::Named;
 pub use artifact::{Description, Obtained};
 pub use audio::{AudioError, Input, Levelled, Limits, Output, PIPELINE, Summary, transcode};
@@ -71,6 +73,7 @@ pub use config::Config;
 pub use freshness::RequestDirectives;
 pub use presets::{PresetError, Presets};
 pub use purge::PurgeRequest;
+pub use signing::{Config as SigningConfig, Pair, PairError, Signing, SigningError, Standing};
 
 /// How often a request looks at the index again because a fill found that there was nothing to fetch.
 const LOOKS_MAX: usize = 4;
@@ -87,6 +90,7 @@ pub struct Media {
     presets: Presets,
     /// How long the origin is waited for where stale audio may stand in.
     stale_wait: Duration,
+    presets_only: bool,
 }
 
 /// Counters of hits by tier, looked up once: a look-up by name costs more than the hit's own.
@@ -185,21 +189,25 @@ impl Media {
         tasks: TaskTracker,
     ) -> Result<Media, CacheError> {
         let hot = Hot::new(config.hot_max);
-        let presets = Presets::new(&config.presets);
+        let (presets, presets_only) = (Presets::new(&config.presets), config.presets_only);
         let cache = Cache::open(&config.cache, data_directory).await?;
         let spool_directory = data_directory.join("spool");
         let spools = Spools::open(&spool_directory, config.fill.spool_limits())
             .map_err(|source| CacheError::DataDirectory { path: spool_directory, source: Arc::new(source) })?;
         let stale_wait = config.fill.stale_wait;
         let fill = Fill::new(config.fill, config.audio, cache.clone(), origin.clone(), spools, clock.clone(), tasks);
-        Ok(Media { cache, fill, origin, clock, hot, hits: Hits::new(), presets, stale_wait })
+        Ok(Media { cache, fill, origin, clock, hot, hits: Hits::new(), presets, presets_only, stale_wait })
     }
 
     /// Makes out a format, and what the source is declared to be, from an extension and options, which may name a preset.
     ///
     /// # Errors
-    /// `not-acceptable` or `bad-request`, naming the extension or option.
+    /// `not-acceptable` or `bad-request`, naming the extension or option; `presets-only`.
     pub fn recipe(&self, extension: &str, options: &[(&str, &str)]) -> Result<(Format, Option<Headerless>), Problem> {
+        if self.presets_only && !Presets::beside(options).is_empty() {
+            let detail = "this node takes no options but \"preset\" (media.presets_only)";
+            return Err(Problem::new(Kind::PresetsOnly, detail));
+        }
         let options =
             self.presets.expand(options).map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
         let (options, input) = Headerless::take_option(options).map_err(http::format_problem)?;
@@ -208,6 +216,7 @@ impl Media {
 
     /// Finds or makes audio of a remote source.
     pub(in crate::media) async fn fetch(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Opened, Problem> {
+        self.fill.check_allowed(&request.url)?;
         let key = request.url.key();
         if request.directives.no_cache {
             self.fill.forget_failure(&tried(tenant, request));
@@ -259,7 +268,7 @@ impl Media {
 
     /// Audio of a remote source where that takes nothing but looks into memory: a fresh index entry and all of its artifact.
     pub(in crate::media) fn fetch_in_memory(&self, tenant: &Tenant, request: &FetchRequest) -> Option<Opened> {
-        if !request.directives.takes_any_fresh() {
+        if !request.directives.takes_any_fresh() || self.fill.check_allowed(&request.url).is_err() {
             return None;
         }
         let record = self.cache.source_in_memory(tenant, &request.url.key())?;
@@ -293,8 +302,8 @@ impl Media {
             Some(record) => self.degrade(self.cache.kept_source(&record.content_hash).await).flatten(),
             None => None,
         };
-        let standing = record.as_deref().map_or(Standing::Unusable, |record| self.standing(record, request, known));
-        let usable = !matches!(standing, Standing::Unusable | Standing::ToValidate { .. });
+        let usability = record.as_deref().map_or(Usability::Unusable, |record| self.usability(record, request, known));
+        let usable = !matches!(usability, Usability::Unusable | Usability::ToValidate { .. });
         let is_hit = matches!(found, Found::Hit(_));
         let (from, via) = match (&record, kept) {
             (Some(_), Some(kept)) if usable => (From::Kept(kept), Via::Kept),
@@ -307,7 +316,7 @@ impl Media {
             _ => (From::Origin(None), Via::Miss),
         };
         let has_something = is_hit || matches!(from, From::Kept(_)) || matches!(from, From::Origin(Some(_)));
-        let may_stand_in = has_something && matches!(standing, Standing::ToValidate { may_stand_in: true });
+        let may_stand_in = has_something && matches!(usability, Usability::ToValidate { may_stand_in: true });
         let wanted = Wanted {
             tenant: tenant.clone(),
             url: request.url.clone(),
@@ -322,7 +331,7 @@ impl Media {
         };
         match found {
             Found::Hit(hit) if usable => {
-                let via = self.serve_via(standing, known, wanted);
+                let via = self.serve_via(usability, known, wanted);
                 return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, record), via }));
             }
             _ if request.directives.only_if_cached => {
@@ -342,42 +351,42 @@ impl Media {
     }
 
     /// What the index entry of a source is good for, for this request and now.
-    fn standing(&self, record: &SourceRecord, request: &FetchRequest, known: Known) -> Standing {
+    fn usability(&self, record: &SourceRecord, request: &FetchRequest, known: Known) -> Usability {
         let now = self.clock.now_wall();
         if known == Known::Confirmed {
-            return Standing::Fresh;
+            return Usability::Fresh;
         }
         let freshness = self.origin.freshness(&record.said, record.times());
         let may_stand_in = freshness.may_stand_in(&request.directives, now);
         if may_stand_in && matches!(known, Known::Fails | Known::Failed) {
-            return Standing::Stale;
+            return Usability::Stale;
         }
         let sent = self.origin.constant_fields();
         let answers =
             record.selection.as_ref().is_some_and(|selection| selection.answers(&sent, &record.said.to_headers()));
         match freshness.decide(&request.directives, now) {
-            _ if !answers => Standing::ToValidate { may_stand_in: false },
-            Decision::Fresh => Standing::Fresh,
-            Decision::Stale => Standing::Stale,
-            Decision::StaleWhileRevalidate => Standing::StaleWhileRevalidate,
-            Decision::Validate => Standing::ToValidate { may_stand_in },
+            _ if !answers => Usability::ToValidate { may_stand_in: false },
+            Decision::Fresh => Usability::Fresh,
+            Decision::Stale => Usability::Stale,
+            Decision::StaleWhileRevalidate => Usability::StaleWhileRevalidate,
+            Decision::Validate => Usability::ToValidate { may_stand_in },
         }
     }
 
     /// How a hit is served, and what is done behind it.
-    fn serve_via(&self, standing: Standing, known: Known, wanted: Wanted) -> Via {
-        let reason = match (standing, known) {
-            (Standing::Fresh, Known::Confirmed) => return Via::Revalidated,
-            (Standing::StaleWhileRevalidate, _) => {
+    fn serve_via(&self, usability: Usability, known: Known, wanted: Wanted) -> Via {
+        let reason = match (usability, known) {
+            (Usability::Fresh, Known::Confirmed) => return Via::Revalidated,
+            (Usability::StaleWhileRevalidate, _) => {
                 // Who is not to go out is served all the same.
                 if self.fill.check_loop(&wanted.hops).is_ok() {
                     self.fill.refresh(Wanted { from: From::Origin(wanted.previous.clone()), ..wanted });
                 }
                 "revalidating"
             }
-            (Standing::Stale, Known::Fails) => "origin-fails",
-            (Standing::Stale, Known::Failed) => "origin-failed",
-            (Standing::Stale, _) => "asked",
+            (Usability::Stale, Known::Fails) => "origin-fails",
+            (Usability::Stale, Known::Failed) => "origin-failed",
+            (Usability::Stale, _) => "asked",
             _ => return Via::Hit,
         };
         metrics::counter!("ringback_media_stale_total", "reason" => reason).increment(1);
@@ -454,7 +463,7 @@ enum Known {
 
 /// What an index entry is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum Usability {
     /// There is none.
     Unusable,
     /// Its audio is the answer.

@@ -54,12 +54,17 @@ pub struct Get {
     pub headers: HeaderMap,
     /// When the caller loses interest, if before `total_timeout`.
     pub deadline: Option<Instant>,
+    /// Which redirects are followed, where not all that the guard lets pass.
+    pub may_follow: Option<Follow>,
 }
 
+/// Whether a redirect to this address is followed.
+pub type Follow = Arc<dyn Fn(&Url) -> bool + Send + Sync>;
+
 impl Get {
-    /// A request for `url` with no headers and no deadline of its own.
+    /// A request for `url` with no headers and no deadline of its own, which follows redirects.
     pub fn new(url: Url) -> Get {
-        Get { url, headers: HeaderMap::new(), deadline: None }
+        Get { url, headers: HeaderMap::new(), deadline: None, may_follow: None }
     }
 }
 
@@ -170,7 +175,7 @@ fn builder(config: &Config, resolver: Arc<GuardedResolver>) -> reqwest::ClientBu
 
 impl Shared {
     async fn get(&self, get: Get) -> Result<Response, OutboundError> {
-        let Get { mut url, mut headers, deadline } = get;
+        let Get { mut url, mut headers, deadline, may_follow } = get;
         let total_limit = self.clock.now() + self.config.total_timeout;
         let deadline = deadline.map_or(total_limit, |deadline| deadline.min(total_limit));
         let mut target = Target::of(&url)?;
@@ -188,7 +193,10 @@ impl Shared {
                 return self.accept(response, target, url, deadline);
             };
             redirect::keep_secrets(&mut headers, &url, &next);
-            target = Target::of(&next)?;
+            let from = std::mem::replace(&mut target, Target::of(&next)?).label;
+            if may_follow.as_ref().is_some_and(|may_follow| !may_follow(&next)) {
+                return Err(OutboundError::RedirectRefused { host: from, to: target.label });
+            }
             url = next;
         }
         Err(OutboundError::TooManyRedirects { host: target.label, max: self.config.redirects_max })

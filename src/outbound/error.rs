@@ -61,6 +61,14 @@ pub enum OutboundError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A redirect to an address that whoever asked does not want.
+    #[error("{host} redirects to {to}, which is not one of the sources that may be used here")]
+    RedirectRefused {
+        /// Where the redirect came from.
+        host: Box<str>,
+        /// Whom it leads to.
+        to: Box<str>,
+    },
     /// The body ended before its end.
     #[error("{host} sent only {received} bytes of {}", expected_text(*.expected))]
     Truncated {
@@ -139,7 +147,9 @@ impl OutboundError {
     /// What the caller is told. The errors' own texts are public by construction; their sources are for the log.
     pub fn problem(&self) -> Problem {
         let kind = match self {
-            OutboundError::Forbidden { .. } | OutboundError::NotHttp => Kind::SourceForbidden,
+            OutboundError::Forbidden { .. } | OutboundError::NotHttp | OutboundError::RedirectRefused { .. } => {
+                Kind::SourceForbidden
+            }
             OutboundError::Timeout { .. } => Kind::OriginTimeout,
             OutboundError::LoopDetected { .. } => Kind::LoopDetected,
             OutboundError::Setup { .. } => Kind::Internal,
@@ -170,6 +180,7 @@ impl OutboundError {
             },
             OutboundError::TooManyRedirects { .. } => "too-many-redirects",
             OutboundError::BadRedirect { .. } => "bad-redirect",
+            OutboundError::RedirectRefused { .. } => "redirect-refused",
             OutboundError::Truncated { .. } => "truncated",
             OutboundError::HeadersTooLarge { .. } => "headers-too-large",
             OutboundError::Protocol { .. } => "protocol",

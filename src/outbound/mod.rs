@@ -30,7 +30,7 @@ pub(crate) mod tests;
 
 pub use body::Body;
 pub use cdn_loop::Hops;
-pub use client::{Client, Get, Response, install_crypto_provider, own_headers};
+pub use client::{Client, Follow, Get, Response, install_crypto_provider, own_headers};
 pub use config::Config;
 pub use error::{OutboundError, TimeoutKind};
 pub use guard::{AllowRule, AllowRuleError, Guard, Refusal};

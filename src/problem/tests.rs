@@ -6,6 +6,8 @@ use super::{ConfigProblems, Kind, Problem, Side};
 const TABLE: &[(&str, u16)] = &[
     ("bad-request", 400),
     ("signature-invalid", 403),
+    ("link-expired", 403),
+    ("presets-only", 403),
     ("forbidden", 403),
     ("source-forbidden", 403),
     ("source-missing", 404),

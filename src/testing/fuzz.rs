@@ -7,9 +7,11 @@ use crate::{
     config::{self, Config, Sources},
     ids::{ArtifactId, RandomId},
     media::{
+        Signing, SigningConfig, Standing,
         address::{CanonicalUrl, FetchPath, IgnoredQuery, MediaPath},
         audio::{self, Kind},
         format::{Format, Headerless},
+        origin::{AllowedSources, SourcePattern},
     },
     units::ByteCount,
 };
@@ -103,10 +105,25 @@ pub fn fetch_path(data: &[u8]) {
     if let Ok(path) = MediaPath::parse(&text) {
         assert!(text.starts_with(&path.to_string()), "only a query may follow");
     }
-    if let Ok(path) = FetchPath::parse(&text)
-        && let Ok(printed) = path.print()
+    if let Ok(path) = FetchPath::parse(&text) {
+        // Whatever it says of its end, it is a time or a mistake.
+        path.expires().ok();
+        for printed in [path.print(), path.print_plain()].into_iter().flatten() {
+            assert_eq!(FetchPath::parse(&printed).as_ref(), Ok(&path), "read back what was written");
+        }
+    }
+    signed_path(&text);
+}
+
+/// A path that nobody signed is refused, one that was signed is not.
+fn signed_path(text: &str) {
+    let Ok(pair) = format!("{}:00", "0f".repeat(32)).parse() else { return };
+    let Ok(signing) = Signing::new(&SigningConfig { keys: vec![pair], ..SigningConfig::default() }) else { return };
+    assert_eq!(signing.standing(text), Standing::Refused, "signed by nobody");
+    if text.len() < 16_384
+        && let Some(signed) = signing.sign(text)
     {
-        assert_eq!(FetchPath::parse(&printed).as_ref(), Ok(&path), "read back what was written");
+        assert_eq!(signing.standing(&signed), Standing::Signed, "what was signed is signed");
     }
 }
 
@@ -120,6 +137,20 @@ pub fn canonical_url(data: &[u8]) {
     if let Ok(url) = CanonicalUrl::parse(&text, &ignored) {
         let again = CanonicalUrl::parse(url.as_str(), &ignored);
         assert_eq!(again.map(|again| again.key()).ok(), Some(url.key()), "the canonical form of itself");
+        allowed_source(&url, &text);
+    }
+}
+
+/// Any text as a pattern is one or a mistake; what a pattern lets pass is below it.
+fn allowed_source(url: &CanonicalUrl, text: &str) {
+    let admits = |pattern: &str| {
+        let pattern = pattern.parse::<SourcePattern>();
+        pattern.is_ok_and(|pattern| AllowedSources::new(&[pattern]).admits(url.fetch_url()))
+    };
+    admits(text);
+    if admits("https://*.example.com/") {
+        let host = url.fetch_url().host_str().unwrap_or_default();
+        assert!(host.ends_with(".example.com") && url.origin() == format!("https://{host}"), "{url:?}");
     }
 }
 

@@ -45,6 +45,8 @@ mod edge;
 
 mod guard;
 
+mod signed;
+
 mod loops;
 
 mod process;

@@ -304,6 +304,55 @@ fn beyond_loopback_only_on_purpose() {
     check_node("ops_listen = \"0.0.0.0:9090\"", &[]);
 }
 
+/// Who has to sign can be told apart: that is what insecure_open stands in for.
+#[test]
+fn signed_paths_may_be_served_beyond_loopback() {
+    let refused = "listen: is not a loopback address: anybody who reaches it could use the node; say insecure_open if that is meant (FILE:1)";
+    let keys = format!("[media.signing]\nkeys = [\"{}:00\"]\n", "0f".repeat(32));
+    let check = |more: &str, http: &str, expected: &[&str]| {
+        check_node(&format!("listen = \"0.0.0.0:80\"\n{http}{keys}{more}"), expected);
+    };
+    check("", "", &[]);
+    check("", "http.anonymous = \"off\"\n", &[]);
+    check("", "http.anonymous = \"read\"\n", &[]);
+    check("", "http.anonymous = \"all\"\n", &[refused]);
+    check("required = false\n", "", &[]);
+    check("required = false\n", "http.anonymous = \"read\"\n", &[refused]);
+    check("required = false\n", "http.anonymous = \"all\"\ninsecure_open = true\n", &[]);
+}
+
+/// What is wrong with a secret is told without the secret, whatever is wrong.
+#[test]
+fn mistakes_in_keys_are_told_without_them() {
+    let said = |text: &str, variables: &[(&str, &str)]| {
+        let mistakes = load_from::<Config>(text, variables, &[]).map(drop).unwrap_err().join("\n");
+        assert!(!mistakes.contains("c0ffee"), "{mistakes}");
+        mistakes
+    };
+    let list = "media.signing.keys: is not a list of texts \"KEY:SALT\" or \"ID=KEY:SALT\" (FILE:2)";
+    assert_eq!(said("[media.signing]\nkeys = \"c0ffee\"", &[]), list);
+    assert_eq!(said("[media.signing]\nkeys = [12, \"c0ffee\"]", &[]), list);
+    assert_eq!(said("[media.signing]\nkeys = { c0ffee = 1 }", &[]), list);
+    let short = "media.signing.keys: number 2 has a key of less than 32 bytes (64 digits)";
+    let good = format!("{}:00", "0f".repeat(32));
+    let text = format!("[media.signing]\nkeys = [\"{good}\", \"c0ffee:00\"]");
+    assert_eq!(said(&text, &[]), format!("{short} (FILE:2)"));
+    let variable = "RINGBACK_MEDIA__SIGNING__KEYS";
+    assert_eq!(said("", &[(variable, &format!("{good},c0ffee:00"))]), format!("{short} ({variable})"));
+    let loaded = load_from::<Config>("", &[(variable, &format!("{good}, a={good}"))], &[]).unwrap();
+    let printed = loaded.print().unwrap();
+    assert!(printed.contains("keys = [\"***\", \"a=***\"]  # RINGBACK_MEDIA__SIGNING__KEYS"), "{printed}");
+    assert!(!format!("{printed} {loaded:?}").contains("0f0f"), "{printed}");
+}
+
+#[test]
+fn allowed_sources_are_judged_at_the_start() {
+    let said =
+        "media.origin.allowed_sources: \"https://a.example/?b\" may have a host, a port and a path only (FILE:2)";
+    check_node("[media.origin]\nallowed_sources = [\"https://*.a.example/b/\", \"https://a.example/?b\"]", &[said]);
+    check_node("[media.origin]\nallowed_sources = [\"http://10.0.0.1:8000\", \"https://a.example/*/x-*\"]", &[]);
+}
+
 #[test]
 fn listeners_are_two() {
     let same = "ops_listen: is the same as listen: metrics and health have a listener of their own (FILE:1)";

@@ -38,6 +38,9 @@ pub enum AddressError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The option that says when the address ends does not.
+    #[error("the option \"expires\" takes one time, in seconds since 1970 (UTC)")]
+    Expires,
     /// The source part cannot be decoded.
     #[error("the source part of the path is not {expected}")]
     SourceCoding {
@@ -72,6 +75,7 @@ impl AddressError {
             | AddressError::Shape { .. }
             | AddressError::Signature
             | AddressError::Options { .. }
+            | AddressError::Expires
             | AddressError::SourceCoding { .. }
             | AddressError::Extension
             | AddressError::TooLongToMint { .. } => Kind::BadRequest,

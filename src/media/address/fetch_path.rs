@@ -7,14 +7,23 @@
 //!
 //! `{signature}` is `_` (or `unsafe`) where none is needed; `{options}` is `-` or `name:value,name:value`. The base64url
 //! text may be split by `/` and padded. The extension starts at the last dot, and chooses the format.
+//!
+//! Two options are about the address and not about the audio, so that they are in no name that lasts: `expires`, when it ends,
+//! and `k`, whose key signed it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::error::AddressError;
 
 /// The signature part of a path that is not signed.
 pub const UNSIGNED: &str = "_";
+/// The option that says when the address ends, in seconds of the Unix epoch.
+pub const EXPIRES: &str = "expires";
+/// The option that names the key of the signature.
+pub const KEY: &str = "k";
 
 const SHAPE: &str =
     "/fetch/{signature}/{options}/{base64url(url)}.{ext} or /fetch/{signature}/{options}/plain/{url}.{ext}";
@@ -24,6 +33,8 @@ const SHAPE: &str =
 const MINTED_CHARS_MAX: usize = 900 - 128;
 /// base64url of an HMAC-SHA512 has 86.
 const SIGNATURE_CHARS_MAX: usize = 128;
+/// What is escaped in a plain source: all but the unreserved characters of RFC 3986 §2.3.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const OPTIONS_MAX: usize = 16;
 const OPTIONS_CHARS_MAX: usize = 512;
 const EXTENSION_CHARS_MAX: usize = 16;
@@ -32,7 +43,7 @@ const EXTENSION_CHARS_MAX: usize = 16;
 /// is for others to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchPath {
-    /// As received; see [`is_unsigned`](FetchPath::is_unsigned).
+    /// As received; see [`is_unsigned`]. Whether it is right was judged before the path was read.
     pub signature: String,
     /// Names and values in the order given.
     pub options: Vec<(String, String)>,
@@ -81,14 +92,25 @@ impl FetchPath {
         })
     }
 
-    /// Whether the path says that it is not signed.
-    pub fn is_unsigned(&self) -> bool {
-        matches!(self.signature.as_str(), UNSIGNED | "unsafe")
+    /// Options as the format table takes them: those about the audio.
+    pub fn option_pairs(&self) -> Vec<(&str, &str)> {
+        let pairs = self.options.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        pairs.filter(|(name, _)| !matches!(*name, EXPIRES | KEY)).collect()
     }
 
-    /// Options as the format table takes them.
-    pub fn option_pairs(&self) -> Vec<(&str, &str)> {
-        self.options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    /// When the address ends, where it does.
+    ///
+    /// # Errors
+    /// [`AddressError::Expires`].
+    pub fn expires(&self) -> Result<Option<SystemTime>, AddressError> {
+        let mut said = self.options.iter().filter(|(name, _)| name == EXPIRES).map(|(_, value)| value);
+        let Some(text) = said.next() else { return Ok(None) };
+        let seconds = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let ends = seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+        match (ends, said.next()) {
+            (Some(ends), None) => Ok(Some(ends)),
+            _ => Err(AddressError::Expires),
+        }
     }
 
     /// The path, in its base64url form: no dot but the extension's, and nothing that a proxy might rewrite.
@@ -96,6 +118,18 @@ impl FetchPath {
     /// # Errors
     /// [`AddressError::TooLongToMint`] where clients would cut it; the part that could not be read back.
     pub fn print(&self) -> Result<String, AddressError> {
+        self.print_with(&URL_SAFE_NO_PAD.encode(&self.source))
+    }
+
+    /// The same in its other form, which people can read.
+    ///
+    /// # Errors
+    /// As [`print`](FetchPath::print).
+    pub fn print_plain(&self) -> Result<String, AddressError> {
+        self.print_with(&format!("plain/{}", utf8_percent_encode(&self.source, ESCAPED)))
+    }
+
+    fn print_with(&self, source: &str) -> Result<String, AddressError> {
         if !is_signature(&self.signature) {
             return Err(AddressError::Signature);
         }
@@ -106,7 +140,6 @@ impl FetchPath {
             return Err(AddressError::SourceCoding { expected: "text" });
         }
         let options = print_options(&self.options)?;
-        let source = URL_SAFE_NO_PAD.encode(&self.source);
         let path = format!("/fetch/{}/{options}/{source}.{}", self.signature, self.extension);
         if path.len() > MINTED_CHARS_MAX {
             return Err(AddressError::TooLongToMint { length: path.len(), max: MINTED_CHARS_MAX });
@@ -115,8 +148,13 @@ impl FetchPath {
     }
 }
 
+/// Whether a signature part says that there is none.
+pub fn is_unsigned(signature: &str) -> bool {
+    matches!(signature, UNSIGNED | "unsafe")
+}
+
 /// The path without what routers and players append.
-pub(super) fn without_query(raw_path: &str) -> &str {
+pub fn without_query(raw_path: &str) -> &str {
     raw_path.split_once('?').map_or(raw_path, |(path, _)| path)
 }
 

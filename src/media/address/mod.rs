@@ -1,7 +1,7 @@
 //! Addresses of audio: the canonical form and key of a source, and the grammar of our own paths. Pure.
 //!
 //! Everything here is read from strangers, so nothing indexes and nothing panics. Query strings on our own paths are
-//! ignored, since players and routers append theirs.
+//! ignored, since players and routers append theirs: nothing of an answer depends on them, so no signature covers them.
 #![deny(clippy::indexing_slicing, clippy::as_conversions)]
 
 mod config;
@@ -22,6 +22,6 @@ mod tests;
 pub use canonical::{CanonicalUrl, Redacted};
 pub use config::Config;
 pub use error::AddressError;
-pub use fetch_path::{FetchPath, UNSIGNED};
+pub use fetch_path::{EXPIRES, FetchPath, KEY, UNSIGNED, is_unsigned, without_query};
 pub use ignored_query::{IgnoredQuery, IgnoredQueryError};
 pub use media_path::MediaPath;

@@ -190,6 +190,14 @@ impl Fill {
         self.shared.origin.check_loop(hops)
     }
 
+    /// Whether this source is one of those that are used here.
+    ///
+    /// # Errors
+    /// `source-forbidden`.
+    pub(in crate::media) fn check_allowed(&self, source: &CanonicalUrl) -> Result<(), Problem> {
+        self.shared.origin.check_allowed(source.fetch_url())
+    }
+
     /// Joins the fill of this source and format, or starts it.
     pub(in crate::media) fn join(&self, wanted: Wanted) -> Joined {
         let shared = &self.shared;

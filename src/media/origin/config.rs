@@ -2,16 +2,22 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::allowed::SourcePattern;
 use crate::{
     media::freshness::Rules,
     problem::ConfigProblems,
     units::{ByteCount, duration_text},
 };
 
+/// Each is tried for every request.
+const PATTERNS_MAX: usize = 256;
+
 /// How sources are fetched and for how long they are believed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The sources that are used, as beginnings of URLs: `https://*.example.com/prompts/`. Empty = all.
+    pub allowed_sources: Vec<SourcePattern>,
     /// Longest source in bytes. 512 MiB: about nine hours of MP3 at 128 kbit/s; more is no prompt.
     pub source_max: ByteCount,
     /// Fetches at once from one origin (scheme, host and port). 16: warming a list must not bring a prompt server down.
@@ -51,6 +57,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            allowed_sources: Vec::new(),
             source_max: ByteCount::mib(512),
             per_origin_max: 16,
             per_origin_waiting_max: 1024,
@@ -69,6 +76,11 @@ impl Default for Config {
 impl Config {
     /// Notes every mistake under its key; `prefix` is the dotted path of this section.
     pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
+        problems.check(
+            self.allowed_sources.len() <= PATTERNS_MAX,
+            &format!("{prefix}.allowed_sources"),
+            &format!("are more than {PATTERNS_MAX}"),
+        );
         problems.check(self.source_max.get() > 0, &format!("{prefix}.source_max"), "must be at least one byte");
         problems.check(self.per_origin_max > 0, &format!("{prefix}.per_origin_max"), "must be at least 1");
         problems.check(

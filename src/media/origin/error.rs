@@ -13,6 +13,12 @@ pub enum OriginError {
     /// No answer, or none that may be had.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
+    /// Not one of the sources that the operator allows.
+    #[error("this source at {host} is not one of those that may be used here (media.origin.allowed_sources)")]
+    NotAllowed {
+        /// Who would have been asked.
+        host: Box<str>,
+    },
     /// 404 or 410.
     #[error("{host} has no such source (status {status})")]
     Missing {
@@ -63,6 +69,7 @@ impl OriginError {
     pub fn problem(&self) -> Problem {
         let kind = match self {
             OriginError::Outbound(error) => return error.problem(),
+            OriginError::NotAllowed { .. } => Kind::SourceForbidden,
             OriginError::Missing { .. } => Kind::SourceMissing,
             // An origin that answers 508 has met its own request, which can only have come through us.
             OriginError::Status { status: 508, .. } => Kind::LoopDetected,

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use url::Url;
 
 use super::{
+    allowed::AllowedSources,
     config::Config,
     error::OriginError,
     gates::{Gates, Permit},
@@ -29,6 +30,7 @@ pub struct Origin {
     config: Config,
     clock: Clock,
     gates: Arc<Gates>,
+    allowed: AllowedSources,
 }
 
 /// What an origin said of how its source may be used.
@@ -69,7 +71,8 @@ impl Origin {
     /// An origin room on top of the guarded client.
     pub fn new(client: Client, config: Config, clock: Clock) -> Origin {
         let gates = Gates::new(config.per_origin_max, config.per_origin_waiting_max);
-        Origin { client, config, clock, gates }
+        let allowed = AllowedSources::new(&config.allowed_sources);
+        Origin { client, config, clock, gates, allowed }
     }
 
     /// Whether this node may ask for what a request that went through `hops` wants.
@@ -94,6 +97,19 @@ impl Origin {
 
     /// Asks for a source; with `known`, only if it has changed since the origin said that. Answers when the headers are there. `hops` is
     /// what the request that wants it went through.
+    /// Whether this is a source that is used here: to be asked before anything that is known of it is looked at.
+    ///
+    /// # Errors
+    /// `source-forbidden`.
+    pub fn check_allowed(&self, url: &Url) -> Result<(), Problem> {
+        if self.allowed.admits(url) {
+            return Ok(());
+        }
+        Err(OriginError::NotAllowed { host: url.host_str().unwrap_or_default().into() }.problem())
+    }
+
+    /// Asks for a source; with `known`, only if it has changed. Answers when the headers are there. `hops` is what the
+    /// request that wants it went through.
     ///
     /// `url` must be in canonical form without credentials. Cancel-safe: dropping the future gives its place back.
     ///
@@ -108,7 +124,7 @@ impl Origin {
         let is_conditional = !conditions.is_empty();
         let mut headers = conditions;
         headers.extend(hops.to_headers());
-        let get = Get { headers, ..Get::new(url.clone()) };
+        let get = Get { headers, may_follow: self.allowed.to_filter(), ..Get::new(url.clone()) };
         let asked_at = self.clock.now_wall();
         let response = self.client.get(get).await?;
         let times = Times { request: asked_at, response: self.clock.now_wall() };

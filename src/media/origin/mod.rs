@@ -5,6 +5,8 @@
 
 mod config;
 
+mod allowed;
+
 mod error;
 
 mod gates;
@@ -16,6 +18,7 @@ mod fetch;
 #[cfg(test)]
 mod tests;
 
+pub use allowed::{AllowedSources, SourcePattern, SourcePatternError};
 pub use config::Config;
 pub use error::OriginError;
 pub use fetch::{Answer, Fetched, Incoming, Origin};

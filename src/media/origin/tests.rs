@@ -57,7 +57,7 @@ async fn what_origins_do_not_say_is_decided_by_the_configuration() {
     check(&config, &[("last-modified", "Sun, 06 Nov 1994 08:32:57 GMT")], 100);
     check(&config, &[("last-modified", "Mon, 06 Nov 1995 08:49:37 GMT")], 300);
     check(&config, &[("last-modified", "Sat, 06 Nov 1993 08:49:37 GMT")], 600);
-    let strict = Config { fresh_min: Duration::from_secs(30), fresh_max: Duration::from_secs(90), ..config };
+    let strict = Config { fresh_min: Duration::from_secs(30), fresh_max: Duration::from_secs(90), ..config.clone() };
     check(&strict, &[("cache-control", "max-age=5")], 30);
     check(&strict, &[("cache-control", "max-age=5, no-cache")], 0);
     check(&strict, &[("cache-control", "max-age=500")], 90);

@@ -107,6 +107,15 @@ impl TestNode {
         TestNode::start_in(self.directory, config).await
     }
 
+    /// The same, with other settings from then on.
+    pub(crate) async fn restart_with(self, origin: &Origin, adjust: impl FnOnce(&mut Config)) -> TestNode {
+        self.node.stop().await;
+        let mut config = config(self.directory.path());
+        config.outbound.allow_origins = vec![origin.address().to_string()];
+        adjust(&mut config);
+        TestNode::start_in(self.directory, config).await
+    }
+
     /// Stops the node.
     pub(crate) async fn stop(self) {
         self.node.stop().await;
