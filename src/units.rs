@@ -93,6 +93,28 @@ pub mod duration_text {
     }
 }
 
+/// The same where there may be none.
+pub mod optional_duration_text {
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serializer};
+
+    use super::duration_text;
+
+    /// Writes it as [`duration_text`] does. To be left out where there is none.
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => duration_text::serialize(value, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads it as [`duration_text`] does.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        duration_text::deserialize(deserializer).map(Some)
+    }
+}
+
 /// A count of bytes in configuration, spelled with a unit: `"512MiB"`, `"4GiB"`, `"900B"`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteCount(u64);

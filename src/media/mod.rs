@@ -356,14 +356,14 @@ impl Media {
         if known == Known::Confirmed {
             return Usability::Fresh;
         }
-        let freshness = self.origin.freshness(&record.said, record.times());
+        let freshness = self.origin.freshness(request.url.fetch_url(), &record.said, record.times());
         let may_stand_in = freshness.may_stand_in(&request.directives, now);
         if may_stand_in && matches!(known, Known::Fails | Known::Failed) {
             return Usability::Stale;
         }
-        let sent = self.origin.constant_fields();
+        let sent = self.origin.constant_fields(request.url.fetch_url());
         let answers =
-            record.selection.as_ref().is_some_and(|selection| selection.answers(&sent, &record.said.to_headers()));
+            record.selection.as_ref().is_some_and(|selection| selection.answers(sent, &record.said.to_headers()));
         match freshness.decide(&request.directives, now) {
             _ if !answers => Usability::ToValidate { may_stand_in: false },
             Decision::Fresh => Usability::Fresh,

@@ -119,12 +119,19 @@ impl Client {
         let resolver =
             GuardedResolver { guard: guard.clone(), lookup, lookups: Arc::new(Semaphore::new(config.lookups_max)) };
         let resolver = Arc::new(resolver);
-        let http = builder(config, resolver.clone()).build().or_else(|error| {
+        let setup = |error| OutboundError::Setup { what: "TLS", source: Some(error) };
+        let authorities = config.authorities().map_err(|error| {
+            tracing::error!(%error, "outbound.ca_file cannot be used");
+            OutboundError::Setup { what: "outbound.ca_file", source: None }
+        })?;
+        let authorities = authorities.iter().map(|authority| reqwest::Certificate::from_der(authority));
+        let authorities: Vec<_> = authorities.collect::<Result<_, _>>().map_err(setup)?;
+        let http = builder(config, resolver.clone()).tls_certs_merge(authorities.clone()).build().or_else(|error| {
             // Most likely a machine without CA certificates: http must work there, and https fails with its own error.
-            tracing::warn!(error = &error as &dyn std::error::Error, "no certificates of the system, https is off");
-            builder(config, resolver).tls_certs_only([]).build()
+            tracing::warn!(error = &error as &dyn std::error::Error, "no certificates of the system are trusted");
+            builder(config, resolver).tls_certs_only(authorities).build()
         });
-        let http = http.map_err(|error| OutboundError::Setup { what: "TLS", source: Some(error) })?;
+        let http = http.map_err(setup)?;
         Ok(Client { shared: Arc::new(Shared { http, guard, config: config.clone(), loop_id, clock }) })
     }
 
@@ -166,6 +173,9 @@ fn builder(config: &Config, resolver: Arc<GuardedResolver>) -> reqwest::ClientBu
         .retry(reqwest::retry::never())
         .referer(false)
         .default_headers(own_headers())
+        // Asked for or not, some origins compress, and stores keep objects that are. Other codings are refused.
+        .gzip(true)
+        .deflate(true)
         .http1_only()
         .tcp_nodelay(true)
         .connect_timeout(config.connect_timeout)

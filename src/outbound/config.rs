@@ -1,6 +1,10 @@
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ipnet::Ipv6Net;
+use rustls::pki_types::{
+    CertificateDer,
+    pem::{self, PemObject as _},
+};
 use serde::{Deserialize, Serialize};
 
 use super::guard::AllowRule;
@@ -16,6 +20,8 @@ pub struct Config {
     /// Private origins that may be fetched, each `CIDR` or `HOST[:PORT]` (`--allow-origin`). None by default: a source
     /// address comes from strangers. Link-local and metadata addresses and this node's own listeners stay refused.
     pub allow_origins: Vec<String>,
+    /// File of further certification authorities in PEM: those of a private network, trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
     /// Redirects that are followed for one request. 5: more is a loop or a maze.
     pub redirects_max: u8,
     /// Time for one connection: name look-up, TCP and TLS together. 5 s: three lost SYNs.
@@ -50,6 +56,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             allow_origins: Vec::new(),
+            ca_file: None,
             redirects_max: 5,
             connect_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
@@ -71,6 +78,9 @@ impl Config {
             if let Err(error) = text.parse::<AllowRule>() {
                 problems.push(format!("{prefix}.allow_origins"), error.to_string());
             }
+        }
+        if let Err(error) = self.authorities() {
+            problems.push(format!("{prefix}.ca_file"), error.to_string());
         }
         for (name, value) in [
             ("connect_timeout", self.connect_timeout),
@@ -103,4 +113,32 @@ impl Config {
             "must be a /32, /40, /48, /56, /64 or /96 (RFC 6052 §2.2)",
         );
     }
+
+    /// The certification authorities of `ca_file`.
+    pub(super) fn authorities(&self) -> Result<Vec<CertificateDer<'static>>, AuthoritiesError> {
+        let Some(path) = &self.ca_file else { return Ok(Vec::new()) };
+        let unreadable = |source| AuthoritiesError::Unreadable { path: path.clone(), source: Arc::new(source) };
+        let authorities = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
+        let authorities: Vec<_> = authorities.collect::<Result<_, _>>().map_err(unreadable)?;
+        if authorities.is_empty() { Err(AuthoritiesError::Empty { path: path.clone() }) } else { Ok(authorities) }
+    }
+}
+
+/// The file of certification authorities cannot be used.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum AuthoritiesError {
+    /// It is not there or not PEM.
+    #[error("{} has no certificates in PEM: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Arc<pem::Error>,
+    },
+    /// It holds none.
+    #[error("{} holds no certificate", path.display())]
+    Empty {
+        /// Which file.
+        path: PathBuf,
+    },
 }

@@ -21,6 +21,8 @@ mod references;
 
 mod purge;
 
+mod origins;
+
 mod streaming;
 
 mod bytes;

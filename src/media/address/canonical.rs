@@ -42,14 +42,15 @@ impl CanonicalUrl {
         if fetched.as_str().len() > SOURCE_BYTES_MAX {
             return Err(AddressError::SourceTooLong { max: SOURCE_BYTES_MAX });
         }
-        let canonical: Box<str> = match fetched.query().map(|query| (query, ignored.strip(query))) {
-            Some((query, kept)) if kept.as_deref() != Some(query) => {
-                let mut canonical = fetched.clone();
-                canonical.set_query(kept.as_deref());
-                String::from(canonical).into()
-            }
-            _ => fetched.as_str().into(),
-        };
+        let canonical: Box<str> =
+            match fetched.query().map(|query| (query, ignored.strip(fetched.host_str().unwrap_or_default(), query))) {
+                Some((query, kept)) if kept.as_deref() != Some(query) => {
+                    let mut canonical = fetched.clone();
+                    canonical.set_query(kept.as_deref());
+                    String::from(canonical).into()
+                }
+                _ => fetched.as_str().into(),
+            };
         let key = SourceKey::of(format!("{KEY_VERSION}{canonical}").as_bytes());
         Ok(CanonicalUrl { fetched, canonical, key })
     }

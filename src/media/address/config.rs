@@ -8,7 +8,8 @@ use crate::problem::ConfigProblems;
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Query parameters that sign an address rather than name its content: left out of the key, sent all the same.
-    /// `NAME`, `PREFIX*`, or `NAME with OTHER` for names so common that they count only beside another one. By default
+    /// `NAME`, `PREFIX*`, or `NAME with OTHER` for names so common that they count only beside another one; with ` at HOST` or
+    /// ` at *.HOST` behind it at that origin alone. By default
     /// those of pre-signed addresses at AWS, CloudFront, Google Cloud and Azure, and `token`.
     pub ignored_query: Vec<String>,
 }

@@ -265,3 +265,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_parameter_can_be_ignored_at_one_host_alone() {
+    let ignored =
+        IgnoredQuery::new(&["v at cdn.example.com".to_owned(), "w with x at *.b.example".to_owned()]).unwrap();
+    #[track_caller]
+    fn check(ignored: &IgnoredQuery, url: &str, canonical: &str) {
+        assert_eq!(CanonicalUrl::parse(url, ignored).unwrap().as_str(), canonical);
+    }
+    check(&ignored, "http://CDN.example.com/a?v=1&b=2", "http://cdn.example.com/a?b=2");
+    check(&ignored, "http://example.com/a?v=1", "http://example.com/a?v=1");
+    check(&ignored, "http://a.cdn.example.com/a?v=1", "http://a.cdn.example.com/a?v=1");
+    check(&ignored, "http://a.b.example/a?w=1&x=2", "http://a.b.example/a?x=2");
+    check(&ignored, "http://a.b.example/a?w=1", "http://a.b.example/a?w=1");
+    check(&ignored, "http://b.example/a?w=1&x=2", "http://b.example/a?w=1&x=2");
+    for text in ["v at ", "v at a b", "v at *.", "v at http://a/", " at a", "v at a with b"] {
+        assert!(IgnoredQuery::new(&[text.to_owned()]).is_err(), "{text}");
+    }
+}

@@ -235,7 +235,7 @@ async fn receive(
     let answer = incoming.answer.clone();
     let said = Said::of(&answer.headers);
     let declared_input = declared(flight, answer.content_type().as_deref());
-    let freshness = shared.origin.freshness(&said, answer.times);
+    let freshness = shared.origin.freshness(flight.url.fetch_url(), &said, answer.times);
     let arrival = Arrival {
         declared: incoming.declared_length,
         first_byte: shared.clock.now(),
@@ -342,8 +342,8 @@ fn record(
         length,
         headerless: unchanged.is_some_and(|previous| previous.headerless),
         declared,
-        fresh_until: fresh_until(&shared.origin.freshness(&said, answer.times)),
-        selection: Selection::of(&said.to_headers(), &shared.origin.constant_fields()),
+        fresh_until: fresh_until(&shared.origin.freshness(flight.url.fetch_url(), &said, answer.times)),
+        selection: Selection::of(&said.to_headers(), shared.origin.constant_fields(flight.url.fetch_url())),
         said,
         tags: answer.tags(),
         asked_at: answer.times.request,

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::allowed::SourcePattern;
+use super::{allowed::SourcePattern, rules::Rule};
 use crate::{
     media::freshness::Rules,
     problem::ConfigProblems,
@@ -49,6 +49,8 @@ pub struct Config {
     /// 1 day: an old prompt is better than silence. `no-cache`, `must-revalidate` and `s-maxage` forbid it.
     #[serde(with = "duration_text")]
     pub stale_if_error: Duration,
+    /// What is different with some sources.
+    pub rules: Vec<Rule>,
     /// Most of an origin's `Retry-After` that is passed on. 1 h.
     #[serde(with = "duration_text")]
     pub retry_after_max: Duration,
@@ -68,6 +70,7 @@ impl Default for Config {
             fresh_heuristic_max: Duration::from_secs(10 * 60),
             stale_while_revalidate: Duration::ZERO,
             stale_if_error: Duration::from_secs(24 * 3600),
+            rules: Vec::new(),
             retry_after_max: Duration::from_secs(3600),
         }
     }
@@ -93,6 +96,9 @@ impl Config {
             &format!("{prefix}.fresh_min"),
             "must not be longer than fresh_max",
         );
+        for (index, rule) in self.rules.iter().enumerate() {
+            rule.validate(&format!("{prefix}.rules[{index}]"), self, problems);
+        }
     }
 
     /// What is decided here of what the standards leave open.

@@ -10,11 +10,12 @@ use super::{
     error::OriginError,
     gates::{Gates, Permit},
     retry_after::retry_after,
+    rules::{Policies, Policy},
 };
 use crate::{
     clock::Clock,
     media::freshness::{Freshness, Said, Times, storable},
-    outbound::{self, Body, Client, Get, Hops, Response},
+    outbound::{Body, Client, Get, Hops, Response},
     problem::Problem,
     units::ByteCount,
 };
@@ -31,6 +32,7 @@ pub struct Origin {
     clock: Clock,
     gates: Arc<Gates>,
     allowed: AllowedSources,
+    policies: Arc<Policies>,
 }
 
 /// What an origin said of how its source may be used.
@@ -70,9 +72,10 @@ pub struct Incoming {
 impl Origin {
     /// An origin room on top of the guarded client.
     pub fn new(client: Client, config: Config, clock: Clock) -> Origin {
-        let gates = Gates::new(config.per_origin_max, config.per_origin_waiting_max);
+        let gates = Gates::new(config.per_origin_waiting_max);
+        let policies = Arc::new(Policies::new(&config));
         let allowed = AllowedSources::new(&config.allowed_sources);
-        Origin { client, config, clock, gates, allowed }
+        Origin { client, config, clock, gates, allowed, policies }
     }
 
     /// Whether this node may ask for what a request that went through `hops` wants.
@@ -85,18 +88,16 @@ impl Origin {
         self.client.check_loop(hops)
     }
 
-    /// What of a request to an origin is the same each time: what `Vary` can name.
-    pub fn constant_fields(&self) -> HeaderMap {
-        outbound::own_headers()
+    /// What of a request for a source is the same each time: what `Vary` can name.
+    pub fn constant_fields(&self, url: &Url) -> &HeaderMap {
+        &self.policies.of(url).1.fields
     }
 
-    /// How fresh a source is of which the origin `said` this, at `times`.
-    pub fn freshness(&self, said: &Said, times: Times) -> Freshness {
-        Freshness::of(StatusCode::OK, &said.to_headers(), times, &self.config.rules())
+    /// How fresh a source is of which its origin `said` this, at `times`.
+    pub fn freshness(&self, url: &Url, said: &Said, times: Times) -> Freshness {
+        Freshness::of(StatusCode::OK, &said.to_headers(), times, &self.policies.of(url).1.freshness)
     }
 
-    /// Asks for a source; with `known`, only if it has changed since the origin said that. Answers when the headers are there. `hops` is
-    /// what the request that wants it went through.
     /// Whether this is a source that is used here: to be asked before anything that is known of it is looked at.
     ///
     /// # Errors
@@ -117,23 +118,33 @@ impl Origin {
     /// As [`OriginError`] names them; a declared length over `source_max` fails here.
     pub async fn fetch(&self, url: &Url, known: Option<&Said>, hops: &Hops) -> Result<Fetched, OriginError> {
         let host: Box<str> = url.host_str().unwrap_or_default().into();
+        let (rule, policy) = self.policies.of(url);
         let origin = url.origin().ascii_serialization();
-        let permit = tokio::time::timeout(self.config.per_origin_wait, self.gates.enter(&origin));
+        let entered = async {
+            match (rule, policy.per_origin_max) {
+                // Counted by itself.
+                (Some(rule), Some(most)) => self.gates.enter(&format!("{rule} {origin}"), most).await,
+                _ => self.gates.enter(&origin, self.config.per_origin_max).await,
+            }
+        };
+        let permit = tokio::time::timeout(self.config.per_origin_wait, entered);
         let permit = permit.await.ok().flatten().ok_or_else(|| OriginError::Busy { host: host.clone() })?;
         let conditions = conditions(known);
         let is_conditional = !conditions.is_empty();
-        let mut headers = conditions;
+        let mut headers = policy.headers.clone();
+        headers.extend(conditions);
         headers.extend(hops.to_headers());
         let get = Get { headers, may_follow: self.allowed.to_filter(), ..Get::new(url.clone()) };
         let asked_at = self.clock.now_wall();
         let response = self.client.get(get).await?;
         let times = Times { request: asked_at, response: self.clock.now_wall() };
-        self.judge(response, is_conditional, times, host, permit)
+        self.judge(response, policy, is_conditional, times, host, permit)
     }
 
     fn judge(
         &self,
         response: Response,
+        policy: &Policy,
         is_conditional: bool,
         times: Times,
         host: Box<str>,
@@ -147,7 +158,7 @@ impl Origin {
             }
             StatusCode::NOT_MODIFIED => return Err(OriginError::UnaskedNotModified { host }),
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                let freshness = Freshness::of(status, &headers, times, &self.config.rules());
+                let freshness = Freshness::of(status, &headers, times, &policy.freshness);
                 let lasting = freshness.basis.is_said().then(|| freshness.fresh_for(times.response));
                 let lasting = lasting.filter(|lasting| !lasting.is_zero());
                 return Err(OriginError::Missing { host, status: status.as_u16(), lasting });
@@ -162,7 +173,8 @@ impl Origin {
         if declared_length.is_some_and(|length| length > max.get()) {
             return Err(OriginError::OverLimit { host, max });
         }
-        let storable = storable(&Method::GET, &HeaderMap::new(), status, &headers).is_ok();
+        // Whose it is if it was fetched with credentials, the rule says.
+        let storable = policy.is_public && storable(&Method::GET, &HeaderMap::new(), status, &headers).is_ok();
         Ok(Fetched::Body(Box::new(Incoming {
             declared_length,
             answer: Answer { headers, times },

@@ -10,8 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// One gate for each origin that somebody fetches from or waits for; gone when nobody does.
 #[derive(Debug)]
 pub(super) struct Gates {
-    running_max: usize,
-    users_max: usize,
+    waiting_max: usize,
     /// A std lock: it is held for a map operation and never across an await.
     gates: Mutex<HashMap<Arc<str>, Gate>>,
 }
@@ -39,26 +38,26 @@ struct Seat {
 }
 
 impl Gates {
-    pub(super) fn new(running_max: usize, waiting_max: usize) -> Arc<Gates> {
-        let users_max = running_max.saturating_add(waiting_max);
-        Arc::new(Gates { running_max, users_max, gates: Mutex::default() })
+    pub(super) fn new(waiting_max: usize) -> Arc<Gates> {
+        Arc::new(Gates { waiting_max, gates: Mutex::default() })
     }
 
-    /// Waits in line for a permit; `None` at once if the line is full. First come, first served; cancel-safe.
-    pub(super) async fn enter(self: &Arc<Gates>, origin: &str) -> Option<Permit> {
-        let (seat, running) = self.sit(origin)?;
+    /// Waits in line for one of `running_max` permits, which is the same each time for one origin; `None` at once if the line is full.
+    /// First come, first served; cancel-safe.
+    pub(super) async fn enter(self: &Arc<Gates>, origin: &str, running_max: usize) -> Option<Permit> {
+        let (seat, running) = self.sit(origin, running_max)?;
         // A gate's semaphore is never closed.
         let running = running.acquire_owned().await.ok()?;
         Some(Permit { _running: running, _seat: seat })
     }
 
-    fn sit(self: &Arc<Gates>, origin: &str) -> Option<(Seat, Arc<Semaphore>)> {
+    fn sit(self: &Arc<Gates>, origin: &str, running_max: usize) -> Option<(Seat, Arc<Semaphore>)> {
         let mut gates = self.lock();
         let origin: Arc<str> = gates.get_key_value(origin).map_or_else(|| origin.into(), |(known, _)| known.clone());
         let gate = gates
             .entry(origin.clone())
-            .or_insert_with(|| Gate { running: Arc::new(Semaphore::new(self.running_max)), users: 0 });
-        if gate.users >= self.users_max {
+            .or_insert_with(|| Gate { running: Arc::new(Semaphore::new(running_max)), users: 0 });
+        if gate.users >= running_max.saturating_add(self.waiting_max) {
             return None;
         }
         gate.users += 1;

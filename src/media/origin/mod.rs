@@ -13,6 +13,8 @@ mod gates;
 
 mod retry_after;
 
+mod rules;
+
 mod fetch;
 
 #[cfg(test)]
@@ -22,3 +24,4 @@ pub use allowed::{AllowedSources, SourcePattern, SourcePatternError};
 pub use config::Config;
 pub use error::OriginError;
 pub use fetch::{Answer, Fetched, Incoming, Origin};
+pub use rules::{Audio, Rule, Secret};

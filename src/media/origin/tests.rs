@@ -129,7 +129,7 @@ async fn a_source_comes_with_what_is_known_about_it() {
     assert_eq!(source.answer.content_type().as_deref(), Some("audio/mpeg"));
     assert_eq!(source.answer.tags(), ["greetings", "en"]);
     let said = Said::of(&source.answer.headers);
-    assert_eq!(origin.freshness(&said, source.answer.times).lifetime, Duration::from_secs(60));
+    assert_eq!(origin.freshness(&server.url("/x"), &said, source.answer.times).lifetime, Duration::from_secs(60));
     assert_eq!(said.get(&header::ETAG), Some("W/\"1\""));
     assert_eq!(said.get(&header::LAST_MODIFIED), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
     assert_eq!(read(&mut source).await.unwrap(), b"hello");
@@ -158,7 +158,7 @@ async fn an_unchanged_source_is_not_sent_again() {
     match origin.fetch(&server.url("/x"), Some(&known), &Hops::default()).await.unwrap() {
         Fetched::NotModified(answer) => {
             let said = known.updated(&answer.headers);
-            assert_eq!(origin.freshness(&said, answer.times).lifetime, Duration::from_secs(5));
+            assert_eq!(origin.freshness(&server.url("/x"), &said, answer.times).lifetime, Duration::from_secs(5));
             // The bytes are still those under the tag that was asked about.
             assert_eq!(said.get(&header::ETAG), Some("\"1\""));
         }
@@ -278,17 +278,18 @@ async fn a_fetch_does_not_wait_for_ever() {
 
 #[tokio::test]
 async fn gates_are_gone_when_nobody_uses_them() {
-    let gates = Gates::new(1, 10);
-    let held = gates.enter("a").await.unwrap();
+    const MOST: usize = 1;
+    let gates = Gates::new(10);
+    let held = gates.enter("a", MOST).await.unwrap();
     {
         // A waiter that gives up leaves no trace.
-        let waiting = gates.enter("a");
+        let waiting = gates.enter("a", MOST);
         tokio::pin!(waiting);
         assert!(futures_util::poll!(waiting.as_mut()).is_pending());
         assert_eq!(gates.users("a"), Some(2));
     }
     assert_eq!(gates.users("a"), Some(1));
-    assert!(gates.enter("b").await.is_some(), "another origin is another gate");
+    assert!(gates.enter("b", MOST).await.is_some(), "another origin is another gate");
     assert_eq!(gates.users("b"), None);
     drop(held);
     assert_eq!(gates.users("a"), None);
@@ -296,13 +297,14 @@ async fn gates_are_gone_when_nobody_uses_them() {
 
 #[tokio::test]
 async fn never_more_run_at_once_than_may() {
-    let gates = Gates::new(3, 100);
+    const MOST: usize = 3;
+    let gates = Gates::new(100);
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let (gates, running, most) = (gates.clone(), running.clone(), most.clone());
         tasks.spawn(async move {
-            let permit = gates.enter("a").await.unwrap();
+            let permit = gates.enter("a", MOST).await.unwrap();
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             tokio::task::yield_now().await;
             running.fetch_sub(1, Ordering::SeqCst);

@@ -346,9 +346,11 @@ async fn names_and_ports_without_an_answer_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_and_a_flood_of_headers_are_refused() {
+async fn a_coding_that_is_not_known_and_a_flood_of_headers_are_refused() {
     let server = Server::start(|head| {
         Reply::Write(match path(head) {
+            "/brotli" => with_headers("200 OK", &[("Content-Encoding", "br")], "x"),
+            "/twice" => with_headers("200 OK", &[("Content-Encoding", "br, gzip")], "x"),
             "/gzip" => with_headers("200 OK", &[("Content-Encoding", "gzip")], "x"),
             "/identity" => with_headers("200 OK", &[("Content-Encoding", "identity")], "x"),
             "/error" => with_headers("404 Not Found", &[("Content-Encoding", "gzip")], "x"),
@@ -357,7 +359,11 @@ async fn a_compressed_body_and_a_flood_of_headers_are_refused() {
     })
     .await;
     let client = client_with(Config { header_bytes_max: ByteCount::kib(1), ..Config::default() }, &[&server]);
-    assert!(matches!(get(&client, server.url("/gzip")).await, Err(OutboundError::Encoding { .. })));
+    for path in ["/brotli", "/twice"] {
+        assert!(matches!(get(&client, server.url(path)).await, Err(OutboundError::Encoding { .. })), "{path}");
+    }
+    // Said to be compressed, and is not.
+    assert!(matches!(get(&client, server.url("/gzip")).await, Err(OutboundError::Protocol { .. })));
     assert_eq!(get(&client, server.url("/identity")).await.unwrap(), "x");
     assert_eq!(client.get(Get::new(server.url("/error"))).await.unwrap().status, 404);
     assert!(matches!(get(&client, server.url("/large")).await, Err(OutboundError::HeadersTooLarge { max: 1024, .. })));

@@ -1,13 +1,14 @@
 //! Who may ask what (`spec/trust.md` §1), what nobody is told of others' audio (§2), and TLS.
 
-use std::{net::SocketAddr, path::Path, process::Command, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use ringback::api::Anonymous;
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use rustls::pki_types::{CertificateDer, ServerName};
 
 use super::{Served, unknown_id};
 use crate::support::{
     node::{TestNode, fetch_path},
+    tls::certificate,
     wire::{Reply, Wire},
 };
 
@@ -129,19 +130,6 @@ async fn audio_of_others_looks_like_audio_of_nobody() {
     // It is there all the same: who fetches it has it.
     assert_eq!(wire.ask("GET", &fetch_path(&origin.url("/speech.wav"), "ulaw"), &[]).await.status, 200);
     assert_eq!(wire.ask("GET", &media, &[]).await.status, 200);
-}
-
-/// A certificate for 127.0.0.1 that signs itself, and its key.
-fn certificate(directory: &Path) -> CertificateDer<'static> {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "certificate.pem"])
-        .current_dir(directory)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    CertificateDer::from_pem_file(directory.join("certificate.pem")).unwrap()
 }
 
 /// A connection by this version of TLS to a node that must have this certificate.

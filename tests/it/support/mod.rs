@@ -10,6 +10,8 @@ pub(crate) mod process;
 
 pub(crate) mod rust_source;
 
+pub(crate) mod tls;
+
 pub(crate) mod tools;
 
 pub(crate) mod wire;
