@@ -8,6 +8,8 @@ pub mod format;
 
 pub mod address;
 
+pub mod freshness;
+
 pub mod origin;
 
 pub mod audio;

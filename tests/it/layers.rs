@@ -37,7 +37,8 @@ const TABLE: &[Row] = &[
     row("media::format", &[]),
     row("media::address", &["media::format"]),
     row("media::audio", &["media::format"]),
-    row("media::origin", &["media::format", "observability", "store", "lease", "outbound", "tenancy"]),
+    row("media::freshness", &[]),
+    row("media::origin", &["media::format", "media::freshness", "observability", "store", "lease", "outbound", "tenancy"]),
     row("media::speech", &["media::format", "observability", "store", "lease", "outbound", "tenancy"]),
     row("media::cache", &["media::format", "observability", "store", "lease", "outbound", "tenancy"]),
     row(
@@ -46,6 +47,7 @@ const TABLE: &[Row] = &[
             "media::format",
             "media::address",
             "media::audio",
+            "media::freshness",
             "media::origin",
             "media::speech",
             "media::cache",
