@@ -20,6 +20,8 @@ pub mod spool;
 
 pub mod fill;
 
+pub mod proxy;
+
 mod hit;
 
 mod hot;
@@ -43,7 +45,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     clock::Clock,
     ids::{ArtifactId, Tenant},
-    outbound::Hops,
+    outbound::{Forwarder, Hops},
     problem::{Kind, Problem, Side},
 };
 
@@ -53,6 +55,7 @@ use format::{Format, Headerless};
 use hit::{Found, Hit};
 use hot::Hot;
 use origin::{Origin, Validators};
+use proxy::Proxy;
 use spool::Spools;
 
 pub use address::{CanonicalUrl, IgnoredQuery};
@@ -70,6 +73,8 @@ const LOOKS_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Media {
     cache: Cache,
+    spools: Spools,
+    tasks: TaskTracker,
     fill: Fill,
     clock: Clock,
     hot: Hot,
@@ -187,8 +192,9 @@ impl Media {
         let spool_directory = data_directory.join("spool");
         let spools = Spools::open(&spool_directory, config.fill.spool_limits())
             .map_err(|source| CacheError::DataDirectory { path: spool_directory, source: Arc::new(source) })?;
-        let fill = Fill::new(config.fill, config.audio, cache.clone(), origin, spools, clock.clone(), tasks);
-        Ok(Media { cache, fill, clock, hot, hits: Hits::new(), presets })
+        let (filled, spooled) = (tasks.clone(), spools.clone());
+        let fill = Fill::new(config.fill, config.audio, cache.clone(), origin, spooled, clock.clone(), filled);
+        Ok(Media { cache, spools, tasks, fill, clock, hot, hits: Hits::new(), presets })
     }
 
     /// Makes out a format, and what the source is declared to be, from an extension and options, which may name a preset.
@@ -200,6 +206,13 @@ impl Media {
             self.presets.expand(options).map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
         let (options, input) = Headerless::take_option(options).map_err(http::format_problem)?;
         Ok((Format::parse(extension, &options).map_err(http::format_problem)?, input))
+    }
+
+    /// A reverse proxy on the stores of this layer, in a namespace of its own.
+    pub fn proxy(&self, forwarder: Forwarder, config: proxy::Config) -> Proxy {
+        let (cache, spools) = (self.cache.clone(), self.spools.clone());
+        let parts = proxy::Parts { cache, spools, clock: self.clock.clone(), tasks: self.tasks.clone() };
+        Proxy::new(parts, forwarder, config)
     }
 
     /// Finds or makes audio of a remote source.
@@ -337,6 +350,7 @@ impl Media {
         metrics::gauge!("ringback_media_cache_disk_writing").set(f64::from(u8::from(stats.disk_writing)));
         metrics::gauge!("ringback_media_catalogue_memory_bytes").set(stats.record_bytes as f64);
         metrics::gauge!("ringback_media_artifacts").set(stats.counts.artifacts as f64);
+        metrics::gauge!("ringback_proxy_addresses").set(stats.counts.responses as f64);
     }
 
     /// Writes what is still in memory to disk. After it nothing is stored any more.

@@ -40,7 +40,7 @@ const TABLE: &[Row] = &[
     row("media::freshness", &[]),
     row("media::origin", &["media::format", "media::freshness", "observability", "store", "lease", "outbound", "tenancy"]),
     row("media::speech", &["media::format", "observability", "store", "lease", "outbound", "tenancy"]),
-    row("media::cache", &["media::format", "observability", "store", "lease", "outbound", "tenancy"]),
+    row("media::cache", &["media::format", "media::freshness", "observability", "store", "lease", "outbound", "tenancy"]),
     row(
         "media",
         &[

@@ -44,3 +44,5 @@ mod guard;
 mod loops;
 
 mod process;
+
+mod proxy;
