@@ -145,7 +145,20 @@ impl Node {
         health.clear(Unready::Starting);
         let proxied = proxy_address.map(tracing::field::display);
         tracing::info!(%address, %ops_address, proxy_address = proxied, data_dir = %config.data_dir.display(), "node is ready");
-        Ok(Node { address, ops_address, proxy_address, clock, health, media, fills, serving, tasks, drain_timeout, draining, stopped })
+        Ok(Node {
+            address,
+            ops_address,
+            proxy_address,
+            clock,
+            health,
+            media,
+            fills,
+            serving,
+            tasks,
+            drain_timeout,
+            draining,
+            stopped,
+        })
     }
 
     /// Drains the node: no new connections, running requests end, fills that somebody was promised end, stores are closed.

@@ -62,7 +62,9 @@ impl Body {
             }
             Ok(Ok(None)) => Ok(None),
             Ok(Err(error)) if is_broken_off(&error) => Err(self.truncated()),
-            Ok(Err(error)) => Err(OutboundError::Protocol { host: self.host.clone(), source: error.without_url().into() }),
+            Ok(Err(error)) => {
+                Err(OutboundError::Protocol { host: self.host.clone(), source: error.without_url().into() })
+            }
         };
         if let Err(error) = &outcome {
             metrics::counter!("ringback_outbound_body_failures_total", "reason" => error.label()).increment(1);

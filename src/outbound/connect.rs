@@ -69,9 +69,7 @@ impl To {
         stream.set_nodelay(true)?;
         match &self.tls {
             None => Ok(Wire::Plain(stream)),
-            Some((connector, name)) => {
-                Ok(Wire::Tls(Box::new(connector.connect(name.clone(), stream).await?)))
-            }
+            Some((connector, name)) => Ok(Wire::Tls(Box::new(connector.connect(name.clone(), stream).await?))),
         }
     }
 

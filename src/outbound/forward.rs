@@ -150,7 +150,8 @@ impl Forwarder {
             .build(Connector { shared: Arc::new(to) });
         let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
         let loop_id = cdn_loop::id(node_loop_id)?;
-        let shared = Shared { http, scheme, authority, host, label: target.label, config: config.clone(), loop_id, clock };
+        let shared =
+            Shared { http, scheme, authority, host, label: target.label, config: config.clone(), loop_id, clock };
         Ok(Forwarder { shared: Arc::new(shared) })
     }
 

@@ -38,9 +38,15 @@ const TABLE: &[Row] = &[
     row("media::address", &["media::format"]),
     row("media::audio", &["media::format"]),
     row("media::freshness", &[]),
-    row("media::origin", &["media::format", "media::freshness", "observability", "store", "lease", "outbound", "tenancy"]),
+    row(
+        "media::origin",
+        &["media::format", "media::freshness", "observability", "store", "lease", "outbound", "tenancy"],
+    ),
     row("media::speech", &["media::format", "observability", "store", "lease", "outbound", "tenancy"]),
-    row("media::cache", &["media::format", "media::freshness", "observability", "store", "lease", "outbound", "tenancy"]),
+    row(
+        "media::cache",
+        &["media::format", "media::freshness", "observability", "store", "lease", "outbound", "tenancy"],
+    ),
     row(
         "media",
         &[

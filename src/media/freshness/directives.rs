@@ -146,9 +146,11 @@ impl RequestDirectives {
 
 /// Whether `Pragma` says `no-cache`.
 pub(super) fn asks_pragma_no_cache(headers: &HeaderMap) -> bool {
-    headers.get_all(header::PRAGMA).iter().filter_map(|value| value.to_str().ok()).any(|text| {
-        split_outside_quotes(text, ',').any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
-    })
+    headers
+        .get_all(header::PRAGMA)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|text| split_outside_quotes(text, ',').any(|directive| directive.trim().eq_ignore_ascii_case("no-cache")))
 }
 
 /// Calls `apply` with each directive's name, in lower case, and value. Whether there was any.

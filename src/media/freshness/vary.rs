@@ -99,7 +99,8 @@ fn is_in_preferred_language(request: &HeaderMap, response: &HeaderMap) -> bool {
         return false;
     };
     let lines = request.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
-    let wanted: Vec<Preference> = lines.flat_map(|line| line.split(',')).map(|item| Preference::of(item.trim())).collect();
+    let wanted: Vec<Preference> =
+        lines.flat_map(|line| line.split(',')).map(|item| Preference::of(item.trim())).collect();
     let Some(most) = wanted.iter().map(|preference| preference.thousandths).max() else { return false };
     let mut most_wanted = wanted.iter().filter(|preference| preference.thousandths == most);
     match (most_wanted.next(), most_wanted.next()) {

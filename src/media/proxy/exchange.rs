@@ -265,7 +265,8 @@ impl Inner {
         let called = called.and_then(|host| Url::parse(&format!("http://{host}")).ok());
         let base = own.join(asked.path.as_str()).ok()?;
         let named = base.join(reference).ok()?;
-        let same = |url: &Url| url.host() == named.host() && url.port_or_known_default() == named.port_or_known_default();
+        let same =
+            |url: &Url| url.host() == named.host() && url.port_or_known_default() == named.port_or_known_default();
         if !same(&own) && !called.is_some_and(|called| same(&called)) {
             return None;
         }

@@ -15,7 +15,7 @@ fn page(body: &'static str) -> Reply {
 async fn a_fresh_response_is_answered_from_the_store_to_the_byte_and_field() {
     let origin = Origin::start().await.unwrap();
     let proxy = Proxied::start(&origin).await;
-    let mut body: Vec<u8> = (0..700_000_u32).map(|i| (i * 2_654_435_761_u32 >> 24) as u8).collect();
+    let mut body: Vec<u8> = (0..700_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     body.extend(b"the end");
     let reply = Reply::ok("audio/x-odd", Body::of(body.clone())).header("cache-control", "max-age=60");
     origin.set("/x?a=1", reply.header("x-own", "kept").header("set-cookie", "a=b"));
@@ -96,10 +96,12 @@ async fn each_selection_has_its_response() {
 async fn a_304_brings_up_to_date_and_a_200_takes_the_place() {
     let origin = Origin::start().await.unwrap();
     let proxy = Proxied::start(&origin).await;
-    origin.set_sequence(
-        "/x",
-        [page("old").etag("\"1\"").header("x-a", "1"), page("old").etag("\"1\"").header("x-a", "2"), page("new").etag("\"2\"")],
-    );
+    let old = |number| page("old").etag("\"1\"").header("x-a", number);
+    // The origin's clock goes with the node's.
+    let later = [61, 122]
+        .map(|seconds| httpdate::fmt_http_date(proxy.node.node.clock.now_wall() + Duration::from_secs(seconds)));
+    let replies = [old("1"), old("2").header("date", &later[0]), page("new").etag("\"2\"").header("date", &later[1])];
+    origin.set_sequence("/x", replies);
     assert_eq!(text(&proxy.get("/x").await), "old");
     proxy.node.node.clock.advance_wall(Duration::from_secs(61));
     let confirmed = proxy.get("/x").await;

@@ -59,7 +59,8 @@ async fn what_is_stale_stands_in_only_where_it_may() {
         assert_eq!(origin.count(&Method::GET, path), 2, "it was asked each time");
     }
     // Not for ever.
-    let proxy = Proxied::start_with(&origin, |config| config.proxy.stale_if_unreachable = Duration::from_secs(10)).await;
+    let proxy =
+        Proxied::start_with(&origin, |config| config.proxy.stale_if_unreachable = Duration::from_secs(10)).await;
     origin.set_sequence("/x", [page("kept", "max-age=1"), gone]);
     proxy.get("/x").await;
     proxy.node.node.clock.advance_wall(Duration::from_secs(60));
@@ -80,7 +81,9 @@ async fn what_is_stale_is_used_while_it_is_asked_for_anew() {
     let origin = Origin::start().await.unwrap();
     let proxy = Proxied::start(&origin).await;
     let control = "max-age=10, stale-while-revalidate=100";
-    origin.set_sequence("/x", [page("old", control), page("new", control)]);
+    // The origin's clock goes with the node's.
+    let later = httpdate::fmt_http_date(proxy.node.node.clock.now_wall() + Duration::from_secs(60));
+    origin.set_sequence("/x", [page("old", control), page("new", control).header("date", &later)]);
     proxy.get("/x").await;
     proxy.node.node.clock.advance_wall(Duration::from_secs(60));
     assert_eq!(text(&proxy.get("/x").await), "old");

@@ -24,11 +24,13 @@ async fn path_and_fields_arrive_as_they_were_sent() {
     let path = "/a%2Fb/.././/c%c3%BC;v=1?x=%41&&y=%zz&q={|}";
     let fields =
         ["Accept: a", "Accept: b", "X-Odd:  two  words ", "Connection: x-hop, keep-alive", "X-Hop: 1", "TE: trailers"];
-    let fields = [&fields[..], &["Keep-Alive: 5", "Accept-Encoding: br", "CDN-Loop: first", "User-Agent: mine"]].concat();
+    let fields =
+        [&fields[..], &["Keep-Alive: 5", "Accept-Encoding: br", "CDN-Loop: first", "User-Agent: mine"]].concat();
     assert_eq!(proxy.ask("GET", path, &fields).await.status, 200);
     let head = origin.last_head();
     assert_eq!(head[0], format!("GET {path} HTTP/1.1"));
-    let fields: Vec<&str> = head[1..].iter().map(String::as_str).filter(|line| !line.starts_with("cdn-loop: ring")).collect();
+    let fields: Vec<&str> =
+        head[1..].iter().map(String::as_str).filter(|line| !line.starts_with("cdn-loop: ring")).collect();
     let mut expected = vec![
         "accept: a",
         "accept: b",
@@ -50,11 +52,10 @@ async fn path_and_fields_arrive_as_they_were_sent() {
 
 #[tokio::test]
 async fn status_reason_fields_and_body_come_back_as_they_were_sent() {
-    let (_origin, _other, proxy) = raw(
-        b"HTTP/1.1 299 Quite Odd\r\nX-A: 1\r\nX-A: 2\r\nContent-Encoding: gzip\r\nX-Byte: \xfc\r\n\
-          Connection: X-Hop\r\nX-Hop: 1\r\nDate: yesterday\r\nContent-Length: 5\r\n\r\n\x1f\x8b\x00\xff!",
-    )
-    .await;
+    let (_origin, _other, proxy) =
+        raw(b"HTTP/1.1 299 Quite Odd\r\nX-A: 1\r\nX-A: 2\r\nContent-Encoding: gzip\r\nX-Byte: \xfc\r\n\
+          Connection: X-Hop\r\nX-Hop: 1\r\nDate: yesterday\r\nContent-Length: 5\r\n\r\n\x1f\x8b\x00\xff!")
+        .await;
     let mut wire = proxy.wire().await;
     wire.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     let all = wire.rest().await;

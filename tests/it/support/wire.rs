@@ -152,7 +152,8 @@ impl Wire {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line).await.ok()?;
         let line = line.strip_suffix(b"\r\n")?;
-        Some(String::from_utf8(line.to_vec()).unwrap())
+        // Fields may hold any byte.
+        Some(line.iter().map(|byte| char::from(*byte)).collect())
     }
 
     /// All that comes until the connection is closed.

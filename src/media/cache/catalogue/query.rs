@@ -160,9 +160,8 @@ pub(super) fn put_responses(db: &Connection, key: &ResponseKey, responses: &Resp
 
 /// Deletes the rows that have not changed for the longest, beyond `rows_max`; answers their keys.
 pub(super) fn trim_responses(db: &Connection, rows_max: u64) -> rusqlite::Result<Vec<ResponseKey>> {
-    let rows: i64 = db
-        .prepare_cached("SELECT n FROM counts WHERE name = 'responses'")?
-        .query_row([], |row| row.get(0))?;
+    let rows: i64 =
+        db.prepare_cached("SELECT n FROM counts WHERE name = 'responses'")?.query_row([], |row| row.get(0))?;
     let beyond = rows.saturating_sub(i64::try_from(rows_max).unwrap_or(i64::MAX));
     if beyond <= 0 {
         return Ok(Vec::new());

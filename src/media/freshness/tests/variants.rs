@@ -48,7 +48,11 @@ fn a_response_answers_requests_that_ask_for_the_same() {
     ] {
         let response = headers(&response);
         let selection = Selection::of(&response, &headers(&chosen)).unwrap();
-        assert_eq!(selection.answers(&headers(&presented), &response), expected, "{response:?} {chosen:?} {presented:?}");
+        assert_eq!(
+            selection.answers(&headers(&presented), &response),
+            expected,
+            "{response:?} {chosen:?} {presented:?}"
+        );
     }
 }
 
