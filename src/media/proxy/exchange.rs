@@ -14,7 +14,7 @@ use url::Url;
 use super::{
     Answered, Inner, Kept, Via,
     body::{self, Body},
-    flight::{Lead, Outcome},
+    flight::{Asking, Lead, Outcome},
     incoming::{Incoming, Storing},
     request::Asked,
     respond,
@@ -38,11 +38,10 @@ const ERRORS: [StatusCode; 4] = [
     StatusCode::GATEWAY_TIMEOUT,
 ];
 
-/// When a request was sent, what had been declared void by then, and whether it asked for confirmation of what is kept.
-#[derive(Clone, Copy)]
+/// When a request was sent, and whether it asked for confirmation of what is kept.
 struct Sent {
     at: SystemTime,
-    generation: u64,
+    asking: Asking,
     confirms: bool,
 }
 
@@ -65,7 +64,7 @@ impl Inner {
         };
         match kept {
             Some(kept) if confirms && forwarded.status == StatusCode::NOT_MODIFIED => {
-                let confirmed = self.confirm(asked, &kept, &forwarded.headers, sent).await;
+                let confirmed = self.confirm(asked, &kept, &forwarded.headers, &sent).await;
                 tell(lead.as_ref(), || Outcome::LookAgain);
                 Ok((self.serve(asked, &confirmed), Via::Revalidated))
             }
@@ -94,7 +93,8 @@ impl Inner {
         }
         if asked.method == Method::POST && self.is_also_for_get(&asked, &forwarded) {
             let asked = asked.as_get();
-            let sent = Sent { generation: self.flights.generation(&asked.key), ..sent };
+            // What it changed is no more; what it answers is what is there now.
+            let sent = Sent { at: sent.at, ..self.sent(&asked.key) };
             return self.receive(&asked, forwarded, None, sent, None).await;
         }
         Ok((self.passed(&asked.method, forwarded), Via::Pass))
@@ -131,7 +131,7 @@ impl Inner {
         lead: Option<Lead>,
     ) -> Answered {
         let now = self.clock.now_wall();
-        let Some((response, freshness)) = self.to_be_kept(asked, &forwarded, sent, now) else {
+        let Some((response, freshness)) = self.to_be_kept(asked, &forwarded, sent.at, now) else {
             // A later answer that may not be kept is in the place of the one that was; a part, or the lack of change, is not.
             let is_other = !forwarded.status.is_server_error()
                 && !matches!(forwarded.status, StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED)
@@ -151,7 +151,7 @@ impl Inner {
             return Ok((self.passed(&asked.method, forwarded), Via::Pass));
         };
         self.flights.forget_pass(&asked.key);
-        let storing = Storing { key: asked.key, lead, generation: sent.generation, _permit: permit };
+        let storing = Storing { key: asked.key, lead, asking: sent.asking, _permit: permit };
         Ok((self.bring(asked, forwarded, (response, freshness), sent.confirms, storing).await, Via::Miss))
     }
 
@@ -173,7 +173,7 @@ impl Inner {
         };
         if length == Some(0) {
             // Its head is all of it, so that it is kept before that.
-            self.keep(asked.key, response, storing.generation).await;
+            self.keep(asked.key, response, &storing.asking).await;
             tell(storing.lead.as_ref(), || Outcome::LookAgain);
             return head.map(|()| body::empty());
         }
@@ -189,7 +189,7 @@ impl Inner {
         &self,
         asked: &Asked,
         forwarded: &Forwarded,
-        sent: Sent,
+        sent_at: SystemTime,
         now: SystemTime,
     ) -> Option<(StoredResponse, Freshness)> {
         let (status, received) = (forwarded.status, &forwarded.headers);
@@ -198,7 +198,7 @@ impl Inner {
             return None;
         }
         let selection = Selection::of(received, &asked.headers)?;
-        let times = Times { request: sent.at, response: now };
+        let times = Times { request: sent_at, response: now };
         let freshness = Freshness::of(status, received, times, &self.rules);
         let is_too_long = forwarded.body.length().is_some_and(|length| length > self.config.response_max.get());
         if is_too_long || !freshness.is_worth_keeping(received) {
@@ -213,7 +213,7 @@ impl Inner {
             reason,
             headers,
             selection,
-            request_time: sent.at,
+            request_time: sent_at,
             response_time: now,
             length: 0,
             chunks: Vec::new(),
@@ -222,7 +222,7 @@ impl Inner {
     }
 
     /// What was kept, with what a 304 says of it; kept so, unless that now says not to.
-    async fn confirm(&self, asked: &Asked, kept: &Kept, not_modified: &HeaderMap, sent: Sent) -> Kept {
+    async fn confirm(&self, asked: &Asked, kept: &Kept, not_modified: &HeaderMap, sent: &Sent) -> Kept {
         let now = self.clock.now_wall();
         let mut response = kept.response().clone();
         update(&mut response.headers, not_modified);
@@ -235,7 +235,7 @@ impl Inner {
                     self.forget(asked.key, Some(Which::of(kept.response()))).await;
                     response.selection = selection;
                 }
-                self.keep(asked.key, response.clone(), sent.generation).await;
+                self.keep(asked.key, response.clone(), &sent.asking).await;
             }
             _ => self.forget(asked.key, Some(Which::of(kept.response()))).await,
         }
@@ -293,7 +293,7 @@ impl Inner {
     }
 
     fn sent(&self, key: &ResponseKey) -> Sent {
-        Sent { at: self.clock.now_wall(), generation: self.flights.generation(key), confirms: false }
+        Sent { at: self.clock.now_wall(), asking: self.flights.asking(*key), confirms: false }
     }
 }
 

@@ -6,11 +6,7 @@
 
 use std::{
     collections::HashMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -21,8 +17,6 @@ use crate::{ids::ResponseKey, problem::Problem};
 
 /// Addresses that are remembered as not to be shared.
 const PASSES_MAX: usize = 10_000;
-/// Counters of what was declared void. A power of two; more than there are requests at a time.
-const STRIPES: usize = 1024;
 
 /// What came of a request that others wait for.
 #[derive(Clone, Debug)]
@@ -50,8 +44,8 @@ struct Shared {
     /// Until when an address is not to be shared.
     passes: Mutex<HashMap<ResponseKey, Instant>>,
     pass_memory: Duration,
-    /// Per stripe of keys, how often responses were declared void.
-    voided: Vec<AtomicU64>,
+    /// Of each address that the origin is being asked for: by how many, and how often it was declared void meanwhile.
+    asked: Mutex<HashMap<ResponseKey, (usize, u64)>>,
 }
 
 /// A place among those who ask for an address.
@@ -78,8 +72,8 @@ pub(super) struct Follow {
 
 impl Flights {
     pub(super) fn new(pass_memory: Duration) -> Flights {
-        let voided = (0..STRIPES).map(|_| AtomicU64::new(0)).collect();
-        let shared = Shared { flights: Mutex::default(), passes: Mutex::default(), pass_memory, voided };
+        let (flights, passes, asked) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let shared = Shared { flights, passes, pass_memory, asked };
         Flights { shared: Arc::new(shared) }
     }
 
@@ -125,15 +119,47 @@ impl Flights {
         lock(&self.shared.passes).remove(key);
     }
 
-    /// To be taken before the origin is asked, and compared before what it answers is kept.
-    pub(super) fn generation(&self, key: &ResponseKey) -> u64 {
-        self.shared.stripe(key).load(Ordering::SeqCst)
+    /// To be taken before the origin is asked, and held until what it answers is kept.
+    pub(super) fn asking(&self, key: ResponseKey) -> Asking {
+        let mut asked = lock(&self.shared.asked);
+        let (count, voided) = asked.entry(key).or_default();
+        *count += 1;
+        Asking { key, voided_before: *voided, shared: self.shared.clone() }
     }
 
     /// From now on, what was asked for before is not kept.
     pub(super) fn void(&self, key: &ResponseKey) {
-        self.shared.stripe(key).fetch_add(1, Ordering::SeqCst);
+        if let Some((_, voided)) = lock(&self.shared.asked).get_mut(key) {
+            *voided += 1;
+        }
         lock(&self.shared.flights).remove(key);
+    }
+}
+
+/// A request to the origin whose answer may be kept.
+#[derive(Debug)]
+pub(super) struct Asking {
+    key: ResponseKey,
+    voided_before: u64,
+    shared: Arc<Shared>,
+}
+
+impl Asking {
+    /// Whether nothing has declared void what it asked for.
+    pub(super) fn is_current(&self) -> bool {
+        lock(&self.shared.asked).get(&self.key).is_some_and(|(_, voided)| *voided == self.voided_before)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let mut asked = lock(&self.shared.asked);
+        if let Some((count, _)) = asked.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                asked.remove(&self.key);
+            }
+        }
     }
 }
 
@@ -169,14 +195,6 @@ impl Follow {
             // The leader has gone: its caller hung up.
             Ok(None) | Err(_) => Outcome::LookAgain,
         }
-    }
-}
-
-impl Shared {
-    fn stripe(&self, key: &ResponseKey) -> &AtomicU64 {
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        &self.voided[hasher.finish() as usize % STRIPES]
     }
 }
 

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Inner, flight::Lead};
+use super::{
+    Inner,
+    flight::{Asking, Lead},
+};
 use crate::{
     ids::{ChunkId, ResponseKey},
     media::{
@@ -42,8 +45,8 @@ pub(super) struct Storing {
     pub(super) key: ResponseKey,
     /// The place of the first, given back when all is kept.
     pub(super) lead: Option<Lead>,
-    /// Of the address, from before the origin was asked.
-    pub(super) generation: u64,
+    /// From before the origin was asked.
+    pub(super) asking: Asking,
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
@@ -86,16 +89,15 @@ impl Inner {
         let whole = chunks.finish().await;
         if received <= self.config.response_max.get() {
             let response = StoredResponse { length: received, chunks: whole, ..incoming.response.clone() };
-            self.keep(storing.key, response, storing.generation).await;
+            self.keep(storing.key, response, &storing.asking).await;
         }
         drop(storing);
         append(&incoming.spool, held).await
     }
 
     /// Keeps a response unless what was there when it was asked for was declared void since.
-    pub(super) async fn keep(&self, key: ResponseKey, response: StoredResponse, generation: u64) {
-        let is_current = || self.flights.generation(&key) == generation;
-        if !is_current() {
+    pub(super) async fn keep(&self, key: ResponseKey, response: StoredResponse, asking: &Asking) {
+        if !asking.is_current() {
             return;
         }
         let which = Which::of(&response);
@@ -104,7 +106,7 @@ impl Inner {
             return;
         }
         // Declared void while it was being written: taken back.
-        if !is_current() {
+        if !asking.is_current() {
             self.forget(key, Some(which)).await;
         }
     }

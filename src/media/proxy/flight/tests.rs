@@ -58,10 +58,15 @@ async fn a_leader_that_goes_away_leaves_the_place_to_the_next() {
 #[tokio::test]
 async fn what_was_declared_void_takes_no_place_of_a_later_one() {
     let flights = Flights::new(MEMORY);
-    let generation = flights.generation(&key("a"));
+    let (asking, elsewhere) = (flights.asking(key("a")), flights.asking(key("b")));
     let before = lead(&flights, "a");
     flights.void(&key("a"));
-    assert_ne!(flights.generation(&key("a")), generation);
+    let asking_again = flights.asking(key("a"));
+    assert!(!asking.is_current() && elsewhere.is_current() && asking_again.is_current());
+    drop(asking);
+    assert!(asking_again.is_current());
+    drop((asking_again, elsewhere));
+    assert!(flights.shared.asked.lock().unwrap().is_empty());
     let after = lead(&flights, "a");
     let waiting = follow(&flights, "a");
     before.say(Outcome::PassOn);
