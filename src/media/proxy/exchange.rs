@@ -92,7 +92,7 @@ impl Inner {
             self.invalidate(&asked, &forwarded.headers).await;
         }
         if asked.method == Method::POST && self.is_also_for_get(&asked, &forwarded) {
-            let asked = asked.as_get();
+            let asked = asked.into_get();
             // What it changed is no more; what it answers is what is there now.
             let sent = Sent { at: sent.at, ..self.sent(&asked.key) };
             return self.receive(&asked, forwarded, None, sent, None).await;

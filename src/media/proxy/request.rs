@@ -90,13 +90,13 @@ impl Asked {
     }
 
     /// The same, to read.
-    pub(super) fn as_get(self) -> Asked {
+    pub(super) fn into_get(self) -> Asked {
         Asked { method: Method::GET, ..self }
     }
 
     /// The same for all callers: to read, and without what makes an answer this one's alone.
     pub(super) fn for_all(&self) -> Asked {
-        let mut asked = self.clone().as_get();
+        let mut asked = self.clone().into_get();
         for name in &OF_ONE_CALLER {
             asked.headers.remove(name);
         }
