@@ -65,7 +65,8 @@ impl Inner {
         match kept {
             Some(kept) if confirms && forwarded.status == StatusCode::NOT_MODIFIED => {
                 let confirmed = self.confirm(asked, &kept, &forwarded.headers, &sent).await;
-                tell(lead.as_ref(), || Outcome::LookAgain);
+                let is_for_all = self.note_whether_shared(asked.key, &confirmed.freshness);
+                tell(lead.as_ref(), || if is_for_all { Outcome::LookAgain } else { Outcome::PassOn });
                 Ok((self.serve(asked, &confirmed), Via::Revalidated))
             }
             Some(kept) if ERRORS.contains(&forwarded.status) && self.may_cover(asked, &kept) => {
@@ -150,7 +151,7 @@ impl Inner {
             tell(lead.as_ref(), || Outcome::PassOn);
             return Ok((self.passed(&asked.method, forwarded), Via::Pass));
         };
-        self.flights.forget_pass(&asked.key);
+        self.note_whether_shared(asked.key, &freshness);
         let storing = Storing { key: asked.key, lead, asking: sent.asking, _permit: permit };
         Ok((self.bring(asked, forwarded, (response, freshness), sent.confirms, storing).await, Via::Miss))
     }
@@ -284,6 +285,18 @@ impl Inner {
         let times = Times::at(self.clock.now_wall());
         let basis = Freshness::of(forwarded.status, &forwarded.headers, times, &self.rules).basis;
         forwarded.status == StatusCode::OK && names_itself && basis.is_said()
+    }
+
+    /// Remembers whether others may have what is there now without asking for themselves: nobody should wait in line for what must be
+    /// asked for each time.
+    fn note_whether_shared(&self, key: ResponseKey, freshness: &Freshness) -> bool {
+        let is_fresh = !freshness.fresh_for(self.clock.now_wall()).is_zero();
+        if is_fresh {
+            self.flights.forget_pass(&key);
+        } else {
+            self.flights.remember_pass(key, self.clock.now());
+        }
+        is_fresh
     }
 
     fn passed(&self, method: &Method, forwarded: Forwarded) -> Response<Body> {

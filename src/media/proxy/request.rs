@@ -79,6 +79,10 @@ impl Asked {
     /// The fields that are passed on: all that are not for this hop.
     pub(super) fn passed_on(&self) -> HeaderMap {
         let mut headers = self.headers.clone();
+        // Framing of its own says the length of a body. Two that disagree are how an origin comes to see other requests than this node.
+        if headers.contains_key(header::TRANSFER_ENCODING) {
+            headers.remove(header::CONTENT_LENGTH);
+        }
         remove_hop_by_hop(&mut headers);
         // The body is sent as it comes: who expects to be told to go on is told so here.
         headers.remove(header::EXPECT);

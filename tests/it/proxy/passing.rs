@@ -105,6 +105,25 @@ async fn all_methods_pass_with_their_bodies() {
     assert!(!origin.last_head().iter().any(|line| line.starts_with("expect")));
 }
 
+/// RFC 9112 §6.1: what says its length in two ways is refused or comes out saying it in one.
+#[tokio::test]
+async fn a_body_has_one_length() {
+    let (origin, _other, proxy) = raw(b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\ndone").await;
+    let [one, other] = ["Content-Length: 3", "Transfer-Encoding: chunked"];
+    for [first, second] in [[one, other], [other, one]] {
+        let mut wire = proxy.wire().await;
+        let body = "5\r\nhello\r\n0\r\n\r\n";
+        wire.write(format!("POST /x HTTP/1.1\r\nHost: x\r\n{first}\r\n{second}\r\n\r\n{body}").as_bytes()).await;
+        let answer = wire.answer("POST").await;
+        if answer.status == 400 {
+            continue;
+        }
+        let head = origin.last_head();
+        assert!(head.contains(&"transfer-encoding: chunked".to_owned()), "{head:?}");
+        assert!(!head.iter().any(|line| line.starts_with("content-length")), "{head:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_and_does_not_arrive() {
     let (origin, _other, proxy) = raw(b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\ndone").await;

@@ -56,6 +56,24 @@ async fn nobody_waits_in_line_for_what_cannot_be_shared() {
 }
 
 #[tokio::test]
+async fn nobody_waits_in_line_for_what_must_be_asked_for_each_time() {
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::start(&origin).await;
+    let page = Reply::ok("text/plain", Body::of("page")).header("cache-control", "no-cache").etag("\"1\"");
+    let gate = Gate::closed();
+    origin.set_sequence("/x", [page.clone(), page.hold_headers(&gate)]);
+    assert_eq!(text(&proxy.get("/x").await), "page");
+    let waiting = callers(&proxy, CALLERS, "/x");
+    gate.arrived(CALLERS).await;
+    gate.open();
+    for answer in waiting {
+        assert_eq!(text(&answer.await.unwrap()), "page");
+    }
+    // It was kept all the same: each asked whether it had changed.
+    assert!(origin.seen()[1..].iter().all(|seen| seen.headers["if-none-match"] == "\"1\""));
+}
+
+#[tokio::test]
 async fn a_caller_who_leaves_takes_nothing_from_the_others() {
     let origin = Origin::start().await.unwrap();
     let proxy = Proxied::start(&origin).await;
