@@ -1,6 +1,6 @@
 # What one types. Each target is one script under scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help run demo-check test fuzz bench-hit bench-fill bench-scale bench-transcode fixtures docker
+.PHONY: help run demo-check test fuzz http-cache-tests bench-hit bench-fill bench-scale bench-transcode fixtures docker
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -17,6 +17,9 @@ test: ## all tests, installing what they need
 
 fuzz: ## every fuzz target for twenty minutes
 	@exec scripts/fuzz all
+
+http-cache-tests: ## the public suite of HTTP caches against the reverse proxy, beside Traffic Server, nginx and no cache; writes docs/http-cache-tests.md
+	@exec scripts/http-cache-tests
 
 bench-hit: ## CPU per hit beside nginx serving the same bytes
 	@exec scripts/bench-hit

@@ -16,13 +16,13 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api::{Edge, Listener, Parts},
+    api::{Edge, Listener, Parts, ProxyEdge},
     clock::Clock,
     config::{self, Config},
     ids::{RandomId, Tenant},
     media::{IgnoredQuery, Media, Signing, http::Addresses, origin::Origin},
     observability::{self, Health, Metrics, Unready},
-    outbound::{self, Client, Guard},
+    outbound::{self, Client, Forwarder, Guard},
 };
 
 /// How often gauges are set and the data directory is tried.
@@ -68,6 +68,8 @@ pub struct Node {
     pub address: SocketAddr,
     /// Where metrics and health are served.
     pub ops_address: SocketAddr,
+    /// Where the reverse proxy is served, if it is.
+    pub proxy_address: Option<SocketAddr>,
     /// Its clock: tests move it.
     pub clock: Clock,
     health: Health,
@@ -102,11 +104,19 @@ impl Node {
         let listener = Listener::bind(config.listen, tls(&config)?, &config.http).await?;
         let address = listener.address().context("asking for the address of listen")?;
 
+        let proxy = match config.proxy.endpoints() {
+            Some((listen, origin)) => Some((Listener::bind(listen, None, &config.http).await?, origin)),
+            None => None,
+        };
+        let proxy_address = proxy.as_ref().map(|(listener, _)| listener.address()).transpose();
+        let proxy_address = proxy_address.context("asking for the address of proxy.listen")?;
+        let own_listeners = [Some(address), Some(ops_address), proxy_address].into_iter().flatten().collect();
+
         let fills = TaskTracker::new();
         let loop_id = format!("ringback-{}", RandomId::draw(&mut rand::rng()));
         outbound::install_crypto_provider();
-        let guard = Guard::new(&config.outbound, vec![address, ops_address])?;
-        let client = Client::new(&config.outbound, guard, &loop_id, clock.clone())?;
+        let guard = Guard::new(&config.outbound, own_listeners)?;
+        let client = Client::new(&config.outbound, guard.clone(), &loop_id, clock.clone())?;
         let origin = Origin::new(client, config.media.origin.clone(), clock.clone());
         let remembered_max = config.media.fill.remembered_max;
         let ignored_query = IgnoredQuery::new(&config.media.address.ignored_query)?;
@@ -127,11 +137,30 @@ impl Node {
         let drain_timeout = config.drain_timeout;
         let mut serving = JoinSet::new();
         serving.spawn(listener.serve(edge, draining.clone(), drain_timeout));
+        if let Some((listener, origin)) = proxy {
+            let forwarder = Forwarder::new(&config.outbound, guard, &origin, &loop_id, clock.clone())?;
+            let edge = ProxyEdge::new(media.proxy(forwarder, config.proxy), clock.clone());
+            serving.spawn(listener.serve(edge, draining.clone(), drain_timeout));
+        }
         tasks.spawn(watch(media.clone(), config.data_dir.clone(), health.clone(), stopped.clone()));
 
         health.clear(Unready::Starting);
-        tracing::info!(%address, %ops_address, data_dir = %config.data_dir.display(), "node is ready");
-        Ok(Node { address, ops_address, clock, health, media, fills, serving, tasks, drain_timeout, draining, stopped })
+        let proxied = proxy_address.map(tracing::field::display);
+        tracing::info!(%address, %ops_address, proxy_address = proxied, data_dir = %config.data_dir.display(), "node is ready");
+        Ok(Node {
+            address,
+            ops_address,
+            proxy_address,
+            clock,
+            health,
+            media,
+            fills,
+            serving,
+            tasks,
+            drain_timeout,
+            draining,
+            stopped,
+        })
     }
 
     /// Drains the node: no new connections, running requests end, fills that somebody was promised end, stores are closed.
@@ -142,7 +171,7 @@ impl Node {
         self.fills.close();
         // The listener ends within the drain time by itself. Stores close after it: they feed the streams that still run.
         let filled = tokio::time::timeout(self.drain_timeout, self.fills.wait());
-        let (filled, _) = tokio::join!(filled, self.serving.join_next());
+        let (filled, ()) = tokio::join!(filled, async { while self.serving.join_next().await.is_some() {} });
         if filled.is_err() {
             tracing::warn!(fills = self.fills.len(), "drain time is over, leaving fills unfinished");
         }

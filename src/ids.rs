@@ -92,6 +92,11 @@ digest_name!(
     SourceKey
 );
 
+digest_name!(
+    /// Key of the responses that the reverse proxy keeps of one address.
+    ResponseKey
+);
+
 const HEX: [[u8; 2]; 256] = {
     let digits = *b"0123456789abcdef";
     let mut table = [[0; 2]; 256];

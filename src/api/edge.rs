@@ -21,6 +21,7 @@ use crate::{
 };
 
 use super::{
+    answer::Answer,
     config::{Anonymous, Config},
     v1,
 };
@@ -95,10 +96,10 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-type Answer = Result<Response<ResponseBody>, Infallible>;
+type Answered = Result<Response<ResponseBody>, Infallible>;
 
 /// An answer that is there, or one that is being worked on.
-pub(super) type Answering = Either<Ready<Answer>, Pin<Box<dyn Future<Output = Answer> + Send>>>;
+type Answering = Either<Ready<Answered>, Pin<Box<dyn Future<Output = Answered> + Send>>>;
 
 /// A body from any room.
 pub(super) type ResponseBody = http_body_util::Either<AudioBody, Body>;
@@ -114,7 +115,7 @@ impl Edge {
     /// Answers one request. Audio that is in memory is answered before anything else is set up for the request.
     ///
     /// No `async fn`: hyper moves the future about, and that of the slow way is large.
-    pub(super) fn answer(&self, request: Request<Incoming>) -> Answering {
+    fn answering(&self, request: Request<Incoming>) -> Answering {
         let id = RandomId::draw(&mut rand::rng());
         let (head, body) = request.into_parts();
         if let Some(response) = self.in_memory(&head) {
@@ -219,6 +220,15 @@ impl Edge {
     }
 }
 
+impl Answer for Edge {
+    type Body = ResponseBody;
+    type Answering = Answering;
+
+    fn answer(&self, request: Request<Incoming>) -> Answering {
+        self.answering(request)
+    }
+}
+
 fn named(mut response: Response<ResponseBody>, id: RandomId) -> Response<ResponseBody> {
     if let Ok(id) = HeaderValue::from_bytes(&id.to_hex()) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -229,7 +239,7 @@ fn named(mut response: Response<ResponseBody>, id: RandomId) -> Response<Respons
 /// RFC 9112 §3.2: HTTP/1.1 has Host, nobody has it twice, and its value is a host. Ours answer alike under any.
 ///
 /// Two that disagree are how a cache in front of this node and the node itself come to see different requests.
-fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
+pub(super) fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) => version < Version::HTTP_11,
@@ -284,7 +294,7 @@ impl Room {
     }
 }
 
-fn class(status: StatusCode) -> &'static str {
+pub(super) fn class(status: StatusCode) -> &'static str {
     match status.as_u16() / 100 {
         2 => "2xx",
         3 => "3xx",

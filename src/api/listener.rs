@@ -17,7 +17,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::{config::Config, edge::Edge, head_timer::HeadTimer, lanes::Lanes, stalled::StallGuard};
+use super::{answer::Answer, config::Config, head_timer::HeadTimer, lanes::Lanes, stalled::StallGuard};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,8 +88,8 @@ impl Listener {
         self.tcp.local_addr()
     }
 
-    /// Serves until `shutdown`, then lets running requests go on for `drain` before they are cut.
-    pub async fn serve(self, edge: Edge, shutdown: CancellationToken, drain: Duration) {
+    /// Has `edge` answer until `shutdown`, then lets running requests go on for `drain` before they are cut.
+    pub async fn serve<A: Answer>(self, edge: A, shutdown: CancellationToken, drain: Duration) {
         let places = Arc::new(Semaphore::new(self.config.connections_max));
         let cut = CancellationToken::new();
         loop {
@@ -139,8 +139,8 @@ impl Listener {
     }
 }
 
-struct Connection {
-    edge: Edge,
+struct Connection<A> {
+    edge: A,
     tls: Option<Tls>,
     shutdown: CancellationToken,
     cut: CancellationToken,
@@ -149,7 +149,7 @@ struct Connection {
     buffer_max: usize,
 }
 
-impl Connection {
+impl<A: Answer> Connection<A> {
     async fn run(self, stream: TcpStream) {
         let stream = match tokio::net::TcpStream::from_std(stream) {
             Ok(stream) => StallGuard::new(stream, self.stall_timeout),

@@ -1,5 +1,7 @@
 //! The edge: every request enters here, gets its id, is admitted and sent to its room.
 
+mod answer;
+
 mod config;
 
 mod edge;
@@ -10,10 +12,14 @@ mod lanes;
 
 mod listener;
 
+mod proxy;
+
 mod stalled;
 
 mod v1;
 
+pub use answer::Answer;
 pub use config::{Anonymous, Config};
 pub use edge::{Edge, Parts};
 pub use listener::{ListenError, Listener};
+pub use proxy::ProxyEdge;

@@ -40,6 +40,12 @@ pub(super) struct Settings {
     /// Where metrics and health are served [default: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR:PORT")]
     ops_listen: Option<String>,
+    /// Where the reverse proxy is served; goes with --proxy-origin
+    #[arg(long, value_name = "ADDR:PORT")]
+    proxy_listen: Option<String>,
+    /// Whom the reverse proxy stands in front of: scheme, host and port
+    #[arg(long, value_name = "URL")]
+    proxy_origin: Option<String>,
     /// Private origin that may be fetched; repeatable, replaces the configured list
     #[arg(long, value_name = "CIDR|HOST[:PORT]")]
     allow_origin: Vec<String>,
@@ -66,6 +72,8 @@ impl Settings {
             ("--data-dir", "data_dir", text(&self.data_dir)),
             ("--listen", "listen", text(&self.listen)),
             ("--ops-listen", "ops_listen", text(&self.ops_listen)),
+            ("--proxy-listen", "proxy.listen", text(&self.proxy_listen)),
+            ("--proxy-origin", "proxy.origin", text(&self.proxy_origin)),
             ("--allow-origin", ALLOW_ORIGIN_KEY, origins),
             ("--public-url", "public_url", text(&self.public_url)),
             ("--tls-cert", "tls_cert", text(&self.tls_cert)),

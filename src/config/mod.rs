@@ -18,8 +18,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::Config as HttpConfig, media::Config as MediaConfig, observability::Config as ObservabilityConfig,
-    outbound::Config as OutboundConfig, problem::ConfigProblems,
+    api::Config as HttpConfig, media::Config as MediaConfig, media::proxy::Config as ProxyConfig,
+    observability::Config as ObservabilityConfig, outbound::Config as OutboundConfig, problem::ConfigProblems,
 };
 
 pub use load::{Flag, Loaded, Root, Sources, load, process_environment};
@@ -55,6 +55,8 @@ pub struct Config {
     pub outbound: OutboundConfig,
     /// The media layer.
     pub media: MediaConfig,
+    /// The reverse proxy.
+    pub proxy: ProxyConfig,
 }
 
 impl Default for Config {
@@ -72,6 +74,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             outbound: OutboundConfig::default(),
             media: MediaConfig::default(),
+            proxy: ProxyConfig::default(),
         }
     }
 }
@@ -86,6 +89,7 @@ impl Root for Config {
         self.http.validate("http", problems);
         self.outbound.validate("outbound", problems);
         self.media.validate("media", problems);
+        self.proxy.validate("proxy", problems);
     }
 }
 
@@ -104,6 +108,18 @@ impl Config {
             "ops_listen",
             "is the same as listen: metrics and health have a listener of their own",
         );
+        if let Some(listen) = self.proxy.listen {
+            problems.check(
+                listen.ip().is_loopback() || self.insecure_open,
+                "proxy.listen",
+                "is not a loopback address: anybody who reaches it could ask the origin; say insecure_open if that is meant",
+            );
+            problems.check(
+                listen.port() == 0 || (listen != self.listen && listen != self.ops_listen),
+                "proxy.listen",
+                "is the same as another listener of this node",
+            );
+        }
         problems.check(!self.data_dir.as_os_str().is_empty(), "data_dir", "is empty");
         if let Some(text) = &self.public_url
             && let Err(reason) = check_public_url(text)

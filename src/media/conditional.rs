@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, Method, header};
 /// What a representation says of itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Representation<'a> {
-    /// The strong ETag, with its quotes.
+    /// The ETag, with its quotes and `W/` if it is weak; empty without one.
     pub(super) etag: &'a str,
     /// Last-Modified, to the second.
     pub(super) last_modified: Option<SystemTime>,
@@ -78,11 +78,23 @@ fn none_match(headers: &HeaderMap, etag: &str) -> bool {
         return true;
     }
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    // The weak comparison of RFC 9110 §8.8.3.2. Our tags hold no comma, so splitting at commas cannot cut one in two.
-    values
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|candidate| candidate.strip_prefix("W/").unwrap_or(candidate) == etag)
+    // The weak comparison of RFC 9110 §8.8.3.2.
+    let etag = opaque(etag);
+    values.flat_map(tags).any(|candidate| !candidate.is_empty() && opaque(candidate) == etag)
+}
+
+/// The members of a list of tags. A comma inside of a tag's quotes cuts nothing.
+fn tags(list: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let members = list.split(move |c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    });
+    members.map(str::trim)
+}
+
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
 }
 
 /// If-Range by strong comparison: a weak tag or another date means the whole.
@@ -92,7 +104,7 @@ fn if_range_holds(headers: &HeaderMap, representation: Representation<'_>) -> bo
     }
     let Some(value) = single(headers, header::IF_RANGE).map(str::trim) else { return false };
     if value.starts_with('"') || value.starts_with("W/") {
-        return value == representation.etag;
+        return value == representation.etag && !value.starts_with("W/");
     }
     httpdate::parse_http_date(value).is_ok_and(|date| Some(date) == representation.last_modified)
 }

@@ -20,6 +20,8 @@ pub mod spool;
 
 pub mod fill;
 
+pub mod proxy;
+
 mod hit;
 
 mod hot;
@@ -51,7 +53,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     clock::Clock,
     ids::{ArtifactId, Tenant},
-    outbound::Hops,
+    outbound::{Forwarder, Hops},
     problem::{Kind, Problem, Side},
 };
 
@@ -62,6 +64,7 @@ use freshness::{Decision, Selection};
 use hit::{Found, Hit};
 use hot::Hot;
 use origin::Origin;
+use proxy::Proxy;
 use spool::Spools;
 
 pub use address::{AddressError, CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, UNSIGNED};
@@ -82,6 +85,8 @@ const LOOKS_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Media {
     cache: Cache,
+    spools: Spools,
+    tasks: TaskTracker,
     fill: Fill,
     origin: Origin,
     clock: Clock,
@@ -195,8 +200,21 @@ impl Media {
         let spools = Spools::open(&spool_directory, config.fill.spool_limits())
             .map_err(|source| CacheError::DataDirectory { path: spool_directory, source: Arc::new(source) })?;
         let stale_wait = config.fill.stale_wait;
-        let fill = Fill::new(config.fill, config.audio, cache.clone(), origin.clone(), spools, clock.clone(), tasks);
-        Ok(Media { cache, fill, origin, clock, hot, hits: Hits::new(), presets, presets_only, stale_wait })
+        let (filled, spooled) = (tasks.clone(), spools.clone());
+        let fill = Fill::new(config.fill, config.audio, cache.clone(), origin.clone(), spooled, clock.clone(), filled);
+        Ok(Media {
+            cache,
+            spools,
+            tasks,
+            fill,
+            origin,
+            clock,
+            hot,
+            hits: Hits::new(),
+            presets,
+            presets_only,
+            stale_wait,
+        })
     }
 
     /// Makes out a format, and what the source is declared to be, from an extension and options, which may name a preset.
@@ -212,6 +230,13 @@ impl Media {
             self.presets.expand(options).map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
         let (options, input) = Headerless::take_option(options).map_err(http::format_problem)?;
         Ok((Format::parse(extension, &options).map_err(http::format_problem)?, input))
+    }
+
+    /// A reverse proxy on the stores of this layer, in a namespace of its own.
+    pub fn proxy(&self, forwarder: Forwarder, config: proxy::Config) -> Proxy {
+        let (cache, spools) = (self.cache.clone(), self.spools.clone());
+        let parts = proxy::Parts { cache, spools, clock: self.clock.clone(), tasks: self.tasks.clone() };
+        Proxy::new(parts, forwarder, config)
     }
 
     /// Finds or makes audio of a remote source.
@@ -415,6 +440,7 @@ impl Media {
         metrics::gauge!("ringback_media_cache_disk_writing").set(f64::from(u8::from(stats.disk_writing)));
         metrics::gauge!("ringback_media_catalogue_memory_bytes").set(stats.record_bytes as f64);
         metrics::gauge!("ringback_media_artifacts").set(stats.counts.artifacts as f64);
+        metrics::gauge!("ringback_proxy_addresses").set(stats.counts.responses as f64);
     }
 
     /// Writes what is still in memory to disk. After it nothing is stored any more.

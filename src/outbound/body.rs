@@ -1,5 +1,4 @@
 use std::{
-    error::Error as _,
     fmt, io,
     time::{Duration, Instant},
 };
@@ -63,7 +62,9 @@ impl Body {
             }
             Ok(Ok(None)) => Ok(None),
             Ok(Err(error)) if is_broken_off(&error) => Err(self.truncated()),
-            Ok(Err(error)) => Err(OutboundError::Protocol { host: self.host.clone(), source: error.without_url() }),
+            Ok(Err(error)) => {
+                Err(OutboundError::Protocol { host: self.host.clone(), source: error.without_url().into() })
+            }
         };
         if let Err(error) = &outcome {
             metrics::counter!("ringback_outbound_body_failures_total", "reason" => error.label()).increment(1);
@@ -88,8 +89,8 @@ impl fmt::Debug for Body {
 }
 
 /// Whether the connection ended in the middle of a message, as opposed to carrying nonsense.
-fn is_broken_off(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
+pub(super) fn is_broken_off(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
     while let Some(error) = cause {
         let incomplete = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message);
         let closed = error.downcast_ref::<io::Error>().is_some_and(|error| {

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::error::OutboundError;
 use crate::problem::{Kind, Problem};
 
 pub(super) const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
@@ -48,6 +49,15 @@ pub(super) fn is_loop<'a>(values: impl IntoIterator<Item = &'a HeaderValue>, id:
             .filter_map(|member| member.split(|byte| *byte == b';').next())
             .any(|name| name.trim_ascii() == id.as_bytes())
     })
+}
+
+/// The name of this node as a value.
+///
+/// # Errors
+/// It is not a `cdn-id`.
+pub(super) fn id(text: &str) -> Result<HeaderValue, OutboundError> {
+    let value = HeaderValue::from_str(text).ok().filter(|_| is_id(text));
+    value.ok_or(OutboundError::Setup { what: "the node's name is not a token", source: None })
 }
 
 /// Whether the text can stand as a `cdn-id`: a token, as a host name or pseudonym (RFC 8586 §2).

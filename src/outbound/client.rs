@@ -111,15 +111,12 @@ impl Client {
         lookup: Arc<Lookup>,
     ) -> Result<Client, OutboundError> {
         install_crypto_provider();
-        let loop_id = HeaderValue::from_str(node_loop_id)
-            .ok()
-            .filter(|_| cdn_loop::is_id(node_loop_id))
-            .ok_or(OutboundError::Setup { what: "the node's name is not a token", source: None })?;
+        let loop_id = cdn_loop::id(node_loop_id)?;
         let guard = Arc::new(guard);
         let resolver =
             GuardedResolver { guard: guard.clone(), lookup, lookups: Arc::new(Semaphore::new(config.lookups_max)) };
         let resolver = Arc::new(resolver);
-        let setup = |error| OutboundError::Setup { what: "TLS", source: Some(error) };
+        let setup = |error: reqwest::Error| OutboundError::Setup { what: "TLS", source: Some(error.into()) };
         let authorities = config.authorities().map_err(|error| {
             tracing::error!(%error, "outbound.ca_file cannot be used");
             OutboundError::Setup { what: "outbound.ca_file", source: None }
@@ -271,16 +268,16 @@ fn is_identity(headers: &HeaderMap) -> bool {
 }
 
 /// Whom a hop is for.
-struct Target {
-    asked: Asked,
+pub(super) struct Target {
+    pub(super) asked: Asked,
     /// The host, if it is an address and needs no look-up.
-    literal: Option<IpAddr>,
+    pub(super) literal: Option<IpAddr>,
     /// Host, and port where the address names one: what errors say.
-    label: Box<str>,
+    pub(super) label: Box<str>,
 }
 
 impl Target {
-    fn of(url: &Url) -> Result<Target, OutboundError> {
+    pub(super) fn of(url: &Url) -> Result<Target, OutboundError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(OutboundError::NotHttp);
         }
@@ -309,16 +306,16 @@ impl Target {
                     return OutboundError::Forbidden { host, refusal: *refusal };
                 }
                 Some(ResolveError::Lookup(_) | ResolveError::Unasked) => {
-                    return OutboundError::Dns { host, source };
+                    return OutboundError::Dns { host, source: source.into() };
                 }
                 None => cause = inner.source(),
             }
         }
         match (source.is_connect(), source.is_timeout()) {
             (true, true) => OutboundError::Timeout { host, which: TimeoutKind::Connect },
-            (true, false) => OutboundError::Connect { host, source },
+            (true, false) => OutboundError::Connect { host, source: source.into() },
             (false, true) => OutboundError::Timeout { host, which: TimeoutKind::Headers },
-            (false, false) => OutboundError::Protocol { host, source },
+            (false, false) => OutboundError::Protocol { host, source: source.into() },
         }
     }
 }

@@ -3,6 +3,9 @@ use std::fmt;
 use super::guard::Refusal;
 use crate::problem::{Kind, Problem};
 
+/// What a client says of a failure.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// An outgoing request failed. `host` is the host as asked for, with its port where one was given: never path, query
 /// or credentials, which may be secret.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +29,7 @@ pub enum OutboundError {
         host: Box<str>,
         /// What the resolver said.
         #[source]
-        source: reqwest::Error,
+        source: Cause,
     },
     /// No connection came about: refused, unreachable, or TLS failed.
     #[error("no connection to {host}")]
@@ -35,7 +38,7 @@ pub enum OutboundError {
         host: Box<str>,
         /// What happened.
         #[source]
-        source: reqwest::Error,
+        source: Cause,
     },
     /// Too slow.
     #[error("{host} was too slow: {which}")]
@@ -94,7 +97,7 @@ pub enum OutboundError {
         host: Box<str>,
         /// What happened.
         #[source]
-        source: reqwest::Error,
+        source: Cause,
     },
     /// The body has a content coding although none was offered.
     #[error("{host} sent a compressed body although none was asked for")]
@@ -108,6 +111,14 @@ pub enum OutboundError {
         /// Whom the request was for.
         host: Box<str>,
     },
+    /// The body of the request that is passed on failed before its end.
+    #[error("the body of a request for {host} did not come: {problem}")]
+    RequestBody {
+        /// Whom the request was for.
+        host: Box<str>,
+        /// What happened to it.
+        problem: Box<Problem>,
+    },
     /// The client could not be built: configuration or the system's certificates.
     #[error("the outgoing HTTP client could not be built: {what}")]
     Setup {
@@ -115,7 +126,7 @@ pub enum OutboundError {
         what: &'static str,
         /// What happened.
         #[source]
-        source: Option<reqwest::Error>,
+        source: Option<Cause>,
     },
 }
 
@@ -147,6 +158,7 @@ impl OutboundError {
     /// What the caller is told. The errors' own texts are public by construction; their sources are for the log.
     pub fn problem(&self) -> Problem {
         let kind = match self {
+            OutboundError::RequestBody { problem, .. } => return Problem::clone(problem),
             OutboundError::Forbidden { .. } | OutboundError::NotHttp | OutboundError::RedirectRefused { .. } => {
                 Kind::SourceForbidden
             }
@@ -186,6 +198,7 @@ impl OutboundError {
             OutboundError::Protocol { .. } => "protocol",
             OutboundError::Encoding { .. } => "encoding",
             OutboundError::LoopDetected { .. } => "loop",
+            OutboundError::RequestBody { .. } => "request-body",
             OutboundError::Setup { .. } => "setup",
         }
     }

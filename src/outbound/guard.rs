@@ -37,6 +37,21 @@ impl Guard {
         Ok(Guard { allow, own_listeners, nat64_prefix: config.nat64_prefix })
     }
 
+    /// The same guard, which also lets this host and port pass, and no other: for one that the operator has named. What is never
+    /// allowed still is not.
+    #[must_use]
+    pub fn exempting(mut self, host: url::Host<&str>, port: u16) -> Guard {
+        let net = |address: IpAddr| AllowRule::Net { net: IpNet::from(address.to_canonical()), port: Some(port) };
+        self.allow.push(match host {
+            url::Host::Ipv4(address) => net(address.into()),
+            url::Host::Ipv6(address) => net(address.into()),
+            url::Host::Domain(name) => {
+                AllowRule::Host { host: name.strip_suffix('.').unwrap_or(name).to_owned(), port: Some(port) }
+            }
+        });
+        self
+    }
+
     /// Judges one address: `host` as it was asked for (a name, or the address itself), `address` as it will be connected to.
     ///
     /// `is_local` says whether an address belongs to this machine. It is asked only where that decides: when the port is

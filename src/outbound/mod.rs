@@ -5,6 +5,8 @@
 //! (`spec/trust.md` §5, `spec/media.md` §7): literal addresses in [`Client::get`], resolved ones inside the resolver,
 //! whose answer is exactly what is connected to. There is no second look-up in which the name could have moved.
 //!
+//! A [`Forwarder`] passes requests on to one origin that the operator has named, as they are; the [`Client`] fetches.
+//!
 //! Compression, extra certificate authorities, request signing and the outbox for callbacks come with their issues.
 
 mod config;
@@ -25,6 +27,10 @@ mod body;
 
 mod client;
 
+mod connect;
+
+mod forward;
+
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -32,5 +38,6 @@ pub use body::Body;
 pub use cdn_loop::Hops;
 pub use client::{Client, Follow, Get, Response, install_crypto_provider, own_headers};
 pub use config::Config;
-pub use error::{OutboundError, TimeoutKind};
+pub use error::{Cause, OutboundError, TimeoutKind};
+pub use forward::{Forwarded, ForwardedBody, Forwarder, Outgoing, RequestBody};
 pub use guard::{AllowRule, AllowRuleError, Guard, Refusal};

@@ -29,6 +29,7 @@ pub(super) struct Asked {
 /// Turns a name into addresses. Blocks; may be slow.
 pub(super) type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
+#[derive(Clone)]
 pub(super) struct GuardedResolver {
     pub(super) guard: Arc<Guard>,
     pub(super) lookup: Arc<Lookup>,
@@ -51,23 +52,31 @@ pub(super) enum ResolveError {
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let asked = ASKED.try_with(Asked::clone);
-        let (guard, lookup, lookups) = (self.guard.clone(), self.lookup.clone(), self.lookups.clone());
+        let resolver = self.clone();
         Box::pin(async move {
             let asked = asked.map_err(|_| ResolveError::Unasked)?;
             if !asked.host.eq_ignore_ascii_case(name.as_str()) {
                 return Err(ResolveError::Unasked.into());
             }
-            let permit = lookups.acquire_owned().await?;
-            let host = asked.host.clone();
-            let found = tokio::task::spawn_blocking(move || {
-                let found = lookup(&host);
-                drop(permit);
-                found
-            });
-            let found = found.await?.map_err(ResolveError::Lookup)?;
-            let passed = judge_all(&guard, &asked, &found)?;
+            let passed = resolver.addresses(&asked).await?;
             Ok(Box::new(passed.into_iter()) as Addrs)
         })
+    }
+}
+
+impl GuardedResolver {
+    /// The addresses of a host that may be connected to; never none.
+    pub(super) async fn addresses(&self, asked: &Asked) -> Result<Vec<SocketAddr>, ResolveError> {
+        let broken = |_| ResolveError::Lookup(io::Error::other("the look-up died"));
+        let permit = self.lookups.clone().acquire_owned().await.map_err(|_| ResolveError::Unasked)?;
+        let (lookup, host) = (self.lookup.clone(), asked.host.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let found = lookup(&host);
+            drop(permit);
+            found
+        });
+        let found = found.await.map_err(broken)?.map_err(ResolveError::Lookup)?;
+        judge_all(&self.guard, asked, &found)
     }
 }
 

@@ -1,7 +1,13 @@
 //! Entries of the fuzz targets: one plain function each, so that every ordinary build compiles them and a test can replay
 //! an input that was once found. None of them may panic, hang or allocate without limit, whatever the bytes are.
 
-use std::{panic, sync::Once};
+use std::{
+    panic,
+    sync::Once,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::{
     config::{self, Config, Sources},
@@ -11,6 +17,7 @@ use crate::{
         address::{CanonicalUrl, FetchPath, IgnoredQuery, MediaPath},
         audio::{self, Kind},
         format::{Format, Headerless},
+        freshness::{self, Decision, Freshness, RequestDirectives, Rules, Selection, Times},
         origin::{AllowedSources, SourcePattern},
     },
     units::ByteCount,
@@ -25,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("canonical_url", canonical_url),
     ("config_file", config_file),
     ("fetch_path", fetch_path),
+    ("http_caching", http_caching),
     ("decode_adts", |data| audio::fuzz_kind(Kind::Adts, data)),
     ("decode_aiff", |data| audio::fuzz_kind(Kind::Aiff, data)),
     ("decode_au", |data| audio::fuzz_kind(Kind::Au, data)),
@@ -125,6 +133,45 @@ fn signed_path(text: &str) {
     {
         assert_eq!(signing.standing(&signed), Standing::Signed, "what was signed is signed");
     }
+}
+
+/// Any bytes as the fields of a request and, each behind a zero, of a response and of the 304 that confirms it.
+pub fn http_caching(data: &[u8]) {
+    let mut heads = data.split(|byte| *byte == 0).map(fields);
+    let mut next = || heads.next().unwrap_or_default();
+    let (request, response, not_modified) = (next(), next(), next());
+    let (now, rules) = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000), Rules::default());
+    let kept = freshness::to_be_stored(&response);
+    assert!(!kept.contains_key(header::CONNECTION), "what is for one connection is not kept");
+    let may_be_kept = freshness::storable(&Method::GET, &request, StatusCode::OK, &response).is_ok();
+    assert!(!may_be_kept || !RequestDirectives::of(&request).no_store, "the request forbids it");
+    if let Some(selection) = Selection::of(&response, &request) {
+        assert!(selection.answers(&request, &kept), "it answers the request that it came for");
+        let text = serde_json::to_string(&selection).unwrap_or_default();
+        assert_eq!(serde_json::from_str(&text).ok(), Some(selection), "read back what was written");
+    }
+    let known = Freshness::of(StatusCode::OK, &response, Times::at(now), &rules);
+    let decision = known.decide(&RequestDirectives::of(&request), now);
+    assert!(decision != Decision::Fresh || !known.fresh_for(now).is_zero(), "what is stale is not fresh");
+    assert!(known.fresh_for(now).is_zero() || known.stale_for(now).is_zero(), "one or the other");
+    let mut updated = kept;
+    freshness::update(&mut updated, &not_modified);
+    let once = updated.clone();
+    freshness::update(&mut updated, &not_modified);
+    assert_eq!(updated, once, "said twice is said once");
+}
+
+/// Lines as fields; what cannot be one is left out.
+fn fields(lines: &[u8]) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    for line in lines.split(|byte| *byte == b'\n') {
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.trim_ascii())) {
+            fields.append(name, value);
+        }
+    }
+    fields
 }
 
 /// Any bytes as the URL of a source.

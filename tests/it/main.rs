@@ -52,3 +52,5 @@ mod signed;
 mod loops;
 
 mod process;
+
+mod proxy;

@@ -18,6 +18,7 @@ mod memory;
 mod metrics;
 mod purges;
 mod records;
+mod responses;
 #[cfg(test)]
 mod tests;
 
@@ -43,8 +44,9 @@ pub use self::{
     error::CacheError,
     purges::Purge,
     records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord, Visibility},
+    responses::{Responses, StoredResponse, Which},
 };
-use crate::ids::{ArtifactId, ChunkId, ContentHash, SourceKey, Tenant};
+use crate::ids::{ArtifactId, ChunkId, ContentHash, ResponseKey, SourceKey, Tenant};
 
 /// Most bytes of a chunk.
 pub const CHUNK_MAX: usize = 256 << 10;
@@ -262,6 +264,43 @@ impl Cache {
     /// As [`source`](Cache::source).
     pub async fn kept_source(&self, hash: &ContentHash) -> Result<Option<Arc<KeptSource>>, CacheError> {
         self.catalogue.kept_source(hash).await
+    }
+
+    /// What is kept of an address that the reverse proxy answers for.
+    ///
+    /// # Errors
+    /// As [`source`](Cache::source).
+    pub async fn responses(&self, key: &ResponseKey) -> Result<Option<Arc<Responses>>, CacheError> {
+        self.catalogue.responses(key).await
+    }
+
+    /// [`responses`](Cache::responses), if their record is in memory.
+    pub fn responses_in_memory(&self, key: &ResponseKey) -> Option<Arc<Responses>> {
+        self.catalogue.responses_in_memory(key)
+    }
+
+    /// Keeps a response, in the place of one that answered the same requests. Beyond `addresses_max` addresses, those leave that have
+    /// not changed for the longest.
+    ///
+    /// When it returns, it survives the end of this process, and a look-up finds it.
+    ///
+    /// # Errors
+    /// The catalogue could not be written.
+    pub async fn keep_response(
+        &self,
+        key: ResponseKey,
+        response: StoredResponse,
+        addresses_max: u64,
+    ) -> Result<(), CacheError> {
+        self.catalogue.keep_response(key, response, addresses_max).await
+    }
+
+    /// Forgets one response of an address, or all. Chunks stay until they are evicted: others may have the same bytes.
+    ///
+    /// # Errors
+    /// The catalogue could not be written.
+    pub async fn forget_responses(&self, key: ResponseKey, which: Option<Which>) -> Result<(), CacheError> {
+        self.catalogue.forget_responses(key, which).await
     }
 
     /// Writes records down in one transaction: all of them or none. Concurrent commits share transactions.

@@ -135,10 +135,11 @@ impl Freshness {
         self.age(now).saturating_sub(self.lifetime)
     }
 
-    /// Whether a response like this is of any use once it was kept: it is fresh for a while, or its origin can be asked about it.
+    /// Whether a response like this is of any use once it was kept: it may be used for a while, or its origin can be asked about it.
     pub fn is_worth_keeping(&self, headers: &HeaderMap) -> bool {
         let has_validator = headers.contains_key(header::ETAG) || headers.contains_key(header::LAST_MODIFIED);
-        has_validator || (!self.directives.no_cache && !self.lifetime.is_zero())
+        let stale = self.stale_while_revalidate.max(self.stale_if_error);
+        has_validator || (!self.directives.no_cache && !self.lifetime.max(stale).is_zero())
     }
 }
 

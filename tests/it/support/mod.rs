@@ -8,6 +8,8 @@ pub(crate) mod node;
 
 pub(crate) mod process;
 
+pub(crate) mod raw_origin;
+
 pub(crate) mod rust_source;
 
 pub(crate) mod tls;

@@ -16,14 +16,21 @@ pub(crate) struct Process {
     pub(crate) address: SocketAddr,
     /// Where metrics and health are served.
     pub(crate) ops_address: SocketAddr,
+    /// Where the reverse proxy is served, if it is.
+    pub(crate) proxy_address: Option<SocketAddr>,
 }
 
 impl Process {
     /// Starts a node on free ports and waits until it says that it is ready.
     pub(crate) fn start(data_dir: &Path, origin: &Origin) -> Process {
+        Process::start_with(data_dir, &["--allow-origin", &origin.address().to_string()])
+    }
+
+    /// The same with other arguments.
+    pub(crate) fn start_with(data_dir: &Path, arguments: &[&str]) -> Process {
         let mut child = command()
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
-            .args(["--allow-origin", &origin.address().to_string()])
+            .args(arguments)
             .arg("--data-dir")
             .arg(data_dir)
             .env("RINGBACK_OBSERVABILITY__FORMAT", "json")
@@ -38,8 +45,13 @@ impl Process {
         // The rest of the log must go somewhere, or the node would wait for its reader.
         std::thread::spawn(move || lines.for_each(drop));
         let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
-        let address = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
-        Process { address: address("address"), ops_address: address("ops_address"), child }
+        let address = |name: &str| ready[name].as_str().map(|address| address.parse().unwrap());
+        Process {
+            address: address("address").unwrap(),
+            ops_address: address("ops_address").unwrap(),
+            proxy_address: address("proxy_address"),
+            child,
+        }
     }
 
     /// SIGKILL.

@@ -87,6 +87,11 @@ impl Wire {
         tokio::time::timeout(Duration::from_secs(30), reading).await.expect("an answer that never ends")
     }
 
+    /// The next answer, which must come.
+    pub(crate) async fn answer(&mut self, method: &str) -> Reply {
+        self.reply(method).await.expect("an answer")
+    }
+
     async fn read_reply(&mut self, is_head: bool) -> Option<Reply> {
         let status_line = self.line().await?;
         let mut parts = status_line.split(' ');
@@ -127,12 +132,28 @@ impl Wire {
         self.stream.read_exact(&mut body[start..]).await.unwrap();
     }
 
+    /// So many bytes, as soon as they are there.
+    pub(crate) async fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let reading = tokio::time::timeout(Duration::from_secs(30), self.body(&mut bytes, length)).await;
+        reading.expect("bytes that never come");
+        bytes
+    }
+
+    /// All that comes until the connection is closed.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.read_to_end(&mut rest).await;
+        rest
+    }
+
     /// A line without its end; none at the end of the connection.
-    async fn line(&mut self) -> Option<String> {
+    pub(crate) async fn line(&mut self) -> Option<String> {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line).await.ok()?;
         let line = line.strip_suffix(b"\r\n")?;
-        Some(String::from_utf8(line.to_vec()).unwrap())
+        // Fields may hold any byte.
+        Some(line.iter().map(|byte| char::from(*byte)).collect())
     }
 
     /// All that comes until the connection is closed.

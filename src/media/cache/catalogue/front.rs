@@ -10,9 +10,12 @@ use foyer::{Cache, CacheBuilder, S3FifoConfig};
 
 use super::lock;
 use crate::{
-    ids::{ArtifactId, ContentHash, SourceKey, Tenant},
+    ids::{ArtifactId, ContentHash, ResponseKey, SourceKey, Tenant},
     media::{
-        cache::records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord},
+        cache::{
+            records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord},
+            responses::Responses,
+        },
         freshness::Selection,
     },
     units::ByteCount,
@@ -30,6 +33,7 @@ pub(super) enum Key {
     Reference(Tenant, ArtifactId),
     Manifest(ArtifactId),
     Kept(ContentHash),
+    Responses(ResponseKey),
 }
 
 /// A record of the kind that its key says.
@@ -39,6 +43,7 @@ pub(super) enum Record {
     Reference(Arc<Reference>),
     Manifest(Arc<Manifest>),
     Kept(Arc<KeptSource>),
+    Responses(Arc<Responses>),
 }
 
 impl Record {
@@ -49,6 +54,7 @@ impl Record {
             Key::Reference(..) => Record::Reference(Arc::new(serde_json::from_str(text)?)),
             Key::Manifest(_) => Record::Manifest(Arc::new(serde_json::from_str(text)?)),
             Key::Kept(_) => Record::Kept(Arc::new(serde_json::from_str(text)?)),
+            Key::Responses(_) => Record::Responses(Arc::new(serde_json::from_str(text)?)),
         })
     }
 
@@ -66,6 +72,10 @@ impl Record {
 
     pub(super) fn into_kept(self) -> Option<Arc<KeptSource>> {
         if let Record::Kept(record) = self { Some(record) } else { None }
+    }
+
+    pub(super) fn into_responses(self) -> Option<Arc<Responses>> {
+        if let Record::Responses(record) = self { Some(record) } else { None }
     }
 
     /// Bytes that it takes, about.
@@ -88,6 +98,7 @@ impl Record {
                     size_of::<Manifest>() + record.pipeline.len() + text(&record.raw_type) + chunks(&record.chunks)
                 }
                 Record::Kept(record) => size_of::<KeptSource>() + chunks(&record.chunks),
+                Record::Responses(record) => record.weight(),
             }
     }
 }

@@ -27,9 +27,10 @@ use super::{
     metrics::Metrics,
     purges::Rule,
     records::{KeptSource, Manifest, Reference, SourceRecord},
+    responses::{Responses, StoredResponse, Which},
 };
 use crate::{
-    ids::{ArtifactId, ChunkId, ContentHash, SourceKey, Tenant},
+    ids::{ArtifactId, ChunkId, ContentHash, ResponseKey, SourceKey, Tenant},
     units::ByteCount,
 };
 
@@ -84,6 +85,8 @@ pub struct Counts {
     pub artifacts: u64,
     /// Kept originals.
     pub kept_sources: u64,
+    /// Addresses of which the reverse proxy keeps responses.
+    pub responses: u64,
 }
 
 /// The catalogue. Clones share it.
@@ -141,6 +144,27 @@ impl Catalogue {
 
     pub(super) async fn kept_source(&self, hash: &ContentHash) -> Result<Option<Arc<KeptSource>>, CacheError> {
         Ok(self.lookup(Key::Kept(*hash)).await?.and_then(Record::into_kept))
+    }
+
+    pub(super) async fn responses(&self, key: &ResponseKey) -> Result<Option<Arc<Responses>>, CacheError> {
+        Ok(self.lookup(Key::Responses(*key)).await?.and_then(Record::into_responses))
+    }
+
+    pub(super) fn responses_in_memory(&self, key: &ResponseKey) -> Option<Arc<Responses>> {
+        self.recall(&Key::Responses(*key))?.into_responses()
+    }
+
+    pub(super) async fn keep_response(
+        &self,
+        key: ResponseKey,
+        response: StoredResponse,
+        addresses_max: u64,
+    ) -> Result<(), CacheError> {
+        self.change(Change::KeepResponse(key, Box::new(response), addresses_max)).await.map(drop)
+    }
+
+    pub(super) async fn forget_responses(&self, key: ResponseKey, which: Option<Which>) -> Result<(), CacheError> {
+        self.change(Change::ForgetResponses(key, which)).await.map(drop)
     }
 
     pub(super) fn source_in_memory(&self, tenant: &Tenant, key: &SourceKey) -> Option<Arc<SourceRecord>> {

@@ -6,10 +6,11 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Counts, Dropped, front::Key};
 use crate::{
-    ids::{ArtifactId, ChunkId, ContentHash, SourceKey, Tenant},
+    ids::{ArtifactId, ChunkId, ContentHash, ResponseKey, SourceKey, Tenant},
     media::cache::{
         purges::{Purge, Rule},
         records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord},
+        responses::Responses,
     },
 };
 
@@ -23,6 +24,7 @@ pub(super) fn record(db: &Connection, key: &Key) -> rusqlite::Result<Option<Stri
             .optional(),
         Key::Manifest(artifact) => manifest(db, artifact),
         Key::Kept(hash) => kept(db, hash),
+        Key::Responses(key) => responses_text(db, key),
     }
 }
 
@@ -38,6 +40,7 @@ pub(super) fn counts(db: &Connection) -> rusqlite::Result<Counts> {
             "refs" => counts.references = n,
             "manifests" => counts.artifacts = n,
             "kept" => counts.kept_sources = n,
+            "responses" => counts.responses = n,
             _ => {}
         }
     }
@@ -169,6 +172,45 @@ pub(super) fn purges(db: &Connection) -> rusqlite::Result<Vec<Rule>> {
         }
     }
     Ok(rules)
+}
+
+/// What is kept of an address. What this version cannot read counts as absent.
+pub(super) fn responses(db: &Connection, key: &ResponseKey) -> rusqlite::Result<Responses> {
+    let text = responses_text(db, key)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+/// Writes what is kept of an address, as the latest of all rows; nothing kept is no row.
+pub(super) fn put_responses(db: &Connection, key: &ResponseKey, responses: &Responses) -> rusqlite::Result<()> {
+    // Not an update in place: rows lie in order of their last change, so that the oldest are found without another index.
+    db.prepare_cached("DELETE FROM responses WHERE key = ?1")?.execute([key.as_bytes()])?;
+    if responses.variants.is_empty() {
+        return Ok(());
+    }
+    let text = serde_json::to_string(responses);
+    let text = text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    db.prepare_cached("INSERT INTO responses VALUES (?1, ?2)")?.execute(params![key.as_bytes(), text]).map(drop)
+}
+
+/// Deletes the rows that have not changed for the longest, beyond `rows_max`; answers their keys.
+pub(super) fn trim_responses(db: &Connection, rows_max: u64) -> rusqlite::Result<Vec<ResponseKey>> {
+    let rows: i64 =
+        db.prepare_cached("SELECT n FROM counts WHERE name = 'responses'")?.query_row([], |row| row.get(0))?;
+    let beyond = rows.saturating_sub(i64::try_from(rows_max).unwrap_or(i64::MAX));
+    if beyond <= 0 {
+        return Ok(Vec::new());
+    }
+    let mut statement = db.prepare_cached(
+        "DELETE FROM responses WHERE rowid IN (SELECT rowid FROM responses ORDER BY rowid LIMIT ?1) RETURNING key",
+    )?;
+    let keys = statement.query_map([beyond], |row| row.get::<_, [u8; 32]>(0).map(ResponseKey::from_bytes))?;
+    keys.collect()
+}
+
+fn responses_text(db: &Connection, key: &ResponseKey) -> rusqlite::Result<Option<String>> {
+    db.prepare_cached("SELECT record FROM responses WHERE key = ?1")?
+        .query_row([key.as_bytes()], |row| row.get(0))
+        .optional()
 }
 
 /// A reference that was deleted with all that hung on it, and the keys that are no more.

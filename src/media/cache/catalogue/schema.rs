@@ -44,6 +44,13 @@ CREATE TRIGGER manifests_out AFTER DELETE ON manifests BEGIN UPDATE counts SET n
 CREATE TRIGGER kept_in AFTER INSERT ON kept BEGIN UPDATE counts SET n = n + 1 WHERE name = 'kept'; END;
 CREATE TRIGGER kept_out AFTER DELETE ON kept BEGIN UPDATE counts SET n = n - 1 WHERE name = 'kept'; END;
 ", "
+-- Responses that the reverse proxy keeps: a namespace of their own. Rows lie in order of their last change.
+CREATE TABLE responses (key BLOB NOT NULL UNIQUE, record TEXT NOT NULL) STRICT;
+
+INSERT INTO counts VALUES ('responses', 0);
+CREATE TRIGGER responses_in AFTER INSERT ON responses BEGIN UPDATE counts SET n = n + 1 WHERE name = 'responses'; END;
+CREATE TRIGGER responses_out AFTER DELETE ON responses BEGIN UPDATE counts SET n = n - 1 WHERE name = 'responses'; END;
+", "
 -- Rules by which older entries count as absent; at in microseconds since 1970.
 CREATE TABLE purges (
     tenant TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, at INTEGER NOT NULL,

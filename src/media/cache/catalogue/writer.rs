@@ -19,12 +19,13 @@ use super::{
     query,
 };
 use crate::{
-    ids::{ArtifactId, ContentHash, SourceKey, Tenant},
+    ids::{ArtifactId, ContentHash, ResponseKey, SourceKey, Tenant},
     media::cache::{
         error::CacheError,
         metrics::Metrics,
         purges::Rule,
         records::{KeptSource, Manifest, Reference, SourceRecord},
+        responses::{Responses, StoredResponse, Which},
     },
 };
 
@@ -47,6 +48,10 @@ pub(super) enum Change {
     DropKept(ContentHash),
     DropReference(Tenant, ArtifactId),
     Purge(Rule),
+    /// With the most addresses of which responses are kept.
+    KeepResponse(ResponseKey, Box<StoredResponse>, u64),
+    /// One of them, or all.
+    ForgetResponses(ResponseKey, Option<Which>),
     /// The last change: what comes after it finds the channel closed.
     Close,
 }
@@ -99,6 +104,7 @@ pub(super) struct LiveCounts {
     references: AtomicU64,
     artifacts: AtomicU64,
     kept_sources: AtomicU64,
+    responses: AtomicU64,
 }
 
 impl LiveCounts {
@@ -107,6 +113,7 @@ impl LiveCounts {
         self.references.store(counts.references, Ordering::Relaxed);
         self.artifacts.store(counts.artifacts, Ordering::Relaxed);
         self.kept_sources.store(counts.kept_sources, Ordering::Relaxed);
+        self.responses.store(counts.responses, Ordering::Relaxed);
     }
 
     pub(super) fn load(&self) -> Counts {
@@ -115,6 +122,7 @@ impl LiveCounts {
             references: self.references.load(Ordering::Relaxed),
             artifacts: self.artifacts.load(Ordering::Relaxed),
             kept_sources: self.kept_sources.load(Ordering::Relaxed),
+            responses: self.responses.load(Ordering::Relaxed),
         }
     }
 }
@@ -258,8 +266,28 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
             query::put_purge(db, rule)?;
             Effect::default()
         }
+        Change::KeepResponse(key, response, addresses_max) => {
+            let together = query::responses(db, key)?.with(StoredResponse::clone(response));
+            query::put_responses(db, key, &together)?;
+            let mut changed = vec![(Key::Responses(*key), responses_record(together))];
+            let trimmed = query::trim_responses(db, *addresses_max)?;
+            changed.extend(trimmed.into_iter().map(|key| (Key::Responses(key), None)));
+            Effect { changed, dropped: None }
+        }
+        Change::ForgetResponses(key, which) => {
+            let left = match which {
+                Some(which) => query::responses(db, key)?.without(which),
+                None => Responses::default(),
+            };
+            query::put_responses(db, key, &left)?;
+            Effect { changed: vec![(Key::Responses(*key), responses_record(left))], dropped: None }
+        }
         Change::Close => Effect::default(),
     })
+}
+
+fn responses_record(responses: Responses) -> Option<Record> {
+    (!responses.variants.is_empty()).then(|| Record::Responses(Arc::new(responses)))
 }
 
 impl Rows {

@@ -45,9 +45,9 @@ async fn records_come_back_as_they_were_written() {
     assert_eq!(cache.source_in_memory(&tenant(), &key).as_deref(), records.source.as_ref());
     assert_eq!(cache.manifest_in_memory(&artifact).as_deref(), records.manifest.as_ref());
     assert_eq!(cache.kept_source(&kept.content_hash).await.unwrap().as_deref(), Some(&kept));
-    assert_eq!(cache.stats().counts, Counts { sources: 1, references: 1, artifacts: 1, kept_sources: 1 });
+    assert_eq!(cache.stats().counts, Counts { sources: 1, references: 1, artifacts: 1, kept_sources: 1, responses: 0 });
     cache.commit(records.clone()).await.unwrap();
-    assert_eq!(cache.stats().counts, Counts { sources: 1, references: 1, artifacts: 1, kept_sources: 1 });
+    assert_eq!(cache.stats().counts, Counts { sources: 1, references: 1, artifacts: 1, kept_sources: 1, responses: 0 });
     cache.close().await;
     drop(cache);
 

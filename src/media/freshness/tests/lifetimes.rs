@@ -115,6 +115,23 @@ fn the_operator_bounds_what_is_said_and_what_is_guessed() {
 }
 
 #[test]
+fn what_can_neither_be_used_nor_asked_about_is_not_worth_keeping() {
+    for (lines, expected) in [
+        (vec![], false),
+        (vec!["cache-control: max-age=1"], true),
+        (vec!["cache-control: max-age=0"], false),
+        (vec!["cache-control: max-age=0, stale-while-revalidate=1"], true),
+        (vec!["cache-control: max-age=0, stale-if-error=1"], true),
+        (vec!["cache-control: no-cache, max-age=1"], false),
+        (vec!["cache-control: no-cache", "etag: \"a\""], true),
+        (vec!["last-modified: {1000}"], true),
+    ] {
+        let verdict = freshness(200, &lines, &Rules::default()).is_worth_keeping(&headers(&lines));
+        assert_eq!(verdict, expected, "{lines:?}");
+    }
+}
+
+#[test]
 fn the_age_is_the_greatest_that_anybody_can_know_of() {
     let times = Times { request: at(998), response: at(1000) };
     for (lines, at_arrival) in [

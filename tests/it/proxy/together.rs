@@ -1,0 +1,118 @@
+//! Many at once: one request for all where the answer is for all, nobody in line where it is not, bytes as they come.
+
+use http::Method;
+use ringback::testing::origin::{Body, Gate, Origin, Reply};
+
+use super::{Proxied, text};
+use crate::support::wire::{Reply as Answer, Wire};
+
+const CALLERS: usize = 40;
+
+/// So many callers, each on a connection of its own.
+fn callers(proxy: &Proxied, count: usize, path: &'static str) -> Vec<tokio::task::JoinHandle<Answer>> {
+    let address = proxy.address;
+    let ask = |_| tokio::spawn(async move { Wire::connect(address).await.ask("GET", path, &[]).await });
+    (0..count).map(ask).collect()
+}
+
+#[tokio::test]
+async fn many_callers_cost_the_origin_one_request_and_hear_it_as_it_comes() {
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::start(&origin).await;
+    let gate = Gate::closed();
+    let body = vec![b'a'; 300_000];
+    let reply = Reply::ok("text/plain", Body::of(body.clone())).header("cache-control", "max-age=60");
+    origin.set("/x", reply.hold_after(100_000, &gate));
+    let waiting = callers(&proxy, CALLERS, "/x");
+    gate.arrived(1).await;
+    // Somebody who comes in the middle has its beginning at once.
+    let mut late = proxy.wire().await;
+    late.write(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(late.line().await.unwrap(), "HTTP/1.1 200 OK");
+    gate.open();
+    for answer in waiting {
+        assert!(answer.await.unwrap().body == body);
+    }
+    assert!(proxy.get("/x").await.body == body);
+    assert_eq!(origin.count(&Method::GET, "/x"), 1);
+}
+
+#[tokio::test]
+async fn nobody_waits_in_line_for_what_cannot_be_shared() {
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::start(&origin).await;
+    let own = |body| Reply::ok("text/plain", Body::of(body)).header("cache-control", "private");
+    let gate = Gate::closed();
+    origin.set_sequence("/x", [own("known"), own("held").hold_headers(&gate)]);
+    // From now on it is known that it is for one caller only.
+    assert_eq!(text(&proxy.get("/x").await), "known");
+    let waiting = callers(&proxy, CALLERS, "/x");
+    // All of them stand before the gate, none behind another.
+    gate.arrived(CALLERS).await;
+    gate.open();
+    for answer in waiting {
+        assert_eq!(text(&answer.await.unwrap()), "held");
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_in_line_for_what_must_be_asked_for_each_time() {
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::start(&origin).await;
+    let page = Reply::ok("text/plain", Body::of("page")).header("cache-control", "no-cache").etag("\"1\"");
+    let gate = Gate::closed();
+    origin.set_sequence("/x", [page.clone(), page.hold_headers(&gate)]);
+    assert_eq!(text(&proxy.get("/x").await), "page");
+    let waiting = callers(&proxy, CALLERS, "/x");
+    gate.arrived(CALLERS).await;
+    gate.open();
+    for answer in waiting {
+        assert_eq!(text(&answer.await.unwrap()), "page");
+    }
+    // It was kept all the same: each asked whether it had changed.
+    assert!(origin.seen()[1..].iter().all(|seen| seen.headers["if-none-match"] == "\"1\""));
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_takes_nothing_from_the_others() {
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::start(&origin).await;
+    let (head, rest) = (Gate::closed(), Gate::closed());
+    let reply = Reply::ok("text/plain", Body::of("0123456789")).header("cache-control", "max-age=60");
+    // The first leaves before there is a head, the second in the middle of the body.
+    origin.set_sequence("/x", [reply.clone().hold_headers(&head), reply.hold_after(5, &rest)]);
+    let first = callers(&proxy, 1, "/x");
+    head.arrived(1).await;
+    let others = callers(&proxy, 2, "/x");
+    for leaving in &first {
+        leaving.abort();
+    }
+    origin.wait_for_requests(2).await;
+    let mut second = proxy.wire().await;
+    second.write(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(second.line().await.unwrap(), "HTTP/1.1 200 OK");
+    drop(second);
+    rest.open();
+    for answer in others {
+        assert_eq!(text(&answer.await.unwrap()), "0123456789");
+    }
+    assert_eq!(text(&proxy.get("/x").await), "0123456789");
+    assert_eq!(origin.count(&Method::GET, "/x"), 2);
+}
+
+#[tokio::test]
+async fn first_bytes_do_not_wait_for_the_last() {
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::start(&origin).await;
+    for (path, control) in [("/kept", "max-age=60"), ("/passed", "no-store")] {
+        let gate = Gate::closed();
+        let reply = Reply::ok("text/plain", Body::of("0123456789")).header("cache-control", control);
+        origin.set(path, reply.hold_after(5, &gate));
+        let mut wire = proxy.wire().await;
+        wire.write(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await;
+        while !wire.line().await.unwrap().is_empty() {}
+        assert_eq!(wire.bytes(5).await, b"01234", "{path}");
+        gate.open();
+        assert_eq!(wire.rest().await, b"56789", "{path}");
+    }
+}
