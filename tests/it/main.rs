@@ -31,6 +31,8 @@ mod containers;
 
 mod aac;
 
+mod flac;
+
 mod effects;
 
 mod declared;
