@@ -42,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     ("decode_flac", |data| audio::fuzz_kind(Kind::Flac, data)),
     ("decode_mp3", |data| audio::fuzz_kind(Kind::Mp3, data)),
     ("decode_mp4", |data| audio::fuzz_kind(Kind::Mp4, data)),
+    ("decode_ogg_flac", |data| audio::fuzz_kind(Kind::OggFlac, data)),
     ("decode_opus", |data| audio::fuzz_kind(Kind::OggOpus, data)),
     ("decode_vorbis", |data| audio::fuzz_kind(Kind::OggVorbis, data)),
     ("decode_wav", |data| audio::fuzz_kind(Kind::Wav, data)),

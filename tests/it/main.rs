@@ -37,6 +37,8 @@ mod containers;
 
 mod aac;
 
+mod flac;
+
 mod effects;
 
 mod declared;

@@ -84,12 +84,13 @@ impl Halver {
 
     /// Output samples from `at` on, where all that they need is there.
     fn filter(&self, at: usize) -> [f32; LANES] {
-        let mut sums = lanes(&self.evens, at).map(|even| 0.5 * even);
         let reach = self.taps.len();
-        for (pair, tap) in self.taps.iter().enumerate() {
-            let before = lanes(&self.odds, at + reach - 1 - pair);
-            let behind = lanes(&self.odds, at + reach + pair);
-            for (sum, (a, b)) in sums.iter_mut().zip(before.iter().zip(&behind)) {
+        // From the middle outwards on both sides.
+        let before = self.odds.get(at..at + reach + LANES - 1).unwrap_or_default().windows(LANES).rev();
+        let behind = self.odds.get(at + reach..).unwrap_or_default().windows(LANES);
+        let mut sums = lanes(&self.evens, at).map(|even| 0.5 * even);
+        for (tap, (before, behind)) in self.taps.iter().zip(before.zip(behind)) {
+            for (sum, (a, b)) in sums.iter_mut().zip(before.iter().zip(behind)) {
                 *sum += tap * (a + b);
             }
         }

@@ -13,13 +13,15 @@ pub enum Kind {
     Wav,
     /// Native FLAC.
     Flac,
+    /// FLAC in Ogg.
+    OggFlac,
     /// Vorbis in Ogg.
     OggVorbis,
     /// Opus in Ogg.
     OggOpus,
     /// AAC in ADTS frames.
     Adts,
-    /// AAC in MP4 (M4A).
+    /// AAC or FLAC in MP4 (M4A).
     Mp4,
     /// Sun AU.
     Au,
@@ -35,10 +37,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind that is found by its content.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Mp3,
         Kind::Wav,
         Kind::Flac,
+        Kind::OggFlac,
         Kind::OggVorbis,
         Kind::OggOpus,
         Kind::Adts,
@@ -55,7 +58,7 @@ impl Kind {
             Kind::Mp3 => "audio/mpeg",
             Kind::Wav => "audio/wav",
             Kind::Flac => "audio/flac",
-            Kind::OggVorbis | Kind::OggOpus => "audio/ogg",
+            Kind::OggFlac | Kind::OggVorbis | Kind::OggOpus => "audio/ogg",
             Kind::Adts => "audio/aac",
             Kind::Mp4 => "audio/mp4",
             Kind::Au => "audio/x-au",
@@ -72,6 +75,7 @@ impl Kind {
             Kind::Mp3 => "mp3",
             Kind::Wav => "wav",
             Kind::Flac => "flac",
+            Kind::OggFlac => "ogg-flac",
             Kind::OggVorbis => "ogg-vorbis",
             Kind::OggOpus => "ogg-opus",
             Kind::Adts => "adts",

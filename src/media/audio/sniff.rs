@@ -108,7 +108,7 @@ fn by_signature(head: &[u8]) -> Result<Option<Kind>, AudioError> {
         return match () {
             () if at(28, b"OpusHead") => Ok(Some(Kind::OggOpus)),
             () if at(28, b"\x01vorbis") => Ok(Some(Kind::OggVorbis)),
-            () if at(28, b"\x7fFLAC") => Err(AudioError::unsupported("FLAC in Ogg")),
+            () if at(28, b"\x7fFLAC") => Ok(Some(Kind::OggFlac)),
             () if at(28, b"Speex   ") => Err(AudioError::unsupported("Speex")),
             () => Err(AudioError::unsupported("this Ogg content")),
         };

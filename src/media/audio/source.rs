@@ -73,8 +73,13 @@ impl Source {
 
     /// The next `count` bytes (at most [`PEEK_MAX`]) without taking them; fewer only at the end.
     pub(super) fn peek(&mut self, count: usize) -> Result<&[u8], AudioError> {
+        self.peek_far(count.min(PEEK_MAX))
+    }
+
+    /// The same without that limit, for one who has its own: the buffer becomes as large.
+    pub(super) fn peek_far(&mut self, count: usize) -> Result<&[u8], AudioError> {
         let left = self.left().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
-        let count = count.min(PEEK_MAX).min(left);
+        let count = count.min(left);
         while self.end - self.start < count {
             if self.buffer.len() - self.start < count.max(READ_SIZE) {
                 self.buffer.copy_within(self.start..self.end, 0);

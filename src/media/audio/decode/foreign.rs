@@ -1,4 +1,4 @@
-//! Families that symphonia demuxes and decodes: FLAC, Vorbis, ADPCM. Its readers are called directly; its probe, which reads
+//! Families that symphonia demuxes and decodes: Vorbis, ADPCM. Its readers are called directly; its probe, which reads
 //! to the end and keeps pictures, is not.
 
 use std::{

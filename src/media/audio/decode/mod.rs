@@ -97,7 +97,8 @@ pub(super) fn open(
     match sniffed.kind {
         Kind::Mp3 => Ok(mp3::open(source, target, channel)),
         Kind::Wav => wav::open(source, target, channel),
-        Kind::Flac => flac::open(source),
+        Kind::Flac => flac::open(source, channel),
+        Kind::OggFlac => flac::open_ogg(source, channel),
         Kind::OggVorbis => vorbis::open(source),
         Kind::OggOpus => opus::open(source, target, channel),
         Kind::Adts => Ok(adts::open(source, target, channel)),

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use symphonia::{
     core::{
-        codecs::audio::well_known::CODEC_ID_AAC,
+        codecs::audio::{
+            AudioCodecId,
+            well_known::{CODEC_ID_AAC, CODEC_ID_FLAC},
+        },
         errors::Error,
         formats::{FormatOptions, FormatReader},
     },
@@ -15,8 +18,9 @@ use symphonia::{
 };
 
 use super::{
-    Block, Decode, aac,
+    Block, Decode, aac, flac,
     foreign::{Fed, Foreign, Span, Stream, scale, translate},
+    trim,
 };
 use crate::{
     media::{
@@ -48,14 +52,27 @@ pub(super) fn open(mut source: Source, target: SampleRate, channel: Channel) -> 
     let reader = IsoMp4Reader::try_new(fed.into_stream(), FormatOptions::default())
         .map_err(|error| translate(Kind::Mp4, &watch, &error))?;
     let declared = Duration::try_from_secs_f64(movie.ticks as f64 / f64::from(movie.span.ticks_per_second)).ok();
-    if let Some(config) = aac_config(&reader, movie.track) {
+    if let Some(config) = setup(&reader, movie.track, CODEC_ID_AAC) {
         let config = aac::Config::parse(config, channel).map_err(AudioError::unsupported)?;
         let rate = config.frequency;
         let of_rate = |ticks: u64| scale(ticks, rate, movie.span.ticks_per_second);
         let heard = aac::Heard { start: of_rate(movie.span.start), length: movie.span.length.map(of_rate) };
         let stream = aac::Stream::new(Kind::Mp4, &config, target, heard)?;
-        let reader = Box::new(reader);
-        return Ok(Box::new(Mp4Aac { reader, track: movie.track, watch, stream, declared, truncated: false }));
+        let (reader, codec) = (Box::new(reader), Codec::Aac(Box::new(stream)));
+        return Ok(Box::new(Coded { reader, track: movie.track, watch, codec, declared, truncated: false }));
+    }
+    if let Some(streaminfo) = setup(&reader, movie.track, CODEC_ID_FLAC) {
+        let packets = flac::Packets::open(Kind::Mp4, streaminfo, channel)?;
+        let rate = packets.rate();
+        let of_rate = |ticks: u64| scale(ticks, rate.hz(), movie.span.ticks_per_second);
+        let (reader, codec) = (Box::new(reader), Codec::Flac(packets));
+        let coded = Box::new(Coded { reader, track: movie.track, watch, codec, declared, truncated: false });
+        return Ok(match movie.span.length {
+            Some(length) => {
+                trim::open(coded, trim::Heard { skip: of_rate(movie.span.start), frames: of_rate(length), rate })
+            }
+            None => coded,
+        });
     }
     let stream = Stream {
         kind: Kind::Mp4,
@@ -68,42 +85,74 @@ pub(super) fn open(mut source: Source, target: SampleRate, channel: Channel) -> 
     Foreign::open(stream, Box::new(reader))
 }
 
-/// The AudioSpecificConfig of a track, if it is AAC.
-fn aac_config(reader: &dyn FormatReader, track: u32) -> Option<&[u8]> {
+/// What the decoder of a track must know before its samples, if it is of a codec.
+fn setup(reader: &dyn FormatReader, track: u32, codec: AudioCodecId) -> Option<&[u8]> {
     let track = reader.tracks().iter().find(|candidate| candidate.id == track)?;
     let parameters = track.codec_params.as_ref()?.audio()?;
-    if parameters.codec == CODEC_ID_AAC { parameters.extra_data.as_deref() } else { None }
+    if parameters.codec == codec { parameters.extra_data.as_deref() } else { None }
 }
 
-/// AAC in MP4: each sample is one raw data block.
-struct Mp4Aac {
+/// A codec of our own in MP4.
+struct Coded {
     reader: Box<dyn FormatReader>,
     track: u32,
     watch: Watch,
-    stream: aac::Stream,
+    codec: Codec,
     declared: Option<Duration>,
     truncated: bool,
 }
 
-impl Mp4Aac {
+enum Codec {
+    /// Each sample is one raw data block.
+    Aac(Box<aac::Stream>),
+    /// Each sample is one frame.
+    Flac(flac::Packets),
+}
+
+impl Codec {
+    /// Makes a block empty.
+    fn begin(&self, block: &mut Block) {
+        match self {
+            Codec::Aac(stream) => stream.begin(block),
+            Codec::Flac(_) => block.samples.clear(),
+        }
+    }
+
+    /// Decodes a sample.
+    fn decode(&mut self, sample: &[u8], block: &mut Block) -> Result<(), AudioError> {
+        match self {
+            Codec::Aac(stream) => stream.decode(sample, aac::Until::Heard, block).map(|_| ()),
+            Codec::Flac(packets) => packets.decode(sample, block),
+        }
+    }
+
+    fn is_silent_failure(&self, broken_off: bool) -> bool {
+        match self {
+            Codec::Aac(stream) => stream.is_silent_failure(broken_off),
+            Codec::Flac(packets) => packets.is_silent_failure(broken_off),
+        }
+    }
+}
+
+impl Coded {
     fn end(&mut self, truncated: bool) -> Result<bool, AudioError> {
         self.truncated = truncated;
         // Tables without samples are an empty clip, which is audio; a stream that breaks off before its first block is not.
-        if self.stream.is_silent_failure(truncated) {
+        if self.codec.is_silent_failure(truncated) {
             return Err(AudioError::undecodable(Kind::Mp4, "no part of it can be decoded"));
         }
         Ok(false)
     }
 }
 
-impl Decode for Mp4Aac {
+impl Decode for Coded {
     fn next_block(&mut self, block: &mut Block) -> Result<bool, AudioError> {
-        self.stream.begin(block);
+        self.codec.begin(block);
         match self.reader.next_packet() {
             Ok(Some(packet)) => {
                 self.watch.progressed();
                 if packet.track_id == self.track {
-                    self.stream.decode(&packet.data, aac::Until::Heard, block)?;
+                    self.codec.decode(&packet.data, block)?;
                 }
                 Ok(true)
             }

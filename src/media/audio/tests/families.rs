@@ -8,6 +8,8 @@ const FAMILIES: &[(&str, Kind, f64, f64, f64)] = &[
     ("chirp-44k-stereo.mp3", Kind::Mp3, 0.0, CHIRP, 22.0),
     ("chirp-22k-vbr-untagged.mp3", Kind::Mp3, (576.0 + 529.0) / 22_050.0, 33.0 * 576.0 / 22_050.0, 15.0),
     ("chirp-8k-mono.flac", Kind::Flac, 0.0, CHIRP, 80.0),
+    ("chirp-8k-mono.oga", Kind::OggFlac, 0.0, CHIRP, 80.0),
+    ("chirp-flac.m4a", Kind::Mp4, 0.0, CHIRP, 80.0),
     ("chirp-44k-stereo.ogg", Kind::OggVorbis, 0.0, CHIRP, 12.0),
     ("chirp-5.1.ogg", Kind::OggVorbis, 0.0, CHIRP, 8.0),
     ("chirp-moov-last.m4a", Kind::Mp4, 0.0, CHIRP, 20.0),
@@ -95,7 +97,8 @@ fn tags_and_junk_around_mp3_change_nothing() {
 
 #[test]
 fn chained_ogg_plays_every_link() {
-    for (name, length) in [("chirp-44k-stereo.ogg", CHIRP), ("chirp-stereo.opus", CHIRP)] {
+    for (name, length) in [("chirp-44k-stereo.ogg", CHIRP), ("chirp-stereo.opus", CHIRP), ("chirp-8k-mono.oga", CHIRP)]
+    {
         let link = fixture(name);
         let (summary, heard) = convert_samples(&[link.as_slice(), &link].concat(), "sln");
         assert!((seconds(summary.duration) - 2.0 * length).abs() < 0.000_3, "{name}: {:?}", summary.duration);

@@ -93,6 +93,8 @@ fn truncation_is_seen_in_every_family() {
     let cases = [
         ("mp3", fixture("chirp-44k-stereo.mp3"), 1_000..6_400),
         ("flac", fixture("chirp-8k-mono.flac"), 1_000..6_400),
+        ("flac in ogg", fixture("chirp-8k-mono.oga"), 1_000..6_400),
+        ("flac in m4a", fixture("chirp-flac.m4a"), 1_000..6_400),
         ("vorbis", fixture("chirp-44k-pages.ogg"), 400..6_400),
         ("m4a", fixture("chirp-moov-first.m4a"), 1_000..6_400),
         ("aac", fixture("chirp.aac"), 1_000..6_400),
@@ -110,6 +112,7 @@ fn lengths_over_the_limit_fail_before_any_byte_where_the_header_says_so() {
     let limits = Limits { decoded_max: Duration::from_millis(500) };
     let told = [
         ("chirp-8k-mono.flac", true),
+        ("chirp-8k-mono.oga", true),
         ("chirp-moov-first.m4a", true),
         ("chirp-44k-stereo.mp3", false),
         ("chirp-stereo.opus", false),
@@ -133,6 +136,8 @@ fn a_failing_source_is_told_from_damage() {
     for name in [
         "chirp-44k-stereo.mp3",
         "chirp-8k-mono.flac",
+        "chirp-8k-mono.oga",
+        "chirp-flac.m4a",
         "chirp-44k-stereo.ogg",
         "chirp.aac",
         "chirp-stereo.opus",
@@ -175,6 +180,8 @@ fn damaged_bytes_never_panic_and_always_end() {
     for name in [
         "chirp-44k-stereo.mp3",
         "chirp-8k-mono.flac",
+        "chirp-8k-mono.oga",
+        "chirp-flac.m4a",
         "chirp-44k-stereo.ogg",
         "chirp-moov-first.m4a",
         "chirp-moov-last.m4a",

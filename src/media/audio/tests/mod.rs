@@ -3,6 +3,7 @@
 mod adts;
 mod containers;
 mod families;
+mod flac;
 mod g711;
 mod g722;
 mod golden;

@@ -33,8 +33,8 @@ proptest! {
 
     #[test]
     fn streamed_families_equal_whole(steps in prop::collection::vec(1usize..3_000, 1..20)) {
-        for name in ["chirp-44k-stereo.mp3", "chirp-22k-vbr-untagged.mp3", "chirp-8k-mono.flac", "chirp-44k-stereo.ogg",
-            "chirp-moov-last.m4a", "chirp-moov-first.m4a", "chirp.aac", "chirp-stereo.opus", "chirp-5.1.opus", "chirp-ms.wav", "chirp-gsm.wav",
+        for name in ["chirp-44k-stereo.mp3", "chirp-22k-vbr-untagged.mp3", "chirp-8k-mono.flac", "chirp-8k-mono.oga",
+            "chirp-flac.m4a", "chirp-44k-stereo.ogg", "chirp-moov-last.m4a", "chirp-moov-first.m4a", "chirp.aac", "chirp-stereo.opus", "chirp-5.1.opus", "chirp-ms.wav", "chirp-gsm.wav",
             "chirp-mp3.wav", "chirp-ulaw.au", "chirp.aiff", "chirp-ima.aifc", "chirp-ima.caf", "chirp-alaw.caf",
             "chirp-stereo.webm", "chirp-live.webm"] {
             let input = fixture(name);
