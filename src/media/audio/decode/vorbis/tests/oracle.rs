@@ -43,13 +43,14 @@ fn by_symphonia(file: Vec<u8>, channels: usize) -> Vec<f64> {
 
 #[test]
 fn the_full_rate_is_what_another_decoder_makes() {
-    for name in FILES {
+    // Of 5.1 the oracle loses the right surround: it takes a pair in one vector for the first two channels.
+    for name in FILES.into_iter().filter(|name| *name != "chirp-5.1.ogg") {
         let file = fixture(name);
         let channels = Packets::of(&file).head.channels;
         let ours = decode(&file, SampleRate::HZ_48000).unwrap();
         assert!(!ours.truncated);
         assert_eq!(ours.samples.len(), ours.frames);
         let snr = snr(&by_symphonia(file, channels), &ours.samples);
-        println!("{name}: {snr} dB");
+        assert!(snr > 110.0, "{name}: {snr} dB");
     }
 }
