@@ -31,6 +31,8 @@ mod containers;
 
 mod aac;
 
+mod vorbis;
+
 mod effects;
 
 mod declared;

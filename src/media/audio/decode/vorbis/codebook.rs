@@ -9,7 +9,7 @@ use super::{
 const SYNC: u32 = 0x56_4342;
 /// Entries of all codebooks, and numbers in their vectors. Encoders need a tenth of either.
 const ENTRIES_MAX: usize = 128 * 1024;
-const VALUES_MAX: usize = 1024 * 1024;
+const VALUES_MAX: usize = 512 * 1024;
 
 /// What the codebooks of a stream may still take.
 #[derive(Debug)]
@@ -109,7 +109,10 @@ impl Codebook {
             2 => self.add_all::<2>(bits, to),
             4 => self.add_all::<4>(bits, to),
             8 => self.add_all::<8>(bits, to),
-            dimensions => to.chunks_mut(dimensions).try_for_each(|part| Some(add_to(part, self.vector(bits)?))),
+            dimensions => to.chunks_mut(dimensions).try_for_each(|part| {
+                add_to(part, self.vector(bits)?);
+                Some(())
+            }),
         }
     }
 

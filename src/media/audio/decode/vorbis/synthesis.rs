@@ -15,6 +15,8 @@ pub(super) struct Synthesis {
     transforms: [Transform; 2],
     slopes: [Slopes; 2],
     factor: usize,
+    /// The left half of the current block.
+    left: Vec<f32>,
     /// The right half of the block before, as the transform left it, and whether that is a long one.
     before: Vec<f32>,
     was_long: Option<bool>,
@@ -34,6 +36,7 @@ impl Synthesis {
             transforms: sizes.map(|size| Transform::new(size / 2, grid, 1.0)),
             slopes: sizes.map(|size| Slopes::new(size / 2, grid)),
             factor: grid.factor,
+            left: Vec::new(),
             before: Vec::new(),
             was_long: None,
         }
@@ -55,6 +58,8 @@ impl Synthesis {
         let size = self.sizes[usize::from(is_long)];
         let pairs = self.transforms[usize::from(is_long)].run(spectrum);
         let (left, right) = pairs.split_at(pairs.len() / 2);
+        self.left.clear();
+        left.iter().for_each(|pair| self.left.extend_from_slice(&[pair.re, pair.im]));
         let mut frames = 0;
         if let Some(was_long) = was_long {
             let before = self.sizes[usize::from(was_long)];
@@ -63,16 +68,16 @@ impl Synthesis {
             let flat_before = before.saturating_sub(size) / 4 / self.factor;
             let flat_behind = size.saturating_sub(before) / 4 / self.factor;
             let Slopes { rise, fall } = &self.slopes[usize::from(is_long && was_long)];
-            let (alone, overlapping) = self.before.split_at_checked(flat_before).unwrap_or_default();
+            let (alone, falling) = self.before.split_at_checked(flat_before).unwrap_or_default();
+            let rising = self.left.get(flat_behind..).unwrap_or_default();
+            let (rising, alone_behind) = rising.split_at_checked(rise.len()).unwrap_or_default();
             out.extend_from_slice(alone);
-            let mut left = left.iter().flat_map(|pair| [pair.re, pair.im]).skip(flat_behind);
-            let slopes = rise.iter().zip(fall);
-            let mixed = slopes.zip(overlapping).zip(left.by_ref());
-            out.extend(mixed.map(|(((rise, fall), before), sample)| before * fall + sample * rise));
-            out.extend(left);
+            let mixed = rise.iter().zip(fall).zip(falling.iter().zip(rising));
+            out.extend(mixed.map(|((rise, fall), (falling, rising))| falling * fall + rising * rise));
+            out.extend_from_slice(alone_behind);
         }
         self.before.clear();
-        self.before.extend(right.iter().flat_map(|pair| [pair.re, pair.im]));
+        right.iter().for_each(|pair| self.before.extend_from_slice(&[pair.re, pair.im]));
         frames
     }
 }
