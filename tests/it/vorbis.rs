@@ -23,18 +23,16 @@ fn every_rate_is_heard_as_ffmpeg_hears_it() {
 fn every_quality_is_heard_as_ffmpeg_hears_it() {
     let work = Work::new();
     music(&work, CHOPPED);
-    for quality in [-1, 0, 1, 2, 4, 6, 8, 10] {
+    for quality in [-1, 1, 4, 7, 10] {
         work.run(&format!("oggenc --quiet -q {quality} -o out.ogg music.wav"));
         check(&work, "out.ogg", 44_100.0, &[], STEREO, 70.0);
-        check(&work, "out.ogg", 44_100.0, &[("channel", "left")], "c0", 70.0);
-        check(&work, "out.ogg", 44_100.0, &[("channel", "right")], "c1", 70.0);
-        work.run(&format!("oggenc --quiet --downmix -q {quality} -o out.ogg music.wav"));
-        check(&work, "out.ogg", 44_100.0, &[], "c0", 70.0);
     }
+    check(&work, "out.ogg", 44_100.0, &[("channel", "left")], "c0", 70.0);
+    check(&work, "out.ogg", 44_100.0, &[("channel", "right")], "c1", 70.0);
+    work.run("oggenc --quiet --downmix -q 2 -o out.ogg music.wav");
+    check(&work, "out.ogg", 44_100.0, &[], "c0", 70.0);
+    // Packets that are cut to a bit rate.
     work.run("oggenc --quiet --managed -b 64 -M 80 -o out.ogg music.wav");
-    check(&work, "out.ogg", 44_100.0, &[], STEREO, 70.0);
-    // An encoder of other codebooks.
-    work.ffmpeg("-i music.wav -c:a vorbis -strict -2 -b:a 128k out.ogg");
     check(&work, "out.ogg", 44_100.0, &[], STEREO, 70.0);
 }
 
