@@ -1,6 +1,9 @@
 //! Packets that are cut or changed: less audio, never more, and never a panic.
 
-use super::{FILES, Packets, Random, fixture};
+use super::{
+    FILES, Packets, Random, fixture,
+    packer::{Header, identification},
+};
 use crate::{media::audio::decode::Block, units::SampleRate};
 
 #[test]
@@ -64,4 +67,34 @@ fn random_bits_are_read_to_an_end() {
             }
         }
     }
+}
+
+#[test]
+fn damaged_headers_are_refused_or_lead_to_some_sound() {
+    let mut random = Random(13);
+    let mut accepted = 0;
+    for round in 0..600 {
+        let channels = [1, 2, 6][round % 3];
+        let mut setup = Header::random(channels, &mut random).packet();
+        for _ in 0..1 + random.below(4) {
+            // Behind the codebooks a few bits decide much; most of the header is codebooks.
+            let range = if random.below(2) == 0 { setup.len() } else { setup.len().min(150) };
+            let at = setup.len() - 1 - random.below(range - 7);
+            setup[at] ^= 1 << random.below(8);
+        }
+        let headers = vec![identification(channels as u64, 44_100, [6, 9]), b"\x03vorbis".to_vec(), setup];
+        let packets = Packets::new(headers, Vec::new());
+        let Ok(decoder) = packets.try_decoder(SampleRate::HZ_8000) else { continue };
+        accepted += 1;
+        let mut stream = packets.stream_of(decoder, SampleRate::HZ_8000, 0);
+        let mut block = Block::new();
+        for _ in 0..8 {
+            let size = 1 + random.below(600);
+            let packet = random.bytes(size);
+            let expected = stream.frames([&packet]) as usize;
+            let frames = stream.decode(&packet, &mut block).map_or(expected, |()| block.extent().frames);
+            assert_eq!(frames, expected);
+        }
+    }
+    assert!((60..540).contains(&accepted), "{accepted}");
 }

@@ -12,6 +12,7 @@ mod synthetic;
 use std::io::Cursor;
 
 use super::{
+    Refused,
     floor::Extent,
     packet::PacketDecoder,
     setup::{HeaderKind, Identification, Setup},
@@ -77,18 +78,26 @@ impl Packets {
 
     /// The decoder of the packets for a target.
     fn decoder(&self, target: SampleRate) -> PacketDecoder {
+        self.try_decoder(target).unwrap()
+    }
+
+    fn try_decoder(&self, target: SampleRate) -> Result<PacketDecoder, Refused> {
         let factor = factor(&self.head, target);
         let gains = Layout::vorbis(Channels::new(self.head.channels).unwrap()).factors(Channel::Mix);
         let gains = &gains[..self.head.channels];
         let lines = self.head.sizes.map(|size| size / 2);
         let extent = Extent { lines, reach: lines.map(|lines| lines / factor) };
-        let setup = Setup::parse(HeaderKind::Setup.body(&self.headers[2]).unwrap(), gains, extent).unwrap();
-        PacketDecoder::new(setup, gains)
+        let setup = Setup::parse(HeaderKind::Setup.body(&self.headers[2]).unwrap(), gains, extent)?;
+        Ok(PacketDecoder::new(setup, gains))
     }
 
     /// The stream for a target, heard from a frame on.
     fn stream(&self, target: SampleRate, start: u64) -> Stream {
-        Stream::new(&self.head, factor(&self.head, target), self.decoder(target), start).unwrap()
+        self.stream_of(self.decoder(target), target, start)
+    }
+
+    fn stream_of(&self, decoder: PacketDecoder, target: SampleRate, start: u64) -> Stream {
+        Stream::new(&self.head, factor(&self.head, target), decoder, start).unwrap()
     }
 
     /// All samples for a target, and the frames that they stand for.
