@@ -49,7 +49,7 @@ pub(crate) const INPUTS: &[Input] = &[
         &[],
     ),
     input("FLAC", "music.flac", "flac --silent --force -o {out} {music}", Some(0.65), SOX),
-    input("Vorbis q4", "q4.ogg", "oggenc --quiet -q 4 -o {out} {music}", Some(0.65), SOX),
+    input("Vorbis q4", "q4.ogg", "oggenc --quiet -q 4 -o {out} {music}", Some(0.60), SOX),
     input("Opus 64k", "64k.opus", "opusenc --quiet --bitrate 64 {music} {out}", Some(0.55), &[]),
     input("WAV 48/16 mono", "mono.wav", "cp {mono} {out}", None, SOX),
 ];

@@ -39,6 +39,8 @@ mod aac;
 
 mod flac;
 
+mod vorbis;
+
 mod effects;
 
 mod declared;

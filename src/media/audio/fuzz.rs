@@ -42,7 +42,8 @@ pub fn fuzz_kind(kind: Kind, data: &[u8]) {
     }
 }
 
-fn input(data: &[u8]) -> Box<dyn Input> {
+/// Bytes as an original that is there from the start.
+pub(super) fn input(data: &[u8]) -> Box<dyn Input> {
     Box::new(whole(data))
 }
 

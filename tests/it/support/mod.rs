@@ -2,6 +2,8 @@
 
 pub(crate) mod audio;
 
+pub(crate) mod band;
+
 pub(crate) mod clip;
 
 pub(crate) mod node;

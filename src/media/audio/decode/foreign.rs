@@ -1,4 +1,4 @@
-//! Families that symphonia demuxes and decodes: Vorbis, ADPCM. Its readers are called directly; its probe, which reads
+//! What symphonia demuxes and decodes: ADPCM, and what of MP4 is neither AAC nor FLAC. Its readers are called directly; its probe, which reads
 //! to the end and keeps pictures, is not.
 
 use std::{
@@ -147,7 +147,7 @@ impl Foreign {
         }))
     }
 
-    /// A new stream begins in the old one (chained Ogg).
+    /// A new stream begins in the old one.
     fn restart(&mut self) -> Result<(), AudioError> {
         let stream = Stream::new(self.kind, self.watch.clone());
         let (track, decoder) = make_decoder(&stream, &*self.reader)?;

@@ -6,6 +6,7 @@ mod adts;
 mod aiff;
 pub(super) mod au;
 mod caf;
+mod cut;
 mod flac;
 mod foreign;
 pub(super) mod g722;
@@ -15,8 +16,10 @@ mod ima;
 mod mp3;
 mod mp4;
 pub(super) mod mpeg;
+mod ogg;
 mod opus;
 mod pcm;
+mod transform;
 mod trim;
 mod vorbis;
 mod wav;
@@ -99,8 +102,8 @@ pub(super) fn open(
         Kind::Wav => wav::open(source, target, channel),
         Kind::Flac => flac::open(source, channel),
         Kind::OggFlac => flac::open_ogg(source, channel),
-        Kind::OggVorbis => vorbis::open(source),
-        Kind::OggOpus => opus::open(source, target, channel),
+        Kind::OggVorbis => Ok(ogg::open::<vorbis::Link>(source, target, channel)),
+        Kind::OggOpus => Ok(ogg::open::<opus::Link>(source, target, channel)),
         Kind::Adts => Ok(adts::open(source, target, channel)),
         Kind::Mp4 => mp4::open(source, target, channel),
         Kind::Au => au::open(source),

@@ -12,6 +12,8 @@ use super::{
 
 /// Windows of a block of short ones.
 const SHORT_WINDOWS: usize = 8;
+/// Samples of the standard are within ±32768, ours within ±1.
+const FULL_SCALE: f64 = 32_768.0;
 
 /// How a block is windowed: spectra of one windowing can be added before they are transformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +58,11 @@ impl Filterbank {
     pub(super) fn new(grid: Grid, channels: usize) -> Filterbank {
         let idle = Windowing { sequence: Sequence::OnlyLong, shape: 0, shape_before: 0 };
         let block = LINES / grid.factor;
+        let transform = |lines: usize| Transform::new(lines, grid, 1.0 / (lines as f64 * FULL_SCALE));
         Filterbank {
             windows: Windows::new(grid),
-            long: Transform::new(LINES, grid),
-            short: Transform::new(SHORT_LINES, grid),
+            long: transform(LINES),
+            short: transform(SHORT_LINES),
             factor: grid.factor,
             sums: (0..channels).map(|_| Sum { windowing: idle, lines: Box::new([0.0; LINES]) }).collect(),
             used: 0,

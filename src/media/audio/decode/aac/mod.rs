@@ -3,7 +3,7 @@
 //! The stages are the standard's: [`block`] reads elements, [`ics`] what stands before a spectrum, [`spectrum`] the lines, [`stereo`]
 //! and [`tns`] undo what the encoder did to them, [`filterbank`] makes samples. Of all of them only the lowest lines are done: a
 //! transform of a quarter of the lines gives every fourth sample of what the whole one would, but for the frequencies left out
-//! ([`transform`]). Spectra that are windowed alike are mixed before they are transformed.
+//! ([`super::transform`]). Spectra that are windowed alike are mixed before they are transformed.
 
 mod bands;
 mod bits;
@@ -20,9 +20,9 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tns;
-mod transform;
 mod window;
 
+use super::transform;
 pub(super) use bands::FREQUENCIES;
 pub(super) use block::Until;
 pub(super) use config::Config;

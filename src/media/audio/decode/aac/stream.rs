@@ -9,7 +9,7 @@ use super::{
 use crate::{
     media::audio::{
         AudioError, Kind,
-        decode::{Block, Extent, checked_rate},
+        decode::{Block, Extent, checked_rate, cut::Cut},
         mix::Layout,
     },
     units::SampleRate,
@@ -42,14 +42,10 @@ impl Heard {
 pub(in crate::media::audio::decode) struct Stream {
     kind: Kind,
     decoder: BlockDecoder,
-    grid: Grid,
     /// Of the stream, and of the samples made.
     full_rate: SampleRate,
     rate: SampleRate,
-    /// Frames of the stream so far, and those between which it is heard.
-    position: u64,
-    start: u64,
-    end: u64,
+    cut: Cut,
     damaged: u32,
     decoded_any: bool,
 }
@@ -64,16 +60,13 @@ impl Stream {
         let full_rate = checked_rate(kind, config.frequency)?;
         let factor = factor(full_rate, target);
         let rate = checked_rate(kind, full_rate.hz() / factor as u32)?;
-        let grid = Grid { factor, phase: (heard.start % factor as u64) as usize };
+        let grid = Grid::of_cut(factor, heard.start);
         Ok(Stream {
             kind,
             decoder: BlockDecoder::new(config, grid),
-            grid,
             full_rate,
             rate,
-            position: 0,
-            start: heard.start,
-            end: heard.length.map_or(u64::MAX, |length| heard.start.saturating_add(length)),
+            cut: Cut::new(grid, heard.start, heard.length),
             damaged: 0,
             decoded_any: false,
         })
@@ -84,7 +77,7 @@ impl Stream {
         block.samples.clear();
         block.layout = Layout::MONO;
         block.rate = self.rate;
-        block.reduced = (self.grid.factor > 1).then_some(Extent { rate: self.full_rate, frames: 0 });
+        block.reduced = (self.full_rate != self.rate).then_some(Extent { rate: self.full_rate, frames: 0 });
     }
 
     /// Decodes a raw data block and appends what of it is heard; gives the bytes that it took, if it was no damage.
@@ -113,7 +106,7 @@ impl Stream {
             }
         };
         if self.decoded_any {
-            self.cut(before, block);
+            self.cut.apply(before, LINES, block);
         } else {
             // The audio begins with the first block that can be decoded.
             block.samples.truncate(before);
@@ -129,23 +122,6 @@ impl Stream {
     /// Whether the stream, at its end, turns out to have been none: nothing could be decoded although there was something.
     pub(in crate::media::audio::decode) fn is_silent_failure(&self, broken_off: bool) -> bool {
         !self.decoded_any && (broken_off || self.damaged > 0)
-    }
-
-    /// Leaves of the block of [`LINES`] frames whose samples begin at `first` what is heard.
-    fn cut(&mut self, first: usize, block: &mut Block) {
-        let (begin, end) = (self.position, self.position + LINES as u64);
-        self.position = end;
-        let from = self.start.clamp(begin, end) - begin;
-        let to = self.end.clamp(begin, end) - begin;
-        let Grid { factor, phase } = self.grid;
-        // Samples before a frame of this block: sample m stands at frame m · factor + phase.
-        let samples_before = |frame: u64| (frame as usize + factor - 1).saturating_sub(phase) / factor;
-        block.samples.truncate(first + samples_before(to));
-        let dropped = samples_before(from).min(block.samples.len() - first);
-        block.samples.drain(first..first + dropped);
-        if let Some(extent) = &mut block.reduced {
-            extent.frames += to.saturating_sub(from) as usize;
-        }
     }
 }
 

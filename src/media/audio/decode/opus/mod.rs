@@ -4,5 +4,5 @@
 mod ogg;
 mod packets;
 
-pub(super) use ogg::open;
+pub(super) use ogg::Link;
 pub(super) use packets::{GRANULE_RATE, Packets};

@@ -168,7 +168,7 @@ fn the_transform_gives_the_samples_of_the_full_one_at_their_places() {
         for full in [SHORT_LINES, LINES] {
             let lines = full / grid.factor;
             let spectrum: Vec<f32> = (0..lines).map(|_| 30_000.0 * random.sample()).collect();
-            let mut transform = Transform::new(full, grid);
+            let mut transform = Transform::new(full, grid, 1.0 / (full as f64 * 32_768.0));
             let samples: Vec<f32> = transform.run(&spectrum).iter().flat_map(|pair| [pair.re, pair.im]).collect();
             assert_eq!(samples.len(), 2 * lines);
             for m in (0..2 * lines).step_by(lines / 8 - 1) {

@@ -1,6 +1,6 @@
-//! The inverse modified discrete cosine transform (ISO/IEC 14496-3 §4.6.11.3.1) of the lowest lines at a reduced rate.
+//! The inverse modified discrete cosine transform (ISO/IEC 14496-3 §4.6.11.3.1, Vorbis I §4.3.7) of the lowest lines at a reduced rate.
 //!
-//! The standard's output *x*(n) of M lines, n from 0 to 2M − 1, is a sum of cosines of (n + ½ + M/2)(k + ½)π/M. Without the lines from
+//! The standards' output *x*(n) of M lines, n from 0 to 2M − 1, is a sum of cosines of (n + ½ + M/2)(k + ½)π/M. Without the lines from
 //! M/r on it is the same sum at every n, and here it is evaluated at n = r·m + φ alone: 2M/r values, each exactly the one of the
 //! full transform at its place. The phase φ lets them stand where the cut of the audio wants them.
 //!
@@ -22,6 +22,11 @@ pub(super) struct Grid {
 }
 
 impl Grid {
+    /// The grid whose first sample stands exactly where the audio is cut.
+    pub(super) fn of_cut(factor: usize, start: u64) -> Grid {
+        Grid { factor, phase: (start % factor as u64) as usize }
+    }
+
     /// Of a row of values at full rate those that are made.
     pub(super) fn sample(self, values: impl Iterator<Item = f64>) -> Vec<f32> {
         values.skip(self.phase).step_by(self.factor).map(|value| value as f32).collect()
@@ -48,11 +53,10 @@ impl fmt::Debug for Transform {
 }
 
 impl Transform {
-    /// Lines of a spectrum of `full` lines to samples within ±1, where the standard's are within ±32768.
-    pub(super) fn new(full: usize, grid: Grid) -> Transform {
+    /// Lines of a spectrum of `full` lines to samples: `scale` times the sum.
+    pub(super) fn new(full: usize, grid: Grid, scale: f64) -> Transform {
         let lines = full / grid.factor;
         let length = lines as f64;
-        let scale = 1.0 / (full as f64 * 32_768.0);
         let place = (grid.phase as f64 + 0.5) / grid.factor as f64 + length / 2.0;
         let unit = |angle: f64| Complex::from_polar(1.0, angle);
         let line = |k: usize| unit(PI / length * place * (k as f64 + 0.5));
