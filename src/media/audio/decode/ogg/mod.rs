@@ -15,14 +15,15 @@ use self::{
 use super::{Block, Decode};
 use crate::{
     media::{
-        audio::{AudioError, Kind, source::Source},
+        audio::{
+            AudioError, Kind,
+            source::{STALL_MAX, Source},
+        },
         format::Channel,
     },
     units::SampleRate,
 };
 
-/// Bytes read without any audio coming of them: no picture in a comment header is larger.
-const STALL_MAX: u64 = 8 * 1024 * 1024;
 /// Damaged packets or pages one after another before the rest is given up.
 const DAMAGED_MAX: u32 = 500;
 
