@@ -49,7 +49,8 @@ impl Failures {
     /// How `tried` failed, while that is remembered.
     pub(super) fn get(&self, tried: &Tried, now: SystemTime) -> Option<Problem> {
         let failure = self.remembered.get(tried)?;
-        let left = failure.until.duration_since(now).ok()?;
+        // None lasts longer: the clock was ahead when it was remembered.
+        let left = failure.until.duration_since(now).ok().filter(|left| *left <= self.lasting.max(self.said_max))?;
         Some(failure.problem.clone().retry_after(left))
     }
 

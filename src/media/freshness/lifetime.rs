@@ -7,6 +7,8 @@ use super::{
     storable::is_heuristically_cacheable,
 };
 
+/// Steps back of the clock that are passed over.
+const CLOCK_STEP_MAX: Duration = Duration::from_secs(5);
 /// A guess at the lifetime is this part of the time that the response had not changed for (RFC 9111 §4.2.2).
 const HEURISTIC_DIVISOR: u32 = 10;
 
@@ -119,9 +121,13 @@ impl Freshness {
         }
     }
 
-    /// How old it is (RFC 9111 §4.2.3).
+    /// How old it is (RFC 9111 §4.2.3). What came later than now, by a clock that was ahead, could be of any age.
     pub fn age(&self, now: SystemTime) -> Duration {
-        let resident = now.duration_since(self.response_time).unwrap_or_default();
+        let resident = match now.duration_since(self.response_time) {
+            Ok(resident) => resident,
+            Err(ahead) if ahead.duration() <= CLOCK_STEP_MAX => Duration::ZERO,
+            Err(_) => Duration::MAX,
+        };
         self.initial_age.saturating_add(resident)
     }
 

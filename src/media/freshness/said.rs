@@ -45,6 +45,8 @@ impl Said {
     #[must_use]
     pub fn updated(&self, not_modified: &HeaderMap) -> Said {
         let mut headers = self.to_headers();
+        // The age counts from this answer, whether or not it says when it was made.
+        headers.remove(header::DATE);
         fields::update(&mut headers, not_modified);
         Said::of(&headers)
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use url::Url;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    media::freshness::{Freshness, Said, Times, storable},
+    media::freshness::{Freshness, Said, Times},
     outbound::{Body, Client, Get, Hops, Response},
     problem::Problem,
     units::ByteCount,
@@ -22,7 +22,7 @@ use crate::{
 
 /// Labels of a source that are read at most, and bytes of each.
 const TAGS_MAX: usize = 64;
-const TAG_BYTES_MAX: usize = 128;
+const TAG_BYTES_MAX: usize = 256;
 
 /// Fetches sources. Clones share the limits per origin.
 #[derive(Clone, Debug)]
@@ -93,6 +93,16 @@ impl Origin {
         &self.policies.of(url).1.fields
     }
 
+    /// Whether a source may be kept of which its origin `said` this.
+    pub fn may_keep(&self, url: &Url, said: &Said) -> bool {
+        self.policies.of(url).1.allows_keeping(&said.to_headers())
+    }
+
+    /// A number for all that decides on the use of what is kept: entries that were written under another are decided on anew.
+    pub fn rules_stamp(&self) -> u64 {
+        self.policies.stamp()
+    }
+
     /// How fresh a source is of which its origin `said` this, at `times`.
     pub fn freshness(&self, url: &Url, said: &Said, times: Times) -> Freshness {
         Freshness::of(StatusCode::OK, &said.to_headers(), times, &self.policies.of(url).1.freshness)
@@ -161,6 +171,7 @@ impl Origin {
                 let freshness = Freshness::of(status, &headers, times, &policy.freshness);
                 let lasting = freshness.basis.is_said().then(|| freshness.fresh_for(times.response));
                 let lasting = lasting.filter(|lasting| !lasting.is_zero());
+                let lasting = lasting.map(|lasting| lasting.min(self.config.retry_after_max));
                 return Err(OriginError::Missing { host, status: status.as_u16(), lasting });
             }
             _ => {
@@ -173,8 +184,7 @@ impl Origin {
         if declared_length.is_some_and(|length| length > max.get()) {
             return Err(OriginError::OverLimit { host, max });
         }
-        // Whose it is if it was fetched with credentials, the rule says.
-        let storable = policy.is_public && storable(&Method::GET, &HeaderMap::new(), status, &headers).is_ok();
+        let storable = policy.allows_keeping(&headers);
         Ok(Fetched::Body(Box::new(Incoming {
             declared_length,
             answer: Answer { headers, times },

@@ -5,7 +5,7 @@ mod tests;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use url::Url;
 
@@ -95,6 +95,7 @@ pub(super) struct Policy {
 pub(super) struct Policies {
     rules: Vec<Policy>,
     otherwise: Policy,
+    stamp: u64,
 }
 
 impl Policies {
@@ -120,7 +121,13 @@ impl Policies {
                 fields,
             }
         };
-        Policies { rules: config.rules.iter().map(policy).collect(), otherwise: policy(&Rule::default()) }
+        let (rules, otherwise) = (config.rules.iter().map(policy).collect(), policy(&Rule::default()));
+        Policies { rules, otherwise, stamp: stamp(config) }
+    }
+
+    /// A number for all of them, secrets included.
+    pub(super) fn stamp(&self) -> u64 {
+        self.stamp
     }
 
     /// The policy for a source, and the place of its rule among the rules.
@@ -128,6 +135,24 @@ impl Policies {
         let rule = self.rules.iter().enumerate().find(|(_, policy)| policy.sources.admits(url));
         rule.map_or((None, &self.otherwise), |(index, policy)| (Some(index), policy))
     }
+}
+
+impl Policy {
+    /// Whether a source may be kept that came with these headers. Whose it is that was fetched with credentials, the rule says.
+    pub(super) fn allows_keeping(&self, headers: &HeaderMap) -> bool {
+        self.is_public && freshness::storable(&Method::GET, &HeaderMap::new(), StatusCode::OK, headers).is_ok()
+    }
+}
+
+/// A digest of what policies are made of.
+fn stamp(config: &Config) -> u64 {
+    let mut text = format!("{:?}{:?}", config.rules(), config.rules);
+    for Secret(value) in config.rules.iter().flat_map(|rule| rule.headers.values()) {
+        text.extend(value.as_bytes().iter().map(|byte| char::from(*byte)));
+        text.push('\n');
+    }
+    let digest = ContentHash::of(text.as_bytes());
+    digest.as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 impl Rule {
