@@ -77,13 +77,14 @@ impl Inner {
             // Trailers are not kept: nothing here depends on them.
             let Ok(bytes) = frame.into_data() else { continue };
             received += bytes.len() as u64;
+            // Callers first: the tiers may have to wait for the disk.
+            if incoming.length == Some(received) {
+                held = bytes.clone();
+            } else {
+                append(&incoming.spool, bytes.clone()).await?;
+            }
             if received <= self.config.response_max.get() {
                 chunks.append(&bytes).await;
-            }
-            if incoming.length == Some(received) {
-                held = bytes;
-            } else {
-                append(&incoming.spool, bytes).await?;
             }
         }
         let whole = chunks.finish().await;
