@@ -243,6 +243,10 @@ impl Shared {
             Err(_) => return Err(OutboundError::Timeout { host: self.label.clone(), which }),
         };
         let (mut head, incoming) = response.into_parts();
+        if head.status.is_informational() {
+            let source = "the origin changed to another protocol without having been asked".into();
+            return Err(OutboundError::Protocol { host: self.label.clone(), source });
+        }
         if let Some(used) = head.extensions.get::<Used>() {
             used.note();
         }

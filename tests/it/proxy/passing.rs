@@ -71,6 +71,23 @@ async fn status_reason_fields_and_body_come_back_as_they_were_sent() {
 }
 
 #[tokio::test]
+async fn what_comes_before_and_behind_an_answer() {
+    let (_origin, _other, proxy) = raw(
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n\
+          2\r\nok\r\n0\r\nX-T: 1\r\n\r\n",
+    )
+    .await;
+    let answer = proxy.get("/").await;
+    assert_eq!((answer.status, text(&answer), answer.field("link")), (200, "ok", ""));
+    // To who can take them.
+    let mut wire = proxy.wire().await;
+    wire.write(b"GET / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: close, TE\r\n\r\n").await;
+    let all = wire.rest().await;
+    let all = String::from_utf8_lossy(&all);
+    assert!(all.ends_with("\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n"), "{all}");
+}
+
+#[tokio::test]
 async fn redirects_and_errors_are_the_callers_to_read() {
     let origin = Origin::start().await.unwrap();
     let proxy = Proxied::start(&origin).await;
