@@ -22,8 +22,9 @@ async fn what_did_not_come_to_its_end_is_not_kept_and_not_taken_for_whole() {
         wire.write(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await;
         let all = wire.rest().await;
         let all = String::from_utf8_lossy(&all);
-        let (head, body) = all.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        // The end may come so soon that not even the head has left.
+        assert!(all.is_empty() || all.starts_with("HTTP/1.1 200"), "{all}");
+        let body = all.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         assert!(!body.contains("56789") && !body.ends_with("0\r\n\r\n"), "{body}");
         assert_eq!(text(&proxy.get(path).await), "whole");
         assert_eq!(origin.count(&Method::GET, path), 2);
