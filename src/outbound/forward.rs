@@ -9,7 +9,7 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body::{Body as _, Frame};
-use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Empty, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, ext::ReasonPhrase};
 use hyper_util::{
     client::legacy,
@@ -25,7 +25,7 @@ use super::{
     cdn_loop::{self, Hops},
     client::{Target, install_crypto_provider},
     config::Config,
-    connect::{ConnectError, Connector, To},
+    connect::{ConnectError, Connector, To, Used},
     error::{Cause, OutboundError, TimeoutKind},
     guard::Guard,
     resolve::{GuardedResolver, system_lookup},
@@ -195,29 +195,61 @@ fn tls(host: &str) -> Result<(TlsConnector, rustls::pki_types::ServerName<'stati
     Ok((TlsConnector::from(Arc::new(config)), name))
 }
 
+fn request(method: Method, uri: Uri, headers: HeaderMap, body: RequestBody) -> Request<RequestBody> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    request
+}
+
+/// Whether a connection that had brought answers before was closed without one: most likely the origin gave it up, as servers do after
+/// some seconds, just when the request was on its way.
+fn was_closed_meanwhile(error: &legacy::Error) -> bool {
+    let mut extras = http::Extensions::new();
+    if let Some(connection) = error.connect_info() {
+        connection.get_extras(&mut extras);
+    }
+    extras.get::<Used>().is_some_and(Used::get) && is_broken_off(error)
+}
+
 impl Shared {
     async fn send(&self, outgoing: Outgoing) -> Result<Forwarded, OutboundError> {
         let Outgoing { method, path, mut headers, body } = outgoing;
         let has_body = !body.is_end_stream();
         headers.entry(header::HOST).or_insert_with(|| self.host.clone());
         cdn_loop::append(&mut headers, &self.loop_id);
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = self.uri(path)?;
-        *request.headers_mut() = headers;
-
+        let uri = self.uri(path)?;
+        // What changes nothing can be sent again (RFC 9110 §9.2.2).
+        let again = (method.is_safe() && !has_body).then(|| (method.clone(), uri.clone(), headers.clone()));
         let (limit, which) = if has_body {
             (self.config.total_timeout, TimeoutKind::Total)
         } else {
             (self.config.header_timeout, TimeoutKind::Headers)
         };
         let limit = self.clock.now() + limit;
-        let response = match tokio::time::timeout_at(limit.into(), self.http.request(request)).await {
+        let exchange = async {
+            match (self.http.request(request(method, uri, headers, body)).await, again) {
+                (Err(error), Some((method, uri, headers))) if was_closed_meanwhile(&error) => {
+                    let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
+                    self.http.request(request(method, uri, headers, nothing)).await
+                }
+                (outcome, _) => outcome,
+            }
+        };
+        let response = match tokio::time::timeout_at(limit.into(), exchange).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(self.failure(error)),
             Err(_) => return Err(OutboundError::Timeout { host: self.label.clone(), which }),
         };
         let (mut head, incoming) = response.into_parts();
+        if head.status.is_informational() {
+            let source = "the origin changed to another protocol without having been asked".into();
+            return Err(OutboundError::Protocol { host: self.label.clone(), source });
+        }
+        if let Some(used) = head.extensions.get::<Used>() {
+            used.note();
+        }
         let header_bytes: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         let max = self.config.header_bytes_max.get();
         if header_bytes as u64 > max {

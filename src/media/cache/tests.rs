@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod damage;
+mod responses;
 
 use std::{
     path::Path,

@@ -4,6 +4,10 @@ use http::{HeaderMap, HeaderName, header};
 use serde::{Deserialize, Serialize};
 
 use super::directives::split_outside_quotes;
+use crate::ids::BodyDigest;
+
+/// Longer values are known by their digest.
+const VALUE_BYTES_MAX: usize = 256;
 
 /// The fields of a request that chose among an address's responses, as `Vary` named them, each with its value in normal form.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,12 +62,17 @@ fn normal_form(name: &HeaderName, request: &HeaderMap) -> Option<String> {
     let items = lines.iter().flat_map(|line| split_outside_quotes(line, ',')).map(str::trim);
     let items = items.filter(|item| !item.is_empty());
     if !matches!(*name, header::ACCEPT_LANGUAGE | header::ACCEPT_ENCODING | header::ACCEPT_CHARSET) {
-        return Some(items.collect::<Vec<_>>().join(","));
+        return Some(bounded(items.collect::<Vec<_>>().join(",")));
     }
     let mut preferences: Vec<Preference> = items.map(Preference::of).collect();
     preferences.sort_by(|a, b| b.thousandths.cmp(&a.thousandths).then_with(|| a.what.cmp(&b.what)));
     let written = preferences.iter().map(|preference| format!("{};q={}", preference.what, preference.thousandths));
-    Some(written.collect::<Vec<_>>().join(","))
+    Some(bounded(written.collect::<Vec<_>>().join(",")))
+}
+
+/// A value of any length in few bytes: callers send what they like, and it is kept with the response.
+fn bounded(value: String) -> String {
+    if value.len() <= VALUE_BYTES_MAX { value } else { format!("sha256:{}", BodyDigest::of(value.as_bytes())) }
 }
 
 /// One of a list of preferences (RFC 9110 §12.4.2).

@@ -24,7 +24,7 @@ use crate::{
     media::{
         cache::{Responses, StoredResponse, Which},
         conditional::Decision,
-        freshness::{Freshness, Selection, Times, storable, to_be_stored, update},
+        freshness::{Freshness, NotStorable, Selection, Times, storable, to_be_stored, update},
     },
     outbound::{Cause, Forwarded, Outgoing, RequestBody},
     problem::{Kind, Problem},
@@ -133,11 +133,7 @@ impl Inner {
     ) -> Answered {
         let now = self.clock.now_wall();
         let Some((response, freshness)) = self.to_be_kept(asked, &forwarded, sent.at, now) else {
-            // A later answer that may not be kept is in the place of the one that was; a part, or the lack of change, is not.
-            let is_other = !forwarded.status.is_server_error()
-                && !matches!(forwarded.status, StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED)
-                && forwarded.status != StatusCode::RANGE_NOT_SATISFIABLE;
-            if let Some(kept) = kept.filter(|_| is_other && asked.method == Method::GET) {
+            if let Some(kept) = kept.filter(|_| asked.method == Method::GET && takes_its_place(forwarded.status)) {
                 self.forget(asked.key, Some(Which::of(kept.response()))).await;
             }
             if lead.is_some() {
@@ -231,6 +227,8 @@ impl Inner {
         (response.request_time, response.response_time) = (sent.at, now);
         let verdict = storable(&Method::GET, &asked.headers, response.status(), &response.headers);
         match (verdict, Selection::of(&response.headers, &asked.headers)) {
+            // It is this caller's matter, and changes nothing for others.
+            (Err(NotStorable::RequestNoStore | NotStorable::Authorization), _) => {}
             (Ok(()), Some(selection)) => {
                 if selection != response.selection {
                     self.forget(asked.key, Some(Which::of(kept.response()))).await;
@@ -308,6 +306,15 @@ impl Inner {
     fn sent(&self, key: &ResponseKey) -> Sent {
         Sent { at: self.clock.now_wall(), asking: self.flights.asking(*key), confirms: false }
     }
+}
+
+/// Whether an answer that may not be kept is in the place of one that was. A part, the lack of change, what one caller may not do, and an
+/// origin in trouble are not.
+fn takes_its_place(status: StatusCode) -> bool {
+    let is_another = status.is_success() || status.is_redirection();
+    let is_none = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
+    let says_nothing_of_it = matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED);
+    (is_another || is_none) && !says_nothing_of_it
 }
 
 /// Whether what is kept can be confirmed by this request: it is for all of it, or for a part that the kept has if it is still right.

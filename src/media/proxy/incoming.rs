@@ -54,15 +54,15 @@ impl Inner {
     /// Brings a body in, keeps it when it is whole, and ends the spool. The last byte is given out after the response is kept, so that
     /// whoever has all of it finds it in the store.
     pub(super) async fn store(self: Arc<Self>, incoming: Arc<Incoming>, mut body: ForwardedBody, storing: Storing) {
-        let outcome = self.bring_in(&incoming, &mut body, storing).await;
-        let end = match outcome {
-            Ok(()) => End::Complete,
+        // Whatever becomes of this task, nobody waits for more.
+        let ending = Ending(Arc::clone(&incoming.spool));
+        match self.bring_in(&incoming, &mut body, storing).await {
+            Ok(()) => ending.0.finish(End::Complete),
             Err(problem) => {
                 tracing::info!(%problem, "a response that was to be kept did not come to its end");
-                End::Failed(problem)
+                ending.0.finish(End::Failed(problem));
             }
-        };
-        incoming.spool.finish(end);
+        }
     }
 
     async fn bring_in(
@@ -77,13 +77,14 @@ impl Inner {
             // Trailers are not kept: nothing here depends on them.
             let Ok(bytes) = frame.into_data() else { continue };
             received += bytes.len() as u64;
+            // Callers first: the tiers may have to wait for the disk.
+            if incoming.length == Some(received) {
+                held = bytes.clone();
+            } else {
+                append(&incoming.spool, bytes.clone()).await?;
+            }
             if received <= self.config.response_max.get() {
                 chunks.append(&bytes).await;
-            }
-            if incoming.length == Some(received) {
-                held = bytes;
-            } else {
-                append(&incoming.spool, bytes).await?;
             }
         }
         let whole = chunks.finish().await;
@@ -116,6 +117,15 @@ impl Inner {
         if let Err(error) = self.cache.forget_responses(key, which).await {
             tracing::error!(%error, "a response cannot be forgotten");
         }
+    }
+}
+
+/// Ends a spool when it is dropped, unless it has ended before: then that end stands.
+struct Ending(Arc<Spool>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.finish(End::Failed(Problem::new(Kind::Internal, "the response was dropped while it came in")));
     }
 }
 

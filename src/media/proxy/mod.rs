@@ -32,7 +32,10 @@ mod request;
 
 mod respond;
 
-use std::{fmt, sync::Arc, time::SystemTime};
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
@@ -44,6 +47,7 @@ use crate::{
     clock::Clock,
     media::{
         cache::{Cache, Responses, StoredResponse, Which},
+        conditional,
         freshness::{Decision, Freshness, RequestDirectives, Rules, Times},
         http::problem as problem_response,
         spool::Spools,
@@ -140,12 +144,6 @@ pub(in crate::media) struct Parts {
     pub(in crate::media) tasks: TaskTracker,
 }
 
-impl fmt::Debug for Parts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Parts")
-    }
-}
-
 impl Proxy {
     /// A proxy on these stores. Responses come in as tasks of `parts.tasks`, on the runtime that this runs on.
     pub(in crate::media) fn new(parts: Parts, forwarder: Forwarder, config: Config) -> Proxy {
@@ -216,7 +214,8 @@ impl Inner {
                 return Err(Problem::new(Kind::NotCached, "there is no response in the store that may be used"));
             }
             self.check_loop(&asked)?;
-            if !asked.may_share() || self.flights.is_passed(&asked.key, self.clock.now()) {
+            let asks_of_kept = kept.as_ref().is_some_and(Kept::has_validator);
+            if !asked.may_share(asks_of_kept) || self.flights.is_passed(&asked.key, self.clock.now()) {
                 break;
             }
             let follow = match self.flights.join(asked.key) {
@@ -283,7 +282,11 @@ impl Inner {
     /// Answers with what is coming in.
     fn serve_incoming(&self, asked: &Asked, incoming: &Incoming) -> Response<Body> {
         let age = incoming.freshness.age(self.clock.now_wall());
-        let head = respond::incoming_head(&incoming.response, age, incoming.length);
+        let head = if respond::is_unchanged(asked, &incoming.response) {
+            respond::kept_head(&incoming.response, age, &conditional::Decision::NotModified)
+        } else {
+            respond::incoming_head(&incoming.response, age, incoming.length)
+        };
         respond::with_body(head, &asked.method, || body::incoming(incoming.spool.clone()))
     }
 
@@ -310,6 +313,12 @@ impl Inner {
 impl Kept {
     fn response(&self) -> &StoredResponse {
         &self.among.variants[self.index]
+    }
+
+    /// Whether its origin can be asked if it has changed.
+    fn has_validator(&self) -> bool {
+        let headers = &self.response().headers;
+        headers.contains_key(header::ETAG) || headers.contains_key(header::LAST_MODIFIED)
     }
 
     /// Whether it may be used though the origin cannot be reached: what the response and the request say, or else the operator.

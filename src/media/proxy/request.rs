@@ -19,9 +19,11 @@ const VIA: HeaderValue = HeaderValue::from_static("1.1 ringback");
 /// Conditions that are the origin's to judge: a cache cannot (RFC 9111 §4.3.2).
 const FOR_THE_ORIGIN: [HeaderName; 2] = [header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
 
-/// What makes an answer one for this request alone, or a part of one.
-const OF_ONE_CALLER: [HeaderName; 5] =
-    [header::RANGE, header::IF_RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::AUTHORIZATION];
+/// What makes an answer one for this caller alone, or a part of one.
+const OF_ONE_CALLER: [HeaderName; 3] = [header::RANGE, header::IF_RANGE, header::AUTHORIZATION];
+
+/// What asks whether the caller's own copy is still right.
+const OF_A_COPY: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
 
 /// A request without its body.
 #[derive(Clone, Debug)]
@@ -64,9 +66,11 @@ impl Asked {
         reads && !has_body && !FOR_THE_ORIGIN.iter().any(|name| self.headers.contains_key(name))
     }
 
-    /// Whether the answer may be another's too, so that one is asked for for all.
-    pub(super) fn may_share(&self) -> bool {
-        let is_own = OF_ONE_CALLER.iter().any(|name| self.headers.contains_key(name));
+    /// Whether the answer may be another's too, so that one is asked for for all. `asks_of_kept`: the origin is asked about what is kept
+    /// here rather than about the caller's copy, which is judged when the caller is answered.
+    pub(super) fn may_share(&self, asks_of_kept: bool) -> bool {
+        let has = |names: &[HeaderName]| names.iter().any(|name| self.headers.contains_key(name));
+        let is_own = has(&OF_ONE_CALLER) || (has(&OF_A_COPY) && !asks_of_kept);
         self.method == Method::GET && !is_own && !self.directives.no_store && !self.directives.no_cache
     }
 
@@ -101,7 +105,7 @@ impl Asked {
     /// The same for all callers: to read, and without what makes an answer this one's alone.
     pub(super) fn for_all(&self) -> Asked {
         let mut asked = self.clone().into_get();
-        for name in &OF_ONE_CALLER {
+        for name in OF_ONE_CALLER.iter().chain(&OF_A_COPY) {
             asked.headers.remove(name);
         }
         asked

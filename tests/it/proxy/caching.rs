@@ -6,6 +6,7 @@ use http::Method;
 use ringback::testing::origin::{Body, Origin, Reply};
 
 use super::{Proxied, text, values};
+use crate::support::raw_origin::RawOrigin;
 
 fn page(body: &'static str) -> Reply {
     Reply::ok("text/plain", Body::of(body)).header("cache-control", "max-age=60")
@@ -63,6 +64,18 @@ async fn parts_and_conditions_are_answered_from_the_store() {
         assert_eq!(answer.field("etag"), "W/\"a,b\"", "{fields:?}");
     }
     assert_eq!(origin.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn an_origin_of_http_1_0_ends_its_body_by_closing() {
+    let raw = RawOrigin::start(b"HTTP/1.0 200 OK\r\nCache-Control: max-age=60\r\n\r\nold but well").await;
+    let proxy = Proxied::before(&raw.url(), &Origin::start().await.unwrap(), |_| {}).await;
+    for length in ["", "12"] {
+        let answer = proxy.get("/x").await;
+        assert_eq!((answer.status, text(&answer), answer.field("content-length")), (200, "old but well", length));
+        assert!(!answer.field("date").is_empty());
+    }
+    assert_eq!(raw.seen().len(), 1);
 }
 
 #[tokio::test]
@@ -130,6 +143,20 @@ async fn a_later_answer_that_may_not_be_kept_takes_away_the_one_that_was() {
     assert_eq!(text(&proxy.get("/x").await), "secret");
     assert_eq!(origin.seen().len(), 3);
     assert!(!origin.seen()[2].headers.contains_key("if-none-match"));
+}
+
+#[tokio::test]
+async fn what_one_caller_may_not_see_or_keep_takes_nothing_from_the_others() {
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::start(&origin).await;
+    let refused = Reply::status(403, "text/plain", Body::of("not you"));
+    origin.set_sequence("/x", [page("open").etag("\"1\""), refused, page("open").etag("\"1\"")]);
+    proxy.get("/x").await;
+    assert_eq!(proxy.ask("GET", "/x", &["Cache-Control: no-cache"]).await.status, 403);
+    assert_eq!(text(&proxy.ask("GET", "/x", &["Cache-Control: no-cache, no-store"]).await), "open");
+    assert_eq!(text(&proxy.ask("GET", "/x", &["Cache-Control: no-cache", "Authorization: x"]).await), "open");
+    assert_eq!(origin.seen().len(), 4);
+    assert_eq!(text(&proxy.ask("GET", "/x", &["Cache-Control: only-if-cached"]).await), "open");
 }
 
 #[tokio::test]

@@ -70,3 +70,10 @@ fn text(answer: &Answer) -> &str {
 fn values<'a>(answer: &'a Answer, name: &str) -> Vec<&'a str> {
     answer.fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str()).collect()
 }
+
+/// So many callers, each on a connection of its own.
+fn callers(proxy: &Proxied, count: usize, path: &'static str) -> Vec<tokio::task::JoinHandle<Answer>> {
+    let address = proxy.address;
+    let ask = |_| tokio::spawn(async move { Wire::connect(address).await.ask("GET", path, &[]).await });
+    (0..count).map(ask).collect()
+}

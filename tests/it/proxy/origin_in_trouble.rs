@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use http::Method;
-use ringback::testing::origin::{Body, Length, Origin, Reply};
+use ringback::testing::origin::{Body, Gate, Length, Origin, Reply};
 
-use super::{Proxied, text};
+use super::{Proxied, callers, text};
 
 fn page(body: &'static str, control: &str) -> Reply {
     Reply::ok("text/plain", Body::of(body)).header("cache-control", control)
@@ -22,8 +22,9 @@ async fn what_did_not_come_to_its_end_is_not_kept_and_not_taken_for_whole() {
         wire.write(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await;
         let all = wire.rest().await;
         let all = String::from_utf8_lossy(&all);
-        let (head, body) = all.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        // The end may come so soon that not even the head has left.
+        assert!(all.is_empty() || all.starts_with("HTTP/1.1 200"), "{all}");
+        let body = all.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         assert!(!body.contains("56789") && !body.ends_with("0\r\n\r\n"), "{body}");
         assert_eq!(text(&proxy.get(path).await), "whole");
         assert_eq!(origin.count(&Method::GET, path), 2);
@@ -56,7 +57,7 @@ async fn what_is_stale_stands_in_only_where_it_may() {
             503 => assert_eq!(text(&answer), "later"),
             _ => assert_eq!(answer.slug(), "origin-failed"),
         }
-        assert_eq!(origin.count(&Method::GET, path), 2, "it was asked each time");
+        assert!(origin.count(&Method::GET, path) >= 2, "it was asked each time");
     }
     // Not for ever.
     let proxy =
@@ -68,12 +69,41 @@ async fn what_is_stale_stands_in_only_where_it_may() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_given_up_meanwhile_is_not_the_callers_trouble() {
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::start(&origin).await;
+    let page = page("here", "no-store");
+    // Some connections that have brought an answer and wait for the next request.
+    let gate = Gate::closed();
+    origin.set_sequence("/warm", [page.clone(), page.clone().hold_headers(&gate)]);
+    proxy.get("/warm").await;
+    let warming = callers(&proxy, 8, "/warm");
+    gate.arrived(8).await;
+    gate.open();
+    for answer in warming {
+        assert_eq!(text(&answer.await.unwrap()), "here");
+    }
+    origin.set_sequence("/x", [Reply::dropped(), page.clone(), Reply::dropped(), page]);
+    assert_eq!(text(&proxy.get("/x").await), "here");
+    assert_eq!(origin.count(&Method::GET, "/x"), 2);
+    // What may have changed something is not sent twice.
+    let answer = proxy.ask("POST", "/x", &["Content-Length: 0"]).await;
+    assert_eq!((answer.status, answer.slug().as_str()), (502, "origin-failed"));
+    assert_eq!(origin.count(&Method::POST, "/x"), 1);
+}
+
+#[tokio::test]
 async fn an_origin_that_is_not_there_is_a_problem_of_its_kind() {
     let origin = Origin::start().await.unwrap();
     let proxy = Proxied::start(&origin).await;
     drop(origin);
     let answer = proxy.get("/x").await;
     assert_eq!((answer.status, answer.slug().as_str()), (502, "origin-failed"));
+    // One that speaks no TLS where TLS is wanted is not there either.
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::before(&origin.url("").replace("http:", "https:"), &origin, |_| {}).await;
+    assert_eq!(proxy.get("/x").await.slug(), "origin-failed");
+    assert_eq!(origin.seen().len(), 0);
 }
 
 #[tokio::test]

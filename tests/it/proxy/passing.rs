@@ -20,7 +20,7 @@ async fn raw(answer: &'static [u8]) -> (RawOrigin, Origin, Proxied) {
 
 #[tokio::test]
 async fn path_and_fields_arrive_as_they_were_sent() {
-    let (origin, _other, proxy) = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let (origin, _other, proxy) = raw(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
     let path = "/a%2Fb/.././/c%c3%BC;v=1?x=%41&&y=%zz&q={|}";
     let fields =
         ["Accept: a", "Accept: b", "X-Odd:  two  words ", "Connection: x-hop, keep-alive", "X-Hop: 1", "TE: trailers"];
@@ -54,7 +54,7 @@ async fn path_and_fields_arrive_as_they_were_sent() {
 async fn status_reason_fields_and_body_come_back_as_they_were_sent() {
     let (_origin, _other, proxy) =
         raw(b"HTTP/1.1 299 Quite Odd\r\nX-A: 1\r\nX-A: 2\r\nContent-Encoding: gzip\r\nX-Byte: \xfc\r\n\
-          Connection: X-Hop\r\nX-Hop: 1\r\nDate: yesterday\r\nContent-Length: 5\r\n\r\n\x1f\x8b\x00\xff!")
+          Connection: X-Hop, close\r\nX-Hop: 1\r\nDate: yesterday\r\nContent-Length: 5\r\n\r\n\x1f\x8b\x00\xff!")
         .await;
     let mut wire = proxy.wire().await;
     wire.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
@@ -68,6 +68,23 @@ async fn status_reason_fields_and_body_come_back_as_they_were_sent() {
     assert_eq!((answer.field("via"), answer.field("x-hop")), ("1.1 ringback", ""));
     assert_eq!(answer.field("content-encoding"), "gzip");
     assert_eq!((answer.field("x-request-id"), answer.field("cache-status")), ("", ""));
+}
+
+#[tokio::test]
+async fn what_comes_before_and_behind_an_answer() {
+    let (_origin, _other, proxy) = raw(
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n\
+          2\r\nok\r\n0\r\nX-T: 1\r\n\r\n",
+    )
+    .await;
+    let answer = proxy.get("/").await;
+    assert_eq!((answer.status, text(&answer), answer.field("link")), (200, "ok", ""));
+    // To who can take them.
+    let mut wire = proxy.wire().await;
+    wire.write(b"GET / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: close, TE\r\n\r\n").await;
+    let all = wire.rest().await;
+    let all = String::from_utf8_lossy(&all);
+    assert!(all.ends_with("\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n"), "{all}");
 }
 
 #[tokio::test]
@@ -85,7 +102,8 @@ async fn redirects_and_errors_are_the_callers_to_read() {
 
 #[tokio::test]
 async fn all_methods_pass_with_their_bodies() {
-    let (origin, _other, proxy) = raw(b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\ndone").await;
+    let (origin, _other, proxy) =
+        raw(b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 4\r\n\r\ndone").await;
     for method in ["POST", "PUT", "PATCH", "DELETE", "M-SEARCH", "PROPFIND", "OPTIONS"] {
         let mut wire = proxy.wire().await;
         wire.write(format!("{method} /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello").as_bytes()).await;
@@ -108,7 +126,8 @@ async fn all_methods_pass_with_their_bodies() {
 /// RFC 9112 §6.1: what says its length in two ways is refused or comes out saying it in one.
 #[tokio::test]
 async fn a_body_has_one_length() {
-    let (origin, _other, proxy) = raw(b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\ndone").await;
+    let (origin, _other, proxy) =
+        raw(b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 4\r\n\r\ndone").await;
     let [one, other] = ["Content-Length: 3", "Transfer-Encoding: chunked"];
     for [first, second] in [[one, other], [other, one]] {
         let mut wire = proxy.wire().await;
@@ -126,7 +145,8 @@ async fn a_body_has_one_length() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_and_does_not_arrive() {
-    let (origin, _other, proxy) = raw(b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\ndone").await;
+    let (origin, _other, proxy) =
+        raw(b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 4\r\n\r\ndone").await;
     let mut wire = proxy.wire().await;
     wire.write(b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1025\r\n\r\n").await;
     let answer = wire.answer("POST").await;
@@ -146,7 +166,7 @@ async fn a_body_over_the_limit_is_refused_and_does_not_arrive() {
 
 #[tokio::test]
 async fn what_is_no_request_for_this_origin_is_refused() {
-    let (origin, _other, proxy) = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let (origin, _other, proxy) = raw(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
     let host = &proxy.address.to_string();
     for (request, status) in [
         (format!("CONNECT {host} HTTP/1.1\r\nHost: x\r\n\r\n"), 405),

@@ -1,19 +1,14 @@
 //! Many at once: one request for all where the answer is for all, nobody in line where it is not, bytes as they come.
 
+use std::time::Duration;
+
 use http::Method;
 use ringback::testing::origin::{Body, Gate, Origin, Reply};
 
-use super::{Proxied, text};
-use crate::support::wire::{Reply as Answer, Wire};
+use super::{Proxied, callers, text};
+use crate::support::wire::Wire;
 
 const CALLERS: usize = 40;
-
-/// So many callers, each on a connection of its own.
-fn callers(proxy: &Proxied, count: usize, path: &'static str) -> Vec<tokio::task::JoinHandle<Answer>> {
-    let address = proxy.address;
-    let ask = |_| tokio::spawn(async move { Wire::connect(address).await.ask("GET", path, &[]).await });
-    (0..count).map(ask).collect()
-}
 
 #[tokio::test]
 async fn many_callers_cost_the_origin_one_request_and_hear_it_as_it_comes() {
@@ -71,6 +66,36 @@ async fn nobody_waits_in_line_for_what_must_be_asked_for_each_time() {
     }
     // It was kept all the same: each asked whether it had changed.
     assert!(origin.seen()[1..].iter().all(|seen| seen.headers["if-none-match"] == "\"1\""));
+}
+
+/// Call routers ask so for each prompt, once it is stale.
+#[tokio::test]
+async fn many_who_ask_whether_their_copy_is_right_cost_the_origin_one_question() {
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::start(&origin).await;
+    let page = Reply::ok("text/plain", Body::of("page")).header("cache-control", "max-age=60").etag("\"1\"");
+    let later = httpdate::fmt_http_date(proxy.node.node.clock.now_wall() + Duration::from_secs(61));
+    let gate = Gate::closed();
+    origin.set_sequence("/x", [page.clone(), page.header("date", &later).hold_headers(&gate)]);
+    proxy.get("/x").await;
+    proxy.node.node.clock.advance_wall(Duration::from_secs(61));
+    let address = proxy.address;
+    let ask = |tag: &'static str| {
+        tokio::spawn(
+            async move { Wire::connect(address).await.ask("GET", "/x", &[&format!("If-None-Match: {tag}")]).await },
+        )
+    };
+    let first = ask("\"1\"");
+    gate.arrived(1).await;
+    let others: Vec<_> = (0..CALLERS).map(|_| ask("\"1\"")).collect();
+    let of_another_copy = ask("\"0\"");
+    gate.open();
+    assert_eq!(first.await.unwrap().status, 304);
+    for other in others {
+        assert_eq!(other.await.unwrap().status, 304);
+    }
+    assert_eq!(text(&of_another_copy.await.unwrap()), "page");
+    assert_eq!(origin.count(&Method::GET, "/x"), 2);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ pub(crate) struct RawOrigin {
 }
 
 impl RawOrigin {
-    /// Answers every request with these bytes and closes the connection.
+    /// Answers every request with these bytes, which should say so, and closes the connection.
     pub(crate) async fn start(answer: &'static [u8]) -> RawOrigin {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -66,6 +66,15 @@ fn a_star_or_nonsense_answers_nothing() {
 }
 
 #[test]
+fn a_long_value_is_known_by_its_digest() {
+    let response = headers(&["vary: cookie"]);
+    let cookie = |end: &str| headers(&[&format!("cookie: {}{end}", "a".repeat(100_000))]);
+    let selection = Selection::of(&response, &cookie("1")).unwrap();
+    assert!(selection.weight() < 1_000);
+    assert!(selection.answers(&cookie("1"), &response) && !selection.answers(&cookie("2"), &response));
+}
+
+#[test]
 fn a_selection_is_written_and_read_back() {
     let response = headers(&["vary: b, a, c"]);
     let selection = Selection::of(&response, &headers(&["a: \u{fc}", "b: 1"])).unwrap();
