@@ -7,7 +7,7 @@ use crate::{
     media::{
         address::{CanonicalUrl, IgnoredQuery},
         audio,
-        cache::{Commit, Manifest, Reference, SourceRecord, Tier},
+        cache::{Manifest, Reference, Tier},
         fill::Stored,
         freshness::RequestDirectives,
         hit::{self, Found},
@@ -188,23 +188,11 @@ impl Media {
     /// Adds a request's tags to those of the reference, where it came by audio that was there or that others asked for first.
     async fn label(&self, tenant: &Tenant, artifact: &ArtifactId, request: &FetchRequest) -> Result<(), Problem> {
         let reference = self.cache.reference(tenant, artifact).await.map_err(|error| error.problem())?;
-        let Some(reference) = reference.filter(|known| request.tags.iter().any(|tag| !known.tags.contains(tag))) else {
+        if reference.is_none_or(|known| request.tags.iter().all(|tag| known.tags.contains(tag))) {
             return Ok(());
-        };
-        let labelled = Reference {
-            source_url: request.url.as_str().to_owned(),
-            tags: request.tags.clone(),
-            also: Vec::new(),
-            ..Reference::clone(&reference)
-        };
-        let reference = Some((*artifact, labelled));
-        let source = self.cache.source(tenant, &request.url.key()).await.map_err(|error| error.problem())?;
-        let source = source.map(|source| SourceRecord::clone(&source).labelled(&request.tags));
-        let commit = Commit { reference, source, ..Commit::new(tenant.clone(), request.url.key()) };
-        self.cache.commit(commit).await.map_err(|error| error.problem())?;
-        // It holds the reference as it was.
-        self.hot.forget(tenant, artifact);
-        Ok(())
+        }
+        let (source, tags) = (request.url.key(), request.tags.clone());
+        self.cache.label(tenant, artifact, &source, tags).await.map_err(|error| error.problem())
     }
 }
 

@@ -68,7 +68,7 @@ impl Hot {
         Some(entry)
     }
 
-    /// Forgets an artifact whose reference was dropped or changed. The manifest of an id never changes, so nothing else makes an entry wrong.
+    /// Forgets an artifact whose reference was dropped. The manifest of an id never changes, so nothing else makes an entry wrong.
     pub(super) fn forget(&self, tenant: &Tenant, artifact: &ArtifactId) {
         self.entries.remove(&(tenant.clone(), *artifact));
     }

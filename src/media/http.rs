@@ -58,9 +58,7 @@ const PIPELINE_SINCE_SECONDS: u64 = 1_795_737_600;
 pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Option<Response<AudioBody>> {
     let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).ok()?;
     let entry = media.hot.get(&media.cache, tenant, &artifact)?;
-    if media.cache.is_purged(tenant, &entry.reference) {
-        // The catalogue may know a later one.
-        media.hot.forget(tenant, &artifact);
+    if media.cache.is_purged_in_memory(tenant, &artifact) {
         return None;
     }
     let manifest = &entry.manifest;
@@ -492,11 +490,9 @@ fn cache_status(opened: &Opened, ttl: i64) -> String {
     };
     let how = match opened.via {
         Via::Hit => format!("hit; ttl={ttl}"),
-        Via::Revalidated => format!("fwd=stale; fwd-status=304; ttl={ttl}"),
+        Via::Revalidated { status, why } => format!("fwd={why}; fwd-status={}; ttl={ttl}", status.as_u16()),
         Via::StandIn => format!("fwd=stale; ttl={ttl}"),
-        Via::Miss | Via::Kept => "fwd=miss".to_owned(),
-        Via::Stale => "fwd=stale".to_owned(),
-        Via::Request => "fwd=request".to_owned(),
+        Via::Miss | Via::Kept | Via::Stale | Via::Request | Via::Variant => format!("fwd={}", opened.via.why()),
     };
     let stored = match &opened.audio {
         Audio::Filled(finished, _) => finished.stored == Stored::Yes,

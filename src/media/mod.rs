@@ -48,6 +48,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ::http::StatusCode;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -57,10 +58,10 @@ use crate::{
     problem::{Kind, Problem, Side},
 };
 
-use cache::{Cache, CacheError, SourceRecord, Tier};
+use cache::{Cache, CacheError, Commit, Reference, SourceRecord, Tier};
 use fill::{Fill, Finished, From, Joined, Ready, Tried, Wanted};
 use format::{Format, Headerless};
-use freshness::{Decision, Selection};
+use freshness::Decision;
 use hit::{Found, Hit};
 use hot::Hot;
 use origin::Origin;
@@ -168,7 +169,12 @@ pub(in crate::media) enum Via {
     /// From the cache alone.
     Hit,
     /// From the cache, after the origin confirmed it.
-    Revalidated,
+    Revalidated {
+        /// By this.
+        status: StatusCode,
+        /// Why it was asked.
+        why: &'static str,
+    },
     /// From the cache, stale, because the origin failed or is slow.
     StandIn,
     /// Fetched: the cache had nothing.
@@ -177,8 +183,23 @@ pub(in crate::media) enum Via {
     Stale,
     /// Fetched: the caller insisted.
     Request,
+    /// Fetched: what the cache had was chosen by another request than ours.
+    Variant,
     /// Made from an original that was kept.
     Kept,
+}
+
+impl Via {
+    /// Why the origin was asked: `fwd` of Cache-Status (RFC 9211 §2.2).
+    pub(in crate::media) fn why(self) -> &'static str {
+        match self {
+            Via::Hit | Via::Miss | Via::Kept => "miss",
+            Via::Stale | Via::StandIn => "stale",
+            Via::Request => "request",
+            Via::Variant => "vary-miss",
+            Via::Revalidated { why, .. } => why,
+        }
+    }
 }
 
 impl Media {
@@ -244,14 +265,14 @@ impl Media {
         self.fill.check_allowed(&request.url)?;
         let key = request.url.key();
         if request.directives.no_cache {
-            self.fill.forget_failure(&tried(tenant, request));
+            self.fill.forget_failure(&tried(tenant, request), key);
         }
         let (mut known, mut failed) = (Known::Nothing, None);
         for _ in 0..LOOKS_MAX {
             let record = self.degrade(self.cache.source(tenant, &key).await).flatten();
             let (wanted, via, may_stand_in) = match self.plan(tenant, request, record, known).await? {
                 Plan::Serve(opened) => return Ok(opened),
-                Plan::Fill { wanted, via, may_stand_in } => (wanted, via, may_stand_in),
+                Plan::Fill { wanted, via, may_stand_in } => (*wanted, via, may_stand_in),
             };
             let joined = self.fill.join(wanted);
             let whole = request.whole || request.format.is_held() || request.format.is_raw();
@@ -261,7 +282,9 @@ impl Media {
                     Ok(ready) => ready,
                     Err(_) => {
                         // Who comes after this caller finds the new audio.
-                        joined.pin();
+                        if joined.keeps() {
+                            joined.pin();
+                        }
                         known = Known::Fails;
                         continue;
                     }
@@ -272,15 +295,16 @@ impl Media {
             match ready {
                 Ok(Ready::Whole(finished)) => return Ok(Opened { audio: Audio::Filled(finished, joined), via }),
                 Ok(Ready::Streaming) => return Ok(Opened { audio: Audio::Running(joined), via }),
-                Ok(Ready::LookAgain { revalidated }) => {
-                    known = if revalidated { Known::Confirmed } else { Known::Nothing };
-                }
-                // What its origin refused another caller's signature may come with this one's.
-                Err(problem) if problem.kind.side() == Side::Origin && joined.is_of_another_address(&request.url) => {
-                    failed = Some(problem);
+                Ok(Ready::LookAgain { confirmed }) => {
+                    known = confirmed
+                        .map_or(Known::Nothing, |status| Known::Confirmed { status, why: via.why() });
                 }
                 Err(problem) if may_stand_in && problem.lets_stale_stand_in() => {
                     known = Known::Fails;
+                    failed = Some(problem);
+                }
+                // What its origin refused another caller's signature may come with this one's.
+                Err(problem) if problem.kind.side() == Side::Origin && joined.is_of_another_address(&request.url) => {
                     failed = Some(problem);
                 }
                 Err(problem) => return Err(problem),
@@ -297,13 +321,16 @@ impl Media {
             return None;
         }
         let record = self.cache.source_in_memory(tenant, &request.url.key())?;
-        let answers_all = record.selection.as_ref().is_some_and(Selection::is_any);
-        if !answers_all || self.clock.now_wall() >= record.fresh_until {
+        // By these rules it was decided until when it is fresh, and that our requests choose it.
+        let is_decided = record.rules_stamp == self.origin.rules_stamp() && record.selection.is_some();
+        if !is_decided || self.clock.now_wall() >= record.fresh_until {
             return None;
         }
         let artifact = artifact_id(request, &record);
         let hit = hit::in_memory(&self.cache, &self.hot, tenant, &artifact)?;
-        Some(Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit })
+        // Its reference has to be brought up to date.
+        let is_purged = self.cache.is_purged_in_memory(tenant, &artifact);
+        (!is_purged).then(|| Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit })
     }
 
     /// What to do for a request, from what the index and the tiers have.
@@ -315,107 +342,150 @@ impl Media {
         known: Known,
     ) -> Result<Plan, Problem> {
         let failure = self.fill.failure(&tried(tenant, request));
-        let known = match &failure {
-            Some(problem) if known == Known::Nothing && problem.lets_stale_stand_in() => Known::Failed,
-            _ => known,
+        let known = match known {
+            Known::Nothing if self.has_failed(tenant, request, failure.as_ref()) => Known::Failed,
+            known => known,
         };
+        let record = record.and_then(|record| self.current(record, request));
         let found = match &record {
             Some(record) => self.find(tenant, record, request).await,
             None => Found::Unknown,
         };
-        let kept = match &record {
-            Some(record) => self.degrade(self.cache.kept_source(&record.content_hash).await).flatten(),
-            None => None,
-        };
-        let usability = record.as_deref().map_or(Usability::Unusable, |record| self.usability(record, request, known));
-        let usable = !matches!(usability, Usability::Unusable | Usability::ToValidate { .. });
-        let is_hit = matches!(found, Found::Hit(_));
-        let (from, via) = match (&record, kept) {
-            (Some(_), Some(kept)) if usable => (From::Kept(kept), Via::Kept),
-            // Asking whether it changed is of use only if there is something to serve when it did not.
-            (Some(record), kept) if kept.is_some() || is_hit => {
-                let via = if request.directives.no_cache { Via::Request } else { Via::Stale };
-                (From::Origin(Some(Arc::clone(record))), via)
+        let usability = record.as_deref().map_or(Usability::None, |record| self.usability(record, request, known));
+        // The origin has said since that its source is not there, or not for us: that is an answer.
+        let usability = match usability {
+            Usability::StaleWhileRevalidate if failure.as_ref().is_some_and(|problem| problem.is_final) => {
+                Usability::ToValidate { may_stand_in: false }
             }
-            (Some(_), _) if !usable => (From::Origin(None), Via::Stale),
-            _ => (From::Origin(None), Via::Miss),
+            usability => usability,
         };
-        let has_something = is_hit || matches!(from, From::Kept(_)) || matches!(from, From::Origin(Some(_)));
-        let may_stand_in = has_something && matches!(usability, Usability::ToValidate { may_stand_in: true });
+        let is_usable =
+            !matches!(usability, Usability::None | Usability::OtherVariant | Usability::ToValidate { .. });
         let wanted = Wanted {
             tenant: tenant.clone(),
             url: request.url.clone(),
             format: request.format,
             input: request.input,
-            from,
+            from: From::Origin(record.clone()),
             serves: if let Found::Hit(hit) = &found { Some(hit.manifest.artifact) } else { None },
             previous: record.clone(),
             keep: !request.directives.no_store,
             tags: request.tags.clone(),
             hops: request.hops.clone(),
         };
-        match found {
-            Found::Hit(hit) if usable => {
-                let via = self.serve_via(usability, known, wanted);
+        let is_hit = match found {
+            Found::Hit(hit) if is_usable => {
+                if let Some(record) = &record {
+                    self.confirm_reference(tenant, request, &hit, record).await;
+                }
+                let asks_behind = usability == Usability::StaleWhileRevalidate
+                    && failure.is_none()
+                    && !request.directives.only_if_cached
+                    && self.fill.check_loop(&request.hops).is_ok();
+                if asks_behind {
+                    self.fill.refresh(wanted);
+                }
+                let via = served_via(usability, known);
                 return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, record), via }));
             }
-            _ if request.directives.only_if_cached => {
-                return Err(Problem::new(Kind::NotCached, "there is no fresh audio of this source in this format"));
-            }
-            _ => {}
+            Found::Hit(_) => true,
+            _ => false,
+        };
+        if request.directives.only_if_cached {
+            return Err(Problem::new(
+                Kind::NotCached,
+                "there is no audio of this source in this format to be used now",
+            ));
         }
+        let kept = match &record {
+            Some(record) => self.degrade(self.cache.kept_source(&record.content_hash).await).flatten(),
+            None => None,
+        };
+        // Asking whether it changed is of use only if there is something to serve when it did not.
+        let has_something = is_hit || kept.is_some();
+        let (from, via) = match (&record, kept) {
+            (Some(_), Some(kept)) if is_usable => (From::Kept(kept), Via::Kept),
+            (Some(record), _) if has_something => {
+                let is_fresh = self.clock.now_wall() < record.fresh_until;
+                let via = match usability {
+                    Usability::OtherVariant => Via::Variant,
+                    _ if request.directives.no_cache || is_fresh => Via::Request,
+                    _ => Via::Stale,
+                };
+                (From::Origin(Some(Arc::clone(record))), via)
+            }
+            (Some(_), _) if !is_usable => (From::Origin(None), Via::Stale),
+            _ => (From::Origin(None), Via::Miss),
+        };
+        let may_stand_in = has_something && usability == Usability::ToValidate { may_stand_in: true };
         // Before it joins others: a request of our own that came back would wait for itself.
         self.fill.check_loop(&request.hops)?;
         // Only now: an origin that fails takes nothing from those who do not need it.
-        if let Some(problem) = failure
-            && !(via == Via::Kept && problem.kind.side() == Side::Origin)
-        {
+        let is_of_the_origin = |problem: &Problem| problem.kind.side() == Side::Origin || problem.lets_stale_stand_in();
+        if let Some(problem) = failure.filter(|problem| via != Via::Kept || !is_of_the_origin(problem)) {
             return Err(problem);
         }
-        Ok(Plan::Fill { wanted, via, may_stand_in })
+        Ok(Plan::Fill { wanted: Box::new(Wanted { from, ..wanted }), via, may_stand_in })
+    }
+
+    /// Whether the source's origin failed to give an answer a moment ago, to this caller or another.
+    fn has_failed(&self, tenant: &Tenant, request: &FetchRequest, failure: Option<&Problem>) -> bool {
+        failure.is_some_and(Problem::lets_stale_stand_in)
+            || self.fill.source_failure(tenant, request.url.key()).is_some()
+    }
+
+    /// An index entry as today's rules see it: none, where they do not allow that it is kept.
+    fn current(&self, record: Arc<SourceRecord>, request: &FetchRequest) -> Option<Arc<SourceRecord>> {
+        let stamp = self.origin.rules_stamp();
+        if record.rules_stamp == stamp {
+            return Some(record);
+        }
+        let url = request.url.fetch_url();
+        if !self.origin.may_keep(url, &record.said) {
+            return None;
+        }
+        let freshness = self.origin.freshness(url, &record.said, record.times());
+        let fresh_until = record.checked_at + freshness.fresh_for(record.checked_at);
+        Some(Arc::new(SourceRecord { fresh_until, rules_stamp: stamp, ..SourceRecord::clone(&record) }))
     }
 
     /// What the index entry of a source is good for, for this request and now.
     fn usability(&self, record: &SourceRecord, request: &FetchRequest, known: Known) -> Usability {
         let now = self.clock.now_wall();
-        if known == Known::Confirmed {
+        if matches!(known, Known::Confirmed { .. }) {
             return Usability::Fresh;
         }
-        let freshness = self.origin.freshness(request.url.fetch_url(), &record.said, record.times());
-        let may_stand_in = freshness.may_stand_in(&request.directives, now);
-        if may_stand_in && matches!(known, Known::Fails | Known::Failed) {
-            return Usability::Stale;
+        let url = request.url.fetch_url();
+        let (sent, said) = (self.origin.constant_fields(url), record.said.to_headers());
+        if !record.selection.as_ref().is_some_and(|selection| selection.answers(sent, &said)) {
+            return Usability::OtherVariant;
         }
-        let sent = self.origin.constant_fields(request.url.fetch_url());
-        let answers =
-            record.selection.as_ref().is_some_and(|selection| selection.answers(sent, &record.said.to_headers()));
-        match freshness.decide(&request.directives, now) {
-            _ if !answers => Usability::ToValidate { may_stand_in: false },
+        let freshness = self.origin.freshness(url, &record.said, record.times());
+        let may_stand_in = freshness.may_stand_in(&request.directives, now);
+        let decision = freshness.decide(&request.directives, now);
+        match decision {
             Decision::Fresh => Usability::Fresh,
+            _ if may_stand_in && matches!(known, Known::Fails | Known::Failed) => Usability::Stale,
             Decision::Stale => Usability::Stale,
             Decision::StaleWhileRevalidate => Usability::StaleWhileRevalidate,
             Decision::Validate => Usability::ToValidate { may_stand_in },
         }
     }
 
-    /// How a hit is served, and what is done behind it.
-    fn serve_via(&self, usability: Usability, known: Known, wanted: Wanted) -> Via {
-        let reason = match (usability, known) {
-            (Usability::Fresh, Known::Confirmed) => return Via::Revalidated,
-            (Usability::StaleWhileRevalidate, _) => {
-                // Who is not to go out is served all the same.
-                if self.fill.check_loop(&wanted.hops).is_ok() {
-                    self.fill.refresh(Wanted { from: From::Origin(wanted.previous.clone()), ..wanted });
-                }
-                "revalidating"
-            }
-            (Usability::Stale, Known::Fails) => "origin-fails",
-            (Usability::Stale, Known::Failed) => "origin-failed",
-            (Usability::Stale, _) => "asked",
-            _ => return Via::Hit,
+    /// Has a hit's persistent address outlive a purge, too, once its source was got again with the same bytes.
+    async fn confirm_reference(&self, tenant: &Tenant, request: &FetchRequest, hit: &Hit, record: &SourceRecord) {
+        if !self.cache.is_purged_in_memory(tenant, &hit.manifest.artifact) {
+            return;
+        }
+        let reference = Reference {
+            source_url: record.url.clone(),
+            asked_at: Some(record.asked_at()),
+            also: Vec::new(),
+            ..Reference::clone(&hit.reference)
         };
-        metrics::counter!("ringback_media_stale_total", "reason" => reason).increment(1);
-        if known == Known::Fails { Via::StandIn } else { Via::Hit }
+        let reference = Some((hit.manifest.artifact, reference));
+        let commit = Commit { reference, ..Commit::new(tenant.clone(), request.url.key()) };
+        self.degrade(self.cache.commit(commit).await);
     }
 
     /// The artifact that an index entry leads to.
@@ -468,7 +538,7 @@ impl Media {
 enum Plan {
     Serve(Opened),
     Fill {
-        wanted: Wanted,
+        wanted: Box<Wanted>,
         via: Via,
         /// Whether what is stale may be served if the fill fails, or takes long.
         may_stand_in: bool,
@@ -480,7 +550,12 @@ enum Plan {
 enum Known {
     Nothing,
     /// It has just said that the index is right.
-    Confirmed,
+    Confirmed {
+        /// By this.
+        status: StatusCode,
+        /// Why it was asked.
+        why: &'static str,
+    },
     /// It has just failed, or takes long.
     Fails,
     /// It failed a moment ago.
@@ -490,19 +565,35 @@ enum Known {
 /// What an index entry is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Usability {
-    /// There is none.
-    Unusable,
+    /// There is no entry.
+    None,
     /// Its audio is the answer.
     Fresh,
     /// Its audio is the answer, though it is stale.
     Stale,
     /// The same, and the origin is asked behind it.
     StaleWhileRevalidate,
+    /// Another request than ours chose it, or there is no telling.
+    OtherVariant,
     /// The origin is asked first.
     ToValidate {
         /// If the origin fails, its audio is the answer.
         may_stand_in: bool,
     },
+}
+
+/// How a hit is served.
+fn served_via(usability: Usability, known: Known) -> Via {
+    let reason = match (usability, known) {
+        (Usability::Fresh, Known::Confirmed { status, why }) => return Via::Revalidated { status, why },
+        (Usability::StaleWhileRevalidate, _) => "revalidating",
+        (Usability::Stale, Known::Fails) => "origin-fails",
+        (Usability::Stale, Known::Failed) => "origin-failed",
+        (Usability::Stale, _) => "asked",
+        _ => return Via::Hit,
+    };
+    metrics::counter!("ringback_media_stale_total", "reason" => reason).increment(1);
+    if known == Known::Fails { Via::StandIn } else { Via::Hit }
 }
 
 /// What a request tries, as far as its failure matters to others.

@@ -29,7 +29,7 @@ pub enum PurgeRequest {
 
 impl Media {
     /// Has everything that a tenant got before now count as absent, as far as `request` speaks of it: sources are fetched anew, and
-    /// persistent addresses answer once their audio was made again from a source that still has it. What is being fetched now is not kept.
+    /// persistent addresses answer once their audio was made again from a source that still has it. What is being fetched now counts as got before.
     ///
     /// # Errors
     /// `bad-request` where the URL or prefix is none; `storage-full` or `internal` where the rule cannot be written down, and then nothing
@@ -51,12 +51,7 @@ impl Media {
         };
         let at = self.clock.now_wall();
         self.cache.purge(tenant, purge.clone(), at).await.map_err(|error| error.problem())?;
-        // What was asked for before now must not reach those who ask after it. The labels of what is on its way are not known yet.
-        self.fill.revoke_all(tenant, |url| match &purge {
-            Purge::Url(wanted) => url.as_str() == wanted,
-            Purge::Prefix(prefix) => url.as_str().starts_with(prefix),
-            Purge::Tag(_) | Purge::All => true,
-        });
+        self.fill.begin_anew();
         metrics::counter!("ringback_media_purges_total").increment(1);
         Ok(())
     }

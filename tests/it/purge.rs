@@ -106,11 +106,62 @@ async fn what_is_under_way_does_not_reach_those_who_come_after_a_purge() {
     let (before, after) = tokio::join!(before, after);
     assert_eq!((before.status, after.status), (StatusCode::OK, StatusCode::OK));
     assert_ne!(before.body, after.body);
-    assert_eq!(before.header("content-location"), "", "it is not kept");
     node.settled().await;
+    // What was under way is kept, and counts as got before the purge.
+    assert!(node.get(before.header("content-location")).await.slug() == "not-found");
     let later = node.get(&path).await;
     assert!(later.header("cache-status").contains("hit"), "{later:?}");
     assert_eq!(later.body, after.body);
+}
+
+#[tokio::test]
+async fn a_purge_leaves_alone_what_it_does_not_speak_of() {
+    let origin = Origin::start().await.unwrap();
+    let gate = Gate::closed();
+    origin.set("/a.wav", audio(OLD).hold_after(10_000, &gate));
+    let node = TestNode::start(&origin).await;
+    let body = json!({ "source": { "url": origin.url("/a.wav") }, "format": "ulaw" });
+    let made = node.post(&body);
+    let purged = async {
+        gate.arrived(1).await;
+        purge(&node, json!({ "tag": "unrelated" })).await;
+        gate.open();
+    };
+    let (made, ()) = tokio::join!(made, purged);
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let made: serde_json::Value = serde_json::from_slice(&made.body).unwrap();
+    assert_eq!(node.get(made["url"].as_str().unwrap()).await.status, StatusCode::OK);
+    assert_eq!(origin.count(&Method::GET, "/a.wav"), 1);
+}
+
+#[tokio::test]
+async fn labels_that_came_later_count_and_so_do_formats_that_were_not_made_again() {
+    let origin = Origin::start().await.unwrap();
+    for path in ["/a.wav", "/b.wav"] {
+        origin.set(path, audio(OLD));
+    }
+    let node = TestNode::start(&origin).await;
+    let address = async |path: &str, extension: &str| {
+        let answer = node.get(&fetch_path(&origin.url(path), extension)).await;
+        answer.header("content-location").to_owned()
+    };
+    let (ulaw, alaw) = (address("/a.wav", "ulaw").await, address("/a.wav", "alaw").await);
+    assert!(node.get(&ulaw).await.header("cache-status").contains("hit"));
+    // The same bytes from elsewhere, with a label: the address is the same, and the label is its own.
+    let body = json!({ "source": { "url": origin.url("/b.wav") }, "format": "ulaw", "tags": ["late"] });
+    assert_eq!(node.post(&body).await.status, StatusCode::CREATED);
+    purge(&node, json!({ "tag": "late" })).await;
+    let before = origin.seen().len();
+    assert!(!node.get(&ulaw).await.header("cache-status").contains("hit"));
+    assert_eq!(origin.seen().len(), before + 1);
+    // One format is got again; the other is there, of the same bytes, and as good.
+    purge(&node, json!({ "all": true })).await;
+    address("/a.wav", "ulaw").await;
+    assert_eq!(address("/a.wav", "alaw").await, alaw);
+    for path in [&ulaw, &alaw] {
+        let answer = node.get_with(path, "cache-control", "only-if-cached").await;
+        assert_eq!(answer.status, StatusCode::OK, "{path} {answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -230,6 +230,32 @@ impl Cache {
         self.purges.cover_reference(tenant, reference)
     }
 
+    /// Whether an artifact that memory knows was purged. **Cost**: a lock and a look-up where the tenant has purged nothing.
+    pub fn is_purged_in_memory(&self, tenant: &Tenant, artifact: &ArtifactId) -> bool {
+        // What is not in memory has to be looked up.
+        let is_purged = |reference: Arc<Reference>| self.is_purged(tenant, &reference);
+        self.purges.has_any(tenant) && self.reference_in_memory(tenant, artifact).is_none_or(is_purged)
+    }
+
+    /// Whether what the index knew of a source was purged since.
+    pub fn is_source_purged(&self, tenant: &Tenant, record: &SourceRecord) -> bool {
+        self.purges.cover_source(tenant, record)
+    }
+
+    /// Adds labels to a tenant's reference and to what the index knows of a source, as far as there are such.
+    ///
+    /// # Errors
+    /// The catalogue could not be written.
+    pub async fn label(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        source: &SourceKey,
+        tags: Vec<String>,
+    ) -> Result<(), CacheError> {
+        self.catalogue.label(tenant, artifact, source, tags).await
+    }
+
     /// Has what a tenant got before `at` count as absent, as far as `purge` speaks of it. One rule, however many entries that are.
     ///
     /// When it returns, the rule survives the end of this process, and every look-up that begins obeys it.

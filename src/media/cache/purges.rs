@@ -104,24 +104,29 @@ impl Purges {
         Some(Rule { tenant, purge: Purge::All, at: before })
     }
 
+    /// Whether there are rules for a tenant.
+    pub(super) fn has_any(&self, tenant: &Tenant) -> bool {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner).contains_key(tenant)
+    }
+
     /// Whether an index entry counts as absent.
     pub(super) fn cover_source(&self, tenant: &Tenant, record: &SourceRecord) -> bool {
-        self.cover(tenant, record.asked_at, &record.tags, &record.url)
+        self.cover(tenant, record.asked_at(), [&record.tags, &record.labels], &record.url)
     }
 
     /// Whether an artifact counts as evicted.
     pub(super) fn cover_reference(&self, tenant: &Tenant, reference: &Reference) -> bool {
         let asked_at = reference.asked_at.unwrap_or(reference.created_at);
         // Another source of the same bytes is not meant by the name of one, so that the artifact goes only with its latest.
-        self.cover(tenant, asked_at, &reference.tags, &reference.source_url)
+        self.cover(tenant, asked_at, [&reference.tags, &reference.source_tags], &reference.source_url)
     }
 
-    fn cover(&self, tenant: &Tenant, asked_at: SystemTime, tags: &[String], url: &str) -> bool {
+    fn cover(&self, tenant: &Tenant, asked_at: SystemTime, tags: [&[String]; 2], url: &str) -> bool {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         let Some(rules) = tenants.get(tenant) else { return false };
         let newer = |at: &SystemTime| asked_at <= *at;
         rules.all.as_ref().is_some_and(newer)
-            || tags.iter().any(|tag| rules.tags.get(tag).is_some_and(newer))
+            || tags.into_iter().flatten().any(|tag| rules.tags.get(tag).is_some_and(newer))
             || rules.urls.get(url).is_some_and(newer)
             || rules.prefixes.iter().any(|(prefix, at)| newer(at) && url.starts_with(prefix))
     }

@@ -85,6 +85,9 @@ pub struct Reference {
     /// Labels for purging and listing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// The origin's labels of its source, as of when it was got last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_tags: Vec<String>,
     /// When the tenant first had it.
     pub created_at: SystemTime,
     /// When the origin was last asked for the bytes that it was made of.
@@ -109,18 +112,30 @@ const TAGS_MAX: usize = 64;
 /// Other sources that are remembered at most: those that come after have been there more lately.
 const ALSO_MAX: usize = 4;
 
+fn add_labels(known: &mut Vec<String>, more: &[String]) {
+    for label in more {
+        if known.len() < TAGS_MAX && !known.contains(label) {
+            known.push(label.clone());
+        }
+    }
+}
+
 impl Reference {
+    /// The same with more labels.
+    #[must_use]
+    pub(super) fn labelled(mut self, tags: &[String]) -> Reference {
+        add_labels(&mut self.tags, tags);
+        self
+    }
+
     /// What is known of an artifact that the tenant has got again, from the source under `key`: nothing that was known before is lost.
     pub(super) fn after(mut self, key: SourceKey, older: Reference, older_key: SourceKey) -> Reference {
         let latest = AlsoFrom { key: older_key, url: older.source_url };
         let others = std::iter::once(latest).chain(older.also).filter(|other| other.key != key);
         self.also = others.take(ALSO_MAX).collect();
-        let tags = older.tags.into_iter().chain(std::mem::take(&mut self.tags));
-        for tag in tags {
-            if self.tags.len() < TAGS_MAX && !self.tags.contains(&tag) {
-                self.tags.push(tag);
-            }
-        }
+        let tags = std::mem::replace(&mut self.tags, older.tags);
+        add_labels(&mut self.tags, &tags);
+        self.asked_at = self.asked_at.max(older.asked_at);
         self.created_at = older.created_at;
         self
     }
@@ -148,26 +163,28 @@ pub struct SourceRecord {
     /// What of our requests the origin chose it by; none where it would not say.
     #[serde(default = "any_selection")]
     pub selection: Option<Selection>,
-    /// Labels of it: the origin's, and those that were given for it here.
+    /// The origin's labels of it, as of its last answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// When the origin was last asked.
-    #[serde(default = "long_ago")]
-    pub asked_at: SystemTime,
+    /// Labels that were given for it here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// When the origin was last asked; with its answer, where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<SystemTime>,
     /// When it last answered.
     pub checked_at: SystemTime,
     /// Until when the record may be used without asking.
     pub fresh_until: SystemTime,
+    /// The rules by which that was decided.
+    #[serde(default)]
+    pub rules_stamp: u64,
     /// When the content hash last changed.
     pub changed_at: SystemTime,
 }
 
 fn any_selection() -> Option<Selection> {
     Some(Selection::default())
-}
-
-fn long_ago() -> SystemTime {
-    SystemTime::UNIX_EPOCH
 }
 
 impl SourceRecord {
@@ -180,17 +197,18 @@ impl SourceRecord {
     /// The same with labels that were given for it here.
     #[must_use]
     pub fn labelled(mut self, tags: &[String]) -> SourceRecord {
-        for tag in tags {
-            if self.tags.len() < TAGS_MAX && !self.tags.contains(tag) {
-                self.tags.push(tag.clone());
-            }
-        }
+        add_labels(&mut self.labels, tags);
         self
+    }
+
+    /// When the origin was last asked.
+    pub fn asked_at(&self) -> SystemTime {
+        self.asked_at.unwrap_or(self.checked_at)
     }
 
     /// When the origin was last asked, and when it answered.
     pub fn times(&self) -> Times {
-        Times { request: self.asked_at, response: self.checked_at }
+        Times { request: self.asked_at(), response: self.checked_at }
     }
 
     /// When the source changed, by its origin's word, else when other bytes came.

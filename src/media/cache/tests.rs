@@ -85,6 +85,7 @@ fn commit(original: &str, extension: &str, chunks: &[(ChunkId, Bytes)]) -> (Arti
         pipeline: "1.1.1.1".to_owned(),
         visibility: Visibility::Public,
         tags: Vec::new(),
+        source_tags: Vec::new(),
         created_at: now,
         asked_at: Some(now),
     };
@@ -97,7 +98,9 @@ fn commit(original: &str, extension: &str, chunks: &[(ChunkId, Bytes)]) -> (Arti
         said: Said::of(&HeaderMap::from_iter([(header::ETAG, HeaderValue::from_static("\"v1\""))])),
         selection: Some(Selection::default()),
         tags: vec!["greetings".to_owned()],
-        asked_at: now,
+        labels: Vec::new(),
+        rules_stamp: 0,
+        asked_at: Some(now),
         checked_at: now,
         fresh_until: now + Duration::from_secs(60),
         changed_at: now,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::StatusCode;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -38,8 +39,8 @@ pub(super) enum State {
     Done(Arc<Finished>),
     /// There was nothing to make: look again at the index.
     LookAgain {
-        /// The origin said that what the index has is still right.
-        revalidated: bool,
+        /// The status by which the origin said that what the index has is still right, if it did.
+        confirmed: Option<StatusCode>,
     },
     /// It will not come.
     Failed(Problem),
@@ -150,7 +151,7 @@ pub(super) async fn run(shared: &Shared, flight: &EncodeFlight) -> State {
             metrics::counter!("ringback_media_fills_total", "result" => "done").increment(1);
             State::Done(Arc::new(finished))
         }
-        Err(Stop::LookAgain { revalidated }) => State::LookAgain { revalidated },
+        Err(Stop::LookAgain { confirmed }) => State::LookAgain { confirmed },
         Err(Stop::Problem(problem)) => {
             metrics::counter!("ringback_media_fills_total", "result" => problem.kind.slug()).increment(1);
             if flight.keep {
@@ -163,7 +164,7 @@ pub(super) async fn run(shared: &Shared, flight: &EncodeFlight) -> State {
 
 /// Why an encode has nothing to show.
 enum Stop {
-    LookAgain { revalidated: bool },
+    LookAgain { confirmed: Option<StatusCode> },
     Problem(Problem),
 }
 
@@ -175,7 +176,7 @@ impl From<Problem> for Stop {
 
 async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> {
     match flight.source.wait(|state| !matches!(state, SourceState::Asking)).await {
-        SourceState::LookAgain { revalidated } => return Err(Stop::LookAgain { revalidated }),
+        SourceState::LookAgain { confirmed } => return Err(Stop::LookAgain { confirmed }),
         SourceState::Failed(problem) => return Err(problem.into()),
         _ => {}
     }
@@ -186,12 +187,12 @@ async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> 
         if flight.keep {
             shared.commit_source(&flight.source, record).await;
         }
-        return Err(Stop::LookAgain { revalidated: true });
+        return Err(Stop::LookAgain { confirmed: Some(StatusCode::OK) });
     }
     let made = transcode(shared, flight).await?;
     let (arrival, received) = match flight.source.wait_end().await {
         SourceState::Received(arrival, received) => (arrival, received),
-        SourceState::LookAgain { revalidated } => return Err(Stop::LookAgain { revalidated }),
+        SourceState::LookAgain { confirmed } => return Err(Stop::LookAgain { confirmed }),
         SourceState::Failed(problem) => return Err(problem.into()),
         SourceState::Asking | SourceState::Arriving(_) => {
             return Err(Problem::new(Kind::Internal, "the fetch has no end").into());
@@ -234,7 +235,7 @@ async fn unchanged(shared: &Shared, flight: &EncodeFlight) -> Option<SourceRecor
             return None;
         }
         match flight.source.wait_end().await {
-            SourceState::Received(_, received) => Some(received),
+            SourceState::Received(arrival, received) if arrival.storable => Some(received),
             _ => None,
         }
     };
@@ -290,7 +291,7 @@ async fn transcode(shared: &Shared, flight: &EncodeFlight) -> Result<Made, Stop>
         Ok(made) => Ok(made),
         // The pipeline only saw a read or a write fail: the flights know why.
         Err(AudioError::Input(error)) => match flight.source.wait_end().await {
-            SourceState::LookAgain { revalidated } => Err(Stop::LookAgain { revalidated }),
+            SourceState::LookAgain { confirmed } => Err(Stop::LookAgain { confirmed }),
             SourceState::Failed(problem) => Err(problem.into()),
             _ => Err(broken_spool(&error).into()),
         },

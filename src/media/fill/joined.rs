@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::StatusCode;
+
 use crate::{
     media::{address::CanonicalUrl, format::Format, spool::Spool},
     problem::{Kind, Problem},
@@ -25,8 +27,8 @@ pub(in crate::media) enum Ready {
     Streaming,
     /// Look again at the index.
     LookAgain {
-        /// The origin said that what the index has is still right.
-        revalidated: bool,
+        /// The status by which the origin said that what the index has is still right, if it did.
+        confirmed: Option<StatusCode>,
     },
 }
 
@@ -161,7 +163,7 @@ impl Joined {
 fn outcome(state: EncodeState) -> Result<Ready, Problem> {
     match state {
         EncodeState::Done(finished) => Ok(Ready::Whole(finished)),
-        EncodeState::LookAgain { revalidated } => Ok(Ready::LookAgain { revalidated }),
+        EncodeState::LookAgain { confirmed } => Ok(Ready::LookAgain { confirmed }),
         EncodeState::Failed(problem) => Err(problem),
         EncodeState::Running => Err(Problem::new(Kind::Internal, "the fill has no end")),
     }

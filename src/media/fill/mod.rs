@@ -89,6 +89,7 @@ struct Shared {
     /// A std lock: held for map operations only.
     flights: Mutex<HashMap<FlightKey, Flight>>,
     private_flights: AtomicU64,
+    purges: AtomicU64,
     failures: Failures,
 }
 
@@ -99,6 +100,10 @@ struct FlightKey {
     source: SourceKey,
     /// Set for `no-store`: a flight that nobody else joins.
     private: Option<u64>,
+    /// Whether it reads the original that is kept: who wants the origin asked does not join that, nor the other way round.
+    is_replay: bool,
+    /// Purges before it: who asks after a purge does not join what began before.
+    purges: u64,
 }
 
 /// A fetch and the encodes that live on it.
@@ -160,6 +165,7 @@ impl Fill {
             failures: Failures::new(config.negative_max, config.negative, config.negative_said_max),
             flights: Mutex::default(),
             private_flights: AtomicU64::new(0),
+            purges: AtomicU64::new(0),
             audio_limits: audio.limits(),
             config,
             cache,
@@ -177,9 +183,14 @@ impl Fill {
         self.shared.failures.get(tried, self.shared.clock.now_wall())
     }
 
+    /// How the origin of a source failed to give an answer before, under whatever signature, while that is remembered.
+    pub(in crate::media) fn source_failure(&self, tenant: &Tenant, source: SourceKey) -> Option<Problem> {
+        self.shared.failures.of_source(tenant, source, self.shared.clock.now_wall())
+    }
+
     /// Forgets how it failed: the caller insists on asking again.
-    pub(in crate::media) fn forget_failure(&self, tried: &Tried) {
-        self.shared.failures.forget(tried);
+    pub(in crate::media) fn forget_failure(&self, tried: &Tried, source: SourceKey) {
+        self.shared.failures.forget(tried, source);
     }
 
     /// Whether a request that went through `hops` may have a fill.
@@ -201,8 +212,7 @@ impl Fill {
     /// Joins the fill of this source and format, or starts it.
     pub(in crate::media) fn join(&self, wanted: Wanted) -> Joined {
         let shared = &self.shared;
-        let private = (!wanted.keep).then(|| shared.private_flights.fetch_add(1, Ordering::Relaxed));
-        let key = FlightKey { tenant: wanted.tenant.clone(), source: wanted.url.key(), private };
+        let key = shared.key_of(&wanted);
         let mut flights = shared.flights();
         let flight = flights.entry(key.clone()).or_insert_with(|| shared.start_source(&wanted));
         let source = &flight.source;
@@ -223,7 +233,9 @@ impl Fill {
     /// Brings a source up to date behind a caller who has what is stale: starts its fill, with nobody waiting, unless it is under way.
     pub(in crate::media) fn refresh(&self, wanted: Wanted) {
         let shared = &self.shared;
-        let key = FlightKey { tenant: wanted.tenant.clone(), source: wanted.url.key(), private: None };
+        // Whatever this caller wants kept, others come after.
+        let wanted = Wanted { keep: true, tags: Vec::new(), ..wanted };
+        let key = shared.key_of(&wanted);
         let mut flights = shared.flights();
         if flights.contains_key(&key) {
             return;
@@ -238,21 +250,17 @@ impl Fill {
 
     /// Keeps what is being made of a source from being stored: it was deleted meanwhile. Who waits still gets it.
     pub(in crate::media) fn revoke(&self, tenant: &Tenant, source: &SourceKey) {
-        let key = FlightKey { tenant: tenant.clone(), source: *source, private: None };
+        let is_meant =
+            |key: &FlightKey, _: &mut Flight| key.private.is_none() && key.tenant == *tenant && key.source == *source;
         // Taken out, so that whoever asks from now on starts anew.
-        if let Some(flight) = self.shared.flights().remove(&key) {
+        for (_, flight) in self.shared.flights().extract_if(is_meant) {
             flight.source.revoke();
         }
     }
 
-    /// The same for all that is being made of sources of a tenant's that `of` holds of.
-    pub(in crate::media) fn revoke_all(&self, tenant: &Tenant, of: impl Fn(&CanonicalUrl) -> bool) {
-        let is_meant = |key: &FlightKey, flight: &mut Flight| {
-            key.private.is_none() && key.tenant == *tenant && of(&flight.source.url)
-        };
-        for (_, flight) in self.shared.flights().extract_if(is_meant) {
-            flight.source.revoke();
-        }
+    /// Has whoever asks from now on start anew: something was purged. What is under way goes on, and counts as what was before.
+    pub(in crate::media) fn begin_anew(&self) {
+        self.shared.purges.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Transcodes in the queue and flights in progress: for metrics.
@@ -271,10 +279,21 @@ impl Shared {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn key_of(&self, wanted: &Wanted) -> FlightKey {
+        FlightKey {
+            tenant: wanted.tenant.clone(),
+            source: wanted.url.key(),
+            private: (!wanted.keep).then(|| self.private_flights.fetch_add(1, Ordering::Relaxed)),
+            is_replay: matches!(wanted.from, From::Kept(_)),
+            purges: self.purges.load(Ordering::SeqCst),
+        }
+    }
+
     fn start_source(self: &Arc<Self>, wanted: &Wanted) -> Flight {
         let (tenant, url, hops) = (wanted.tenant.clone(), wanted.url.clone(), wanted.hops.clone());
         let (spool, now) = (self.spools.create(), self.clock.now());
-        let flight = Arc::new(SourceFlight::new(tenant, url, hops, wanted.keep, spool, now));
+        let is_replay = matches!(wanted.from, From::Kept(_));
+        let flight = Arc::new(SourceFlight::new(tenant, url, hops, (wanted.keep, is_replay), spool, now));
         let task = source::run(Arc::clone(self), Arc::clone(&flight), wanted.previous.clone(), wanted.from.clone());
         self.tasks.spawn_on(task, &self.runtime);
         Flight { source: flight, encodes: HashMap::new() }
@@ -346,7 +365,7 @@ impl Shared {
             input: flight.input,
             raw: flight.format.is_raw(),
         };
-        self.failures.remember(tried, problem, self.clock.now_wall());
+        self.failures.remember(tried, flight.source.url.key(), problem, self.clock.now_wall());
     }
 
     /// Writes an index entry that changed without a fill. A cache that fails is not the caller's trouble.
@@ -388,13 +407,15 @@ impl Shared {
             format: flight.format,
             pipeline: manifest.pipeline.clone(),
             visibility: Visibility::Public,
-            tags: record.tags.clone(),
+            tags: record.labels.clone(),
+            source_tags: record.tags.clone(),
             created_at: self.clock.now_wall(),
-            asked_at: Some(record.asked_at),
+            asked_at: Some(record.asked_at()),
             also: Vec::new(),
         };
         let commit = Commit {
-            source: Some(record.clone()),
+            // What is made of the kept original says nothing new of its source.
+            source: (!source.is_replay).then(|| record.clone()),
             manifest: Some(Manifest::clone(manifest)),
             reference: Some((manifest.artifact, reference)),
             kept: self.keep_source(source, received).await,

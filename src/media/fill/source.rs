@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::header;
+use http::{StatusCode, header};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -52,8 +52,8 @@ pub(super) enum State {
     Received(Arrival, Arc<Received>),
     /// Nothing was fetched: look again at the index, which knows more now.
     LookAgain {
-        /// The origin said that what the index has is still right.
-        revalidated: bool,
+        /// The status by which the origin said that what the index has is still right, if it did.
+        confirmed: Option<StatusCode>,
     },
     /// It will not come.
     Failed(Problem),
@@ -93,6 +93,8 @@ pub(in crate::media) struct SourceFlight {
     pub(super) hops: Hops,
     /// Whether anything of it may be stored, as far as the caller is concerned.
     keep: bool,
+    /// Whether it reads the original that is kept.
+    pub(super) is_replay: bool,
     /// Set when it is deleted meanwhile.
     revoked: AtomicBool,
     /// The original's bytes.
@@ -109,13 +111,13 @@ impl SourceFlight {
         tenant: Tenant,
         url: CanonicalUrl,
         hops: Hops,
-        keep: bool,
+        (keep, is_replay): (bool, bool),
         spool: Arc<Spool>,
         started: Instant,
     ) -> SourceFlight {
         let (state, _) = watch::channel(State::Asking);
         let (cancel, revoked, kept) = (CancellationToken::new(), AtomicBool::new(false), AtomicBool::new(false));
-        SourceFlight { tenant, url, hops, keep, revoked, spool, state, cancel, started, kept }
+        SourceFlight { tenant, url, hops, keep, is_replay, revoked, spool, state, cancel, started, kept }
     }
 
     /// From now on nothing of it is stored.
@@ -176,9 +178,9 @@ pub(super) async fn run(
     };
     let (end, state) = match fetched {
         Ok((arrival, received)) => (End::Complete, State::Received(arrival, Arc::new(received))),
-        Err(Stop::LookAgain { revalidated }) => {
+        Err(Stop::LookAgain { confirmed }) => {
             let problem = Problem::new(Kind::Internal, "the fetch ended without a body");
-            (End::Failed(problem), State::LookAgain { revalidated })
+            (End::Failed(problem), State::LookAgain { confirmed })
         }
         Err(Stop::Problem(problem)) => {
             tracing::info!(source = %flight.url.redacted(), %problem, "fetch failed");
@@ -192,7 +194,7 @@ pub(super) async fn run(
 
 /// Why a fetch has no original to show.
 enum Stop {
-    LookAgain { revalidated: bool },
+    LookAgain { confirmed: Option<StatusCode> },
     Problem(Problem),
 }
 
@@ -217,8 +219,8 @@ async fn fetch(
             match fetched.map_err(|error| error.problem())? {
                 Fetched::Body(incoming) => receive(shared, flight, previous, *incoming).await,
                 Fetched::NotModified(answer) => {
-                    revalidate(shared, flight, previous, &answer).await;
-                    Err(Stop::LookAgain { revalidated: true })
+                    let confirmed = revalidate(shared, flight, previous, &answer).await?;
+                    Err(Stop::LookAgain { confirmed: confirmed.then_some(StatusCode::NOT_MODIFIED) })
                 }
             }
         }
@@ -248,6 +250,9 @@ async fn receive(
     let mut hashed = Hashed::new(&flight.spool);
     while let Some(bytes) = incoming.chunk().await.map_err(|error| error.problem())? {
         hashed = hashed.append(bytes).await?;
+    }
+    if !arrival.storable && previous.is_some() {
+        forget(shared, flight).await?;
     }
     let body = hashed.chunker.finish();
     let content_hash = ContentHash::from_bytes(*body.digest.as_bytes());
@@ -295,21 +300,40 @@ async fn replay(
 async fn lost(shared: &Shared, kept: &KeptSource) -> Result<Stop, Problem> {
     tracing::warn!(content_hash = %kept.content_hash, "kept source has lost a chunk, dropping it");
     shared.cache.drop_kept(&kept.content_hash).await.map_err(|error| error.problem())?;
-    Ok(Stop::LookAgain { revalidated: false })
+    Ok(Stop::LookAgain { confirmed: None })
 }
 
-/// A 304: what the index has is still right, for as long as the answer says.
-async fn revalidate(shared: &Shared, flight: &SourceFlight, previous: Option<&SourceRecord>, answer: &Answer) {
-    let Some(previous) = previous else { return };
+/// A 304: what the index has is still right, for as long as the answer says. Whether it may still be used.
+async fn revalidate(
+    shared: &Shared,
+    flight: &SourceFlight,
+    previous: Option<&SourceRecord>,
+    answer: &Answer,
+) -> Result<bool, Problem> {
+    let Some(previous) = previous else { return Ok(false) };
     metrics::counter!("ringback_media_origin_revalidated_total").increment(1);
     // What a 304 says replaces what was said before; it need not say it again (RFC 9111 §3.2).
+    let said = previous.said.updated(&answer.headers);
+    if !shared.origin.may_keep(flight.url.fetch_url(), &said) {
+        forget(shared, flight).await?;
+        return Ok(false);
+    }
+    // What was purged while it was asked about is to be got anew.
+    if shared.cache.is_source_purged(&flight.tenant, previous) {
+        return Ok(false);
+    }
     let declared = answer.content_type().map_or(previous.declared, |text| declared(flight, Some(&text)));
     let original = Original { content_hash: previous.content_hash, length: previous.length, declared };
-    let said = previous.said.updated(&answer.headers);
     let refreshed = record(shared, flight, Some(previous), original, said, answer);
     if flight.keep && !flight.is_revoked() {
         shared.commit_source(flight, refreshed).await;
     }
+    Ok(true)
+}
+
+/// The origin does not allow any more that its source is kept.
+async fn forget(shared: &Shared, flight: &SourceFlight) -> Result<(), Problem> {
+    shared.cache.forget_source(&flight.tenant, &flight.url.key()).await.map_err(|error| error.problem())
 }
 
 /// What the origin declares its original to be.
@@ -335,6 +359,7 @@ fn record(
 ) -> SourceRecord {
     let Original { content_hash, length, declared } = original;
     let unchanged = previous.filter(|previous| previous.content_hash == content_hash);
+    let tags = answer.tags();
     let sounds_alike = |previous: &&SourceRecord| !previous.headerless || previous.declared == declared;
     SourceRecord {
         url: flight.url.as_str().to_owned(),
@@ -345,12 +370,13 @@ fn record(
         fresh_until: fresh_until(&shared.origin.freshness(flight.url.fetch_url(), &said, answer.times)),
         selection: Selection::of(&said.to_headers(), shared.origin.constant_fields(flight.url.fetch_url())),
         said,
-        tags: answer.tags(),
-        asked_at: answer.times.request,
+        tags: if tags.is_empty() { unchanged.map(|previous| previous.tags.clone()).unwrap_or_default() } else { tags },
+        labels: previous.map(|previous| previous.labels.clone()).unwrap_or_default(),
+        rules_stamp: shared.origin.rules_stamp(),
+        asked_at: Some(answer.times.request),
         checked_at: answer.times.response,
         changed_at: unchanged.filter(sounds_alike).map_or(answer.times.response, |previous| previous.changed_at),
     }
-    .labelled(previous.map(|previous| &previous.tags[..]).unwrap_or_default())
 }
 
 /// Until when an answer may be used without asking.

@@ -1,11 +1,13 @@
 #![deny(clippy::indexing_slicing, reason = "these parse what strangers send")]
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 
 use super::directives::split_outside_quotes;
 use crate::ids::BodyDigest;
 
+/// Fields that carry credentials: they are known by their digest, too.
+const SECRETS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
 /// Longer values are known by their digest.
 const VALUE_BYTES_MAX: usize = 256;
 
@@ -40,11 +42,6 @@ impl Selection {
         })
     }
 
-    /// Whether it answers whatever is asked.
-    pub fn is_any(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Bytes that it takes, about.
     pub fn weight(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -59,6 +56,10 @@ fn normal_form(name: &HeaderName, request: &HeaderMap) -> Option<String> {
         return None;
     }
     let lines: Vec<String> = request.get_all(name).iter().map(|value| latin1(value.as_bytes())).collect();
+    // What is written down must be of no use to whoever reads it.
+    if SECRETS.contains(name) || request.get_all(name).iter().any(HeaderValue::is_sensitive) {
+        return Some(BodyDigest::of(lines.join("\n").as_bytes()).to_string());
+    }
     let items = lines.iter().flat_map(|line| split_outside_quotes(line, ',')).map(str::trim);
     let items = items.filter(|item| !item.is_empty());
     if !matches!(*name, header::ACCEPT_LANGUAGE | header::ACCEPT_ENCODING | header::ACCEPT_CHARSET) {

@@ -13,7 +13,7 @@ use super::{
     allowed::{AllowedSources, SourcePattern},
     config::Config,
 };
-use crate::{media::freshness, outbound, problem::ConfigProblems, units::optional_duration_text};
+use crate::{ids::ContentHash, media::freshness, outbound, problem::ConfigProblems, units::optional_duration_text};
 
 /// Headers that are the client's own, or make a response another thing than the source.
 const NOT_SENT: [HeaderName; 9] = [

@@ -86,11 +86,13 @@ impl Record {
             + match self {
                 Record::Source(record) => {
                     let selection = record.selection.as_ref().map_or(0, Selection::weight);
-                    let tags: usize = record.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum();
+                    let labels = record.tags.iter().chain(&record.labels);
+                    let tags: usize = labels.map(|tag| size_of::<String>() + tag.len()).sum();
                     size_of::<SourceRecord>() + record.url.len() + record.said.weight() + selection + tags
                 }
                 Record::Reference(record) => {
-                    let tags: usize = record.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum();
+                    let labels = record.tags.iter().chain(&record.source_tags);
+                    let tags: usize = labels.map(|tag| size_of::<String>() + tag.len()).sum();
                     let also: usize = record.also.iter().map(|also| size_of_val(also) + also.url.len()).sum();
                     size_of::<Reference>() + record.source_url.len() + record.pipeline.len() + tags + also
                 }

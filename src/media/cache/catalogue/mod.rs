@@ -200,6 +200,16 @@ impl Catalogue {
         self.change(Change::DropReference(tenant.clone(), *id)).await
     }
 
+    pub(super) async fn label(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        source: &SourceKey,
+        tags: Vec<String>,
+    ) -> Result<(), CacheError> {
+        self.change(Change::Label(tenant.clone(), *artifact, *source, tags)).await.map(drop)
+    }
+
     /// Writes a rule down. One that speaks of everything takes the place of those that are not newer.
     pub(super) async fn purge(&self, rule: Rule) -> Result<(), CacheError> {
         self.change(Change::Purge(rule)).await.map(drop)

@@ -143,6 +143,32 @@ pub(super) fn delete_kept(db: &Connection, hash: &ContentHash) -> rusqlite::Resu
     Ok(chunks)
 }
 
+/// Adds labels to a reference and an index entry, and answers those that were there, as they are now.
+pub(super) fn label(
+    db: &Connection,
+    tenant: &Tenant,
+    artifact: &ArtifactId,
+    source_key: &SourceKey,
+    tags: &[String],
+) -> rusqlite::Result<(Option<Reference>, Option<SourceRecord>)> {
+    let json = |error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
+    let reference = reference_with_key(db, tenant, artifact)?.map(|(reference, _)| reference.labelled(tags));
+    if let Some(reference) = &reference {
+        let text = serde_json::to_string(reference).map_err(json)?;
+        db.prepare_cached("UPDATE refs SET record = ?3 WHERE tenant = ?1 AND artifact = ?2")?.execute(params![
+            tenant.as_str(),
+            artifact.as_bytes(),
+            text
+        ])?;
+    }
+    let record = source(db, tenant, source_key)?.and_then(|text| serde_json::from_str::<SourceRecord>(&text).ok());
+    let record = record.map(|record| record.labelled(tags));
+    if let Some(record) = &record {
+        put_source(db, tenant, source_key, &serde_json::to_string(record).map_err(json)?)?;
+    }
+    Ok((reference, record))
+}
+
 /// Writes a rule down. One that speaks of everything takes the place of those that are not newer.
 pub(super) fn put_purge(db: &Connection, rule: &Rule) -> rusqlite::Result<()> {
     let Rule { tenant, purge, at } = rule;

@@ -47,6 +47,8 @@ pub(super) enum Change {
     DropManifest(ArtifactId),
     DropKept(ContentHash),
     DropReference(Tenant, ArtifactId),
+    /// More labels for a reference and a source, as far as there are such.
+    Label(Tenant, ArtifactId, SourceKey, Vec<String>),
     Purge(Rule),
     /// With the most addresses of which responses are kept.
     KeepResponse(ResponseKey, Box<StoredResponse>, u64),
@@ -262,6 +264,14 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
             // One that could never be written down lives in the front alone.
             None => gone(Key::Reference(tenant.clone(), *artifact)),
         },
+        Change::Label(tenant, artifact, source_key, tags) => {
+            let (reference, source) = query::label(db, tenant, artifact, source_key, tags)?;
+            let reference = reference
+                .map(|record| (Key::Reference(tenant.clone(), *artifact), Some(Record::Reference(Arc::new(record)))));
+            let source =
+                source.map(|record| (Key::Source(tenant.clone(), *source_key), Some(Record::Source(Arc::new(record)))));
+            Effect { changed: reference.into_iter().chain(source).collect(), dropped: None }
+        }
         Change::Purge(rule) => {
             query::put_purge(db, rule)?;
             Effect::default()

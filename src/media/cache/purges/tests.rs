@@ -13,7 +13,7 @@ fn add(purges: &Purges, purge: Purge, seconds: u64) -> Option<Rule> {
 
 fn covers(purges: &Purges, url: &str, tags: &[&str], seconds: u64) -> bool {
     let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
-    purges.cover(&Tenant::default_tenant(), at(seconds), &tags, url)
+    purges.cover(&Tenant::default_tenant(), at(seconds), [&tags, &[]], url)
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn one_tenants_rules_are_not_anothers() {
     let purges = Purges::default();
     add(&purges, Purge::All, 10);
     let other = "ACother".parse().unwrap();
-    assert!(!purges.cover(&other, at(5), &[], "http://a/"));
+    assert!(!purges.cover(&other, at(5), [&[], &[]], "http://a/"));
 }
 
 #[test]

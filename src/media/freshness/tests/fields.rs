@@ -1,9 +1,9 @@
 //! What is kept of a response's fields, and what a 304 changes (RFC 9110 §7.6.1; RFC 9111 §3.1, §3.2, §4.3.4).
 
-use http::HeaderMap;
+use http::{HeaderMap, header};
 
 use super::headers;
-use crate::media::freshness::{remove_hop_by_hop, to_be_stored, update};
+use crate::media::freshness::{Said, remove_hop_by_hop, to_be_stored, update};
 
 fn lines(headers: &HeaderMap) -> Vec<String> {
     let mut lines: Vec<String> =
@@ -91,4 +91,16 @@ fn a_304_replaces_all_lines_of_a_name_but_not_what_speaks_of_the_bytes() {
             "set-cookie: z=3",
         ]
     );
+}
+
+#[test]
+fn an_answer_without_a_date_is_as_young_as_any() {
+    let said = Said::of(&headers(&["date: Sun, 06 Nov 1994 08:49:37 GMT", "cache-control: max-age=60", "etag: \"a\""]));
+    let updated = said.updated(&headers(&["cache-control: max-age=90"]));
+    assert_eq!((updated.get(&header::DATE), updated.get(&header::ETAG)), (None, Some("\"a\"")));
+    let dated = said.updated(&headers(&["date: Sun, 06 Nov 1994 09:49:37 GMT"]));
+    assert_eq!(dated.get(&header::DATE), Some("Sun, 06 Nov 1994 09:49:37 GMT"));
+    // Where a field is too long to be kept, its source is asked about each time.
+    let long = Said::of(&headers(&[&format!("cache-control: max-age=60, x=\"{}\"", "x".repeat(3_000))]));
+    assert_eq!(long.get(&header::CACHE_CONTROL), Some("no-cache"));
 }

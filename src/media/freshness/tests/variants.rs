@@ -81,3 +81,21 @@ fn a_selection_is_written_and_read_back() {
     let text = serde_json::to_string(&selection).unwrap();
     assert_eq!(serde_json::from_str::<Selection>(&text).unwrap(), selection);
 }
+
+#[test]
+fn what_is_written_down_shows_no_credentials() {
+    for name in ["authorization", "cookie", "proxy-authorization"] {
+        let request = headers(&[&format!("{name}: s3cret")]);
+        let response = headers(&[&format!("vary: {name}")]);
+        let selection = Selection::of(&response, &request).unwrap();
+        let written = serde_json::to_string(&selection).unwrap();
+        assert!(!written.contains("s3cret"), "{written}");
+        assert!(selection.answers(&request, &response));
+        assert!(!selection.answers(&headers(&[&format!("{name}: s3cre")]), &response));
+    }
+    let mut request = headers(&["x-key: s3cret"]);
+    request.values_mut().for_each(|value| value.set_sensitive(true));
+    let response = headers(&["vary: x-key"]);
+    let selection = Selection::of(&response, &request).unwrap();
+    assert!(!format!("{selection:?}").contains("s3cret") && selection.answers(&request, &response));
+}
