@@ -85,6 +85,8 @@ impl Inner {
             }
             if received <= self.config.response_max.get() {
                 chunks.append(&bytes).await;
+            } else if !has_readers(incoming) {
+                return Err(Problem::new(Kind::OverLimit, "it is too long to be kept, and nobody reads it any more"));
             }
         }
         let whole = chunks.finish().await;
@@ -118,6 +120,11 @@ impl Inner {
             tracing::error!(%error, "a response cannot be forgotten");
         }
     }
+}
+
+/// Whether callers read what comes in. Beside theirs there are two handles of the spool: the record's and that of the task that fills it.
+fn has_readers(incoming: &Incoming) -> bool {
+    Arc::strong_count(&incoming.spool) > 2
 }
 
 /// Ends a spool when it is dropped, unless it has ended before: then that end stands.

@@ -35,16 +35,14 @@ pub(super) fn decide(asked: &Asked, response: &StoredResponse) -> Decision {
     }
     let text = |name| response.headers.get(name).and_then(|value| value.to_str().ok());
     let date = |name| text(name).and_then(|text| httpdate::parse_http_date(text.trim()).ok());
-    // Without a Last-Modified the time that it was made at stands for it (RFC 9111 §4.3.2).
-    let last_modified = date(header::LAST_MODIFIED).or_else(|| date(header::DATE)).unwrap_or(response.response_time);
+    // Without a Last-Modified the time that it was made at stands for it (RFC 9111 §4.3.2), but not to put parts together by.
+    let made_at = || date(header::DATE).unwrap_or(response.response_time);
+    let has_parts = asked.headers.contains_key(header::IF_RANGE);
+    let last_modified = date(header::LAST_MODIFIED).or_else(|| (!has_parts).then(made_at));
     conditional::decide(
         &asked.method,
         &asked.headers,
-        Representation {
-            etag: text(header::ETAG).map_or("", str::trim),
-            last_modified: Some(last_modified),
-            length: response.length,
-        },
+        Representation { etag: text(header::ETAG).map_or("", str::trim), last_modified, length: response.length },
     )
 }
 

@@ -67,6 +67,19 @@ async fn parts_and_conditions_are_answered_from_the_store() {
 }
 
 #[tokio::test]
+async fn without_a_last_modified_the_date_stands_for_it_but_joins_no_parts() {
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::start(&origin).await;
+    let date = httpdate::fmt_http_date(proxy.node.node.clock.now_wall());
+    origin.set("/x", page("0123456789").header("date", &date));
+    proxy.get("/x").await;
+    assert_eq!(proxy.ask("GET", "/x", &[&format!("If-Modified-Since: {date}")]).await.status, 304);
+    let part = proxy.ask("GET", "/x", &["Range: bytes=0-1", &format!("If-Range: {date}")]).await;
+    assert_eq!((part.status, text(&part)), (200, "0123456789"));
+    assert_eq!(origin.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn an_origin_of_http_1_0_ends_its_body_by_closing() {
     let raw = RawOrigin::start(b"HTTP/1.0 200 OK\r\nCache-Control: max-age=60\r\n\r\nold but well").await;
     let proxy = Proxied::before(&raw.url(), &Origin::start().await.unwrap(), |_| {}).await;

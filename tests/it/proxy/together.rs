@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use http::Method;
-use ringback::testing::origin::{Body, Gate, Origin, Reply};
+use ringback::{
+    testing::origin::{Body, Gate, Origin, Reply},
+    units::ByteCount,
+};
 
 use super::{Proxied, callers, text};
 use crate::support::wire::Wire;
@@ -123,6 +126,26 @@ async fn a_caller_who_leaves_takes_nothing_from_the_others() {
     }
     assert_eq!(text(&proxy.get("/x").await), "0123456789");
     assert_eq!(origin.count(&Method::GET, "/x"), 2);
+}
+
+#[tokio::test]
+async fn what_is_too_long_to_be_kept_comes_as_long_as_somebody_reads_it() {
+    let origin = Origin::start().await.unwrap();
+    let proxy = Proxied::start_with(&origin, |config| config.proxy.response_max = ByteCount::kib(64)).await;
+    let endless = Reply::ok("text/plain", Body::endless("for ever ")).header("cache-control", "max-age=60");
+    origin.set("/x", endless.rate(4 << 20));
+    let mut wire = proxy.wire().await;
+    wire.write(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    wire.bytes(1 << 20).await;
+    drop(wire);
+    origin.wait_for_aborts(1).await;
+    // Of a length that is known it is not even tried.
+    let long = Reply::ok("text/plain", Body::of(vec![b'a'; 65_537])).header("cache-control", "max-age=60");
+    origin.set("/y", long);
+    for fetches in [1, 2] {
+        assert_eq!(proxy.get("/y").await.body.len(), 65_537);
+        assert_eq!(origin.count(&Method::GET, "/y"), fetches);
+    }
 }
 
 #[tokio::test]
