@@ -296,8 +296,7 @@ impl Media {
                 Ok(Ready::Whole(finished)) => return Ok(Opened { audio: Audio::Filled(finished, joined), via }),
                 Ok(Ready::Streaming) => return Ok(Opened { audio: Audio::Running(joined), via }),
                 Ok(Ready::LookAgain { confirmed }) => {
-                    known = confirmed
-                        .map_or(Known::Nothing, |status| Known::Confirmed { status, why: via.why() });
+                    known = confirmed.map_or(Known::Nothing, |status| Known::Confirmed { status, why: via.why() });
                 }
                 Err(problem) if may_stand_in && problem.lets_stale_stand_in() => {
                     known = Known::Fails;
@@ -359,8 +358,7 @@ impl Media {
             }
             usability => usability,
         };
-        let is_usable =
-            !matches!(usability, Usability::None | Usability::OtherVariant | Usability::ToValidate { .. });
+        let is_usable = !matches!(usability, Usability::None | Usability::OtherVariant | Usability::ToValidate { .. });
         let wanted = Wanted {
             tenant: tenant.clone(),
             url: request.url.clone(),

@@ -236,8 +236,15 @@ impl Fill {
         // Whatever this caller wants kept, others come after.
         let wanted = Wanted { keep: true, tags: Vec::new(), ..wanted };
         let key = shared.key_of(&wanted);
+        let tried = Tried {
+            tenant: wanted.tenant.clone(),
+            address: wanted.url.fetched_key(),
+            input: wanted.input,
+            raw: wanted.format.is_raw(),
+        };
         let mut flights = shared.flights();
-        if flights.contains_key(&key) {
+        // A fill that ends is remembered first and taken out then: what has just failed is seen in one place or the other.
+        if flights.contains_key(&key) || self.failure(&tried).is_some() {
             return;
         }
         let mut flight = shared.start_source(&wanted);
