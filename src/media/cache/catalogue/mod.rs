@@ -217,7 +217,7 @@ impl Catalogue {
 
     /// The rules that were written down.
     pub(super) async fn purges(&self) -> Result<Vec<Rule>, CacheError> {
-        self.read(|connection| query::purges(connection)).await
+        self.read(query::purges).await
     }
 
     /// Writes what waits, empties the log into the file and ends the thread.
