@@ -262,7 +262,7 @@ impl Media {
 
     /// Finds or makes audio of a remote source.
     pub(in crate::media) async fn fetch(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Opened, Problem> {
-        self.fill.check_allowed(&request.url)?;
+        self.origin.check_allowed(request.url.fetch_url())?;
         let key = request.url.key();
         if request.directives.no_cache {
             self.fill.forget_failure(&tried(tenant, request), key);
@@ -316,7 +316,7 @@ impl Media {
 
     /// Audio of a remote source where that takes nothing but looks into memory: a fresh index entry and all of its artifact.
     pub(in crate::media) fn fetch_in_memory(&self, tenant: &Tenant, request: &FetchRequest) -> Option<Opened> {
-        if !request.directives.takes_any_fresh() || self.fill.check_allowed(&request.url).is_err() {
+        if !request.directives.takes_any_fresh() || self.origin.check_allowed(request.url.fetch_url()).is_err() {
             return None;
         }
         let record = self.cache.source_in_memory(tenant, &request.url.key())?;
@@ -379,7 +379,7 @@ impl Media {
                 let asks_behind = usability == Usability::StaleWhileRevalidate
                     && failure.is_none()
                     && !request.directives.only_if_cached
-                    && self.fill.check_loop(&request.hops).is_ok();
+                    && self.origin.check_loop(&request.hops).is_ok();
                 if asks_behind {
                     self.fill.refresh(wanted);
                 }
@@ -417,7 +417,7 @@ impl Media {
         };
         let may_stand_in = has_something && usability == Usability::ToValidate { may_stand_in: true };
         // Before it joins others: a request of our own that came back would wait for itself.
-        self.fill.check_loop(&request.hops)?;
+        self.origin.check_loop(&request.hops)?;
         // Only now: an origin that fails takes nothing from those who do not need it.
         let is_of_the_origin = |problem: &Problem| problem.kind.side() == Side::Origin || problem.lets_stale_stand_in();
         if let Some(problem) = failure.filter(|problem| via != Via::Kept || !is_of_the_origin(problem)) {
@@ -596,12 +596,7 @@ fn served_via(usability: Usability, known: Known) -> Via {
 
 /// What a request tries, as far as its failure matters to others.
 fn tried(tenant: &Tenant, request: &FetchRequest) -> Tried {
-    Tried {
-        tenant: tenant.clone(),
-        address: request.url.fetched_key(),
-        input: request.input,
-        raw: request.format.is_raw(),
-    }
+    Tried::new(tenant, &request.url, request.format, request.input)
 }
 
 /// The name of what is asked for, of the original that the index knows.

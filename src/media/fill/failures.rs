@@ -9,7 +9,10 @@ use foyer::{Cache as MemoryCache, CacheBuilder};
 
 use crate::{
     ids::{SourceKey, Tenant},
-    media::format::Headerless,
+    media::{
+        address::CanonicalUrl,
+        format::{Format, Headerless},
+    },
     problem::{Kind, Problem, Side},
 };
 
@@ -23,6 +26,17 @@ pub(in crate::media) struct Tried {
     pub(in crate::media) input: Option<Headerless>,
     /// Whether it was to be passed on as it is: what cannot be decoded can be passed on.
     pub(in crate::media) raw: bool,
+}
+
+impl Tried {
+    pub(in crate::media) fn new(
+        tenant: &Tenant,
+        url: &CanonicalUrl,
+        format: Format,
+        input: Option<Headerless>,
+    ) -> Tried {
+        Tried { tenant: tenant.clone(), address: url.fetched_key(), input, raw: format.is_raw() }
+    }
 }
 
 #[derive(Debug)]

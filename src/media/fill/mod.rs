@@ -193,22 +193,6 @@ impl Fill {
         self.shared.failures.forget(tried, source);
     }
 
-    /// Whether a request that went through `hops` may have a fill.
-    ///
-    /// # Errors
-    /// `loop-detected`.
-    pub(in crate::media) fn check_loop(&self, hops: &Hops) -> Result<(), Problem> {
-        self.shared.origin.check_loop(hops)
-    }
-
-    /// Whether this source is one of those that are used here.
-    ///
-    /// # Errors
-    /// `source-forbidden`.
-    pub(in crate::media) fn check_allowed(&self, source: &CanonicalUrl) -> Result<(), Problem> {
-        self.shared.origin.check_allowed(source.fetch_url())
-    }
-
     /// Joins the fill of this source and format, or starts it.
     pub(in crate::media) fn join(&self, wanted: Wanted) -> Joined {
         let shared = &self.shared;
@@ -236,12 +220,7 @@ impl Fill {
         // Whatever this caller wants kept, others come after.
         let wanted = Wanted { keep: true, tags: Vec::new(), ..wanted };
         let key = shared.key_of(&wanted);
-        let tried = Tried {
-            tenant: wanted.tenant.clone(),
-            address: wanted.url.fetched_key(),
-            input: wanted.input,
-            raw: wanted.format.is_raw(),
-        };
+        let tried = Tried::new(&wanted.tenant, &wanted.url, wanted.format, wanted.input);
         let mut flights = shared.flights();
         // A fill that ends is remembered first and taken out then: what has just failed is seen in one place or the other.
         if flights.contains_key(&key) || self.failure(&tried).is_some() {
@@ -366,13 +345,9 @@ impl Shared {
 
     /// Remembers how an encode failed.
     fn remember_failure(&self, flight: &EncodeFlight, problem: &Problem) {
-        let tried = Tried {
-            tenant: flight.source.tenant.clone(),
-            address: flight.source.url.fetched_key(),
-            input: flight.input,
-            raw: flight.format.is_raw(),
-        };
-        self.failures.remember(tried, flight.source.url.key(), problem, self.clock.now_wall());
+        let source = &flight.source;
+        let tried = Tried::new(&source.tenant, &source.url, flight.format, flight.input);
+        self.failures.remember(tried, source.url.key(), problem, self.clock.now_wall());
     }
 
     /// Writes an index entry that changed without a fill. A cache that fails is not the caller's trouble.

@@ -84,3 +84,23 @@ pub(crate) fn check(work: &Work, name: &str, rate: f64, options: &[(&str, &str)]
     let snr = snr_db(theirs, ours);
     assert!(snr > snr_min, "{name} {options:?}: {snr} dB");
 }
+
+/// Checks what an output at 8 kHz has of tones above its band, as ffmpeg encodes them by `encode` into `name`.
+pub(crate) fn check_tones(encode: &str, name: &str, level_max: f64) {
+    let work = Work::new();
+    for (rate, hz) in [(32_000, 4_200), (32_000, 6_000), (44_100, 5_400), (44_100, 7_000), (48_000, 9_000)] {
+        work.ffmpeg(&format!(
+            "-f lavfi -i sine=frequency={hz}:sample_rate={rate}:duration=2 -af volume=4 -ac 2 {encode}"
+        ));
+        let (_, ours) = audio::transcode(&work.read(name), Format::parse("sln", &[]).unwrap()).unwrap();
+        let ours: Vec<f64> =
+            ours.as_chunks().0.iter().map(|sample| f64::from(i16::from_le_bytes(*sample)) / 32_768.0).collect();
+        let heard = heard(&ours, 8_000.0);
+        // Without the ends, where the tone is none.
+        let inner = &heard[500..heard.len() - 500];
+        let power = inner.iter().map(|sample| sample * sample).sum::<f64>() / inner.len() as f64;
+        // Against the tone's own power, an eighth: the encoder's noise is in it.
+        let level = 10.0 * (power / 0.125).log10();
+        assert!(level < level_max, "{hz} Hz at {rate}: {level} dB");
+    }
+}

@@ -23,7 +23,7 @@ pub(super) fn open(
     frames: Option<u64>,
 ) -> Result<Box<dyn Decode>, AudioError> {
     let (tap, watch) = source.into_tap(start, STALL_MAX)?;
-    let reader = WavReader::try_new(Fed::streamed(Vec::new(), tap).into_stream(), FormatOptions::default())
+    let reader = WavReader::try_new(Fed::streamed(tap).into_stream(), FormatOptions::default())
         .map_err(|error| translate(Kind::Wav, &watch, &error))?;
     let mut stream = Stream::new(Kind::Wav, watch);
     stream.span = frames.map(|length| Span { start: 0, length: Some(length), ticks_per_second: rate.hz() });

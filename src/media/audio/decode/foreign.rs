@@ -30,21 +30,20 @@ const DAMAGED_MAX: u32 = 500;
 /// Most frames that a packet of any codec here decodes to.
 const PACKET_FRAMES_MAX: u64 = 65_536;
 
-/// An original as symphonia reads it: `head` instead of its first bytes, then the rest.
+/// An original as symphonia reads it.
 pub(super) struct Fed {
-    head: io::Cursor<Vec<u8>>,
     tap: Tap,
     /// Its length, where it may be read in any order.
     seekable: Option<u64>,
 }
 
 impl Fed {
-    pub(super) fn streamed(head: Vec<u8>, tap: Tap) -> Fed {
-        Fed { head: io::Cursor::new(head), tap, seekable: None }
+    pub(super) fn streamed(tap: Tap) -> Fed {
+        Fed { tap, seekable: None }
     }
 
     pub(super) fn whole(tap: Tap, length: u64) -> Fed {
-        Fed { head: io::Cursor::new(Vec::new()), tap, seekable: Some(length) }
+        Fed { tap, seekable: Some(length) }
     }
 
     pub(super) fn into_stream(self) -> MediaSourceStream<'static> {
@@ -54,10 +53,7 @@ impl Fed {
 
 impl Read for Fed {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        match self.head.read(room)? {
-            0 => self.tap.read(room),
-            count => Ok(count),
-        }
+        self.tap.read(room)
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) mod mpeg;
 mod ogg;
 mod opus;
 mod pcm;
+#[cfg(test)]
+mod random;
 mod transform;
 mod trim;
 mod vorbis;

@@ -47,7 +47,7 @@ pub(super) fn open(mut source: Source, target: SampleRate, channel: Channel) -> 
     let (tap, watch) = source.into_tap(start, STALL_MAX)?;
     let fed = match found.whole {
         Some(length) => Fed::whole(tap, length.saturating_sub(start)),
-        None => Fed::streamed(Vec::new(), tap),
+        None => Fed::streamed(tap),
     };
     let reader = IsoMp4Reader::try_new(fed.into_stream(), FormatOptions::default())
         .map_err(|error| translate(Kind::Mp4, &watch, &error))?;

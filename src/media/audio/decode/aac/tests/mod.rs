@@ -9,27 +9,16 @@ mod syntax;
 use super::{Config, Heard, Stream, Until};
 use crate::{
     media::{
-        audio::{Kind, decode::Block},
+        audio::{
+            Kind,
+            decode::{Block, random::Random},
+        },
         format::Channel,
     },
     units::SampleRate,
 };
 
-/// Numbers that look random and are the same in each run.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() >> 16) as usize % limit
-    }
-
     /// Within ±1.
     fn sample(&mut self) -> f32 {
         (self.next() as i32) as f32 / 2_147_483_648.0

@@ -8,27 +8,16 @@ mod syntax;
 use super::{Fault, frame::FrameDecoder, header::Header, info::Info};
 use crate::{
     media::{
-        audio::{Kind, decode::Block},
+        audio::{
+            Kind,
+            decode::{Block, random::Random},
+        },
         format::Channel,
     },
     units::{Channels, SampleRate},
 };
 
-/// Numbers that look random and are the same in each run.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() >> 16) as usize % limit
-    }
-
     /// A number of so many bits with a sign.
     fn signed(&mut self, bits: u32) -> i64 {
         self.next().cast_signed() >> (64 - bits)

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     media::audio::{
         AudioError,
-        decode::{Block, ogg},
+        decode::{Block, ogg, random::Random},
         fuzz,
         mix::Layout,
         source::Source,
@@ -30,21 +30,7 @@ use crate::{
     units::{Channels, SampleRate},
 };
 
-/// Numbers that look random and are the same in each run.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() >> 16) as usize % limit
-    }
-
     fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| (self.next() >> 24) as u8).collect()
     }
