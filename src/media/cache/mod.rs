@@ -13,6 +13,7 @@ mod blocks;
 mod catalogue;
 mod config;
 mod disk;
+pub mod durable;
 mod error;
 mod memory;
 mod metrics;
