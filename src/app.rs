@@ -12,6 +12,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     task::JoinSet,
+    time::MissedTickBehavior,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -21,12 +22,14 @@ use crate::{
     config::{self, Config},
     ids::{RandomId, Tenant},
     media::{IgnoredQuery, Media, Signing, http::Addresses, origin::Origin},
-    observability::{self, Health, Metrics, Unready},
+    observability::{self, Health, Lack, Metrics, Unready},
     outbound::{self, Client, Forwarder, Guard},
 };
 
 /// How often gauges are set and the data directory is tried.
 const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+/// How often other nodes are listened to: what they purge is purged here within ten seconds (`spec/media.md` §2).
+const HEAR_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Runs the node until SIGTERM or Ctrl-C, then drains it.
 ///
@@ -142,6 +145,9 @@ impl Node {
             let edge = ProxyEdge::new(media.proxy(forwarder, config.proxy), clock.clone());
             serving.spawn(listener.serve(edge, draining.clone(), drain_timeout));
         }
+        if media.is_shared() {
+            tasks.spawn(hear(media.clone(), stopped.clone()));
+        }
         tasks.spawn(watch(media.clone(), config.data_dir.clone(), health.clone(), stopped.clone()));
 
         health.clear(Unready::Starting);
@@ -197,6 +203,22 @@ async fn serve_ops(listener: TcpListener, metrics: Metrics, health: Health, stop
     }
 }
 
+/// Listens to the nodes that share the durable tier.
+async fn hear(media: Media, stopped: CancellationToken) {
+    let mut ticks = tokio::time::interval(HEAR_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stopped.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        tokio::select! {
+            () = stopped.cancelled() => return,
+            () = media.hear() => {}
+        }
+    }
+}
+
 /// Sets gauges and keeps readiness true to the data directory.
 async fn watch(media: Media, data_dir: PathBuf, health: Health, stopped: CancellationToken) {
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
@@ -205,7 +227,9 @@ async fn watch(media: Media, data_dir: PathBuf, health: Health, stopped: Cancell
             () = stopped.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        media.report();
+        let lacks = media.report();
+        health.set_lack(Lack::DiskTier, lacks.disk_tier);
+        health.set_lack(Lack::DurableTier, lacks.durable_tier);
         let directory = data_dir.clone();
         let usable = tokio::task::spawn_blocking(move || is_usable(&directory)).await.unwrap_or(false);
         if usable {

@@ -8,9 +8,11 @@ use crate::{
         address::{CanonicalUrl, IgnoredQuery},
         audio,
         cache::{Manifest, Reference, Tier},
+        conditional::Conditions,
         fill::Stored,
         freshness::RequestDirectives,
         hit::{self, Found},
+        hot::Tags,
         http,
     },
     outbound::Hops,
@@ -26,6 +28,19 @@ pub(in crate::media) enum Named {
     Opened(Opened),
     /// It was evicted and made by an older pipeline: this is the same recipe by today's.
     Successor(ArtifactId),
+}
+
+/// A request for an artifact by its name.
+#[derive(Debug)]
+pub(in crate::media) struct ByName<'a> {
+    /// The extension it was asked for under.
+    pub(in crate::media) extension: &'a str,
+    /// Under what conditions.
+    pub(in crate::media) directives: RequestDirectives,
+    /// Which of its bytes the caller wants.
+    pub(in crate::media) conditions: Conditions,
+    /// What the request went through before this node.
+    pub(in crate::media) hops: Hops,
 }
 
 /// What a tenant may know of an artifact of its own.
@@ -49,34 +64,38 @@ pub struct Obtained {
 }
 
 impl Media {
-    /// Finds an artifact by its name, or makes it again where the tenant's reference says how. `extension` is the one it was asked
-    /// for under.
+    /// Finds an artifact by its name, or makes it again where the tenant's reference says how.
     pub(in crate::media) async fn artifact(
         &self,
         tenant: &Tenant,
         artifact: &ArtifactId,
-        extension: &str,
-        directives: RequestDirectives,
-        hops: Hops,
+        wanted: ByName<'_>,
     ) -> Result<Named, Problem> {
-        let reference = match self.named(tenant, artifact).await? {
+        let reference = match self.named(tenant, artifact, &wanted.conditions).await? {
             Found::Hit(hit) => return Ok(Named::Opened(Opened { audio: Audio::Hit(hit, None), via: Via::Hit })),
             Found::Lost(reference) => reference,
             Found::Unknown => return Err(unknown_artifact()),
         };
         // Before anything is fetched for an address that cannot be answered.
-        if !reference.format.answers_to(extension) {
+        if !reference.format.answers_to(wanted.extension) {
             return Err(http::wrong_extension(reference.format));
         }
-        if directives.only_if_cached {
+        if wanted.directives.only_if_cached {
             return Err(Problem::new(Kind::NotCached, "the audio was evicted and is not in the cache"));
         }
-        self.rebuild(tenant, artifact, &reference, directives, hops).await
+        self.rebuild(tenant, artifact, &reference, wanted).await
     }
 
     /// What is under an artifact's name. What was purged counts as evicted: by its source it is a matter of the index.
-    async fn named(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<Found, Problem> {
-        let found = hit::lookup(&self.cache, tenant, artifact).await.map_err(|error| error.problem())?;
+    async fn named(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        conditions: &Conditions,
+    ) -> Result<Found, Problem> {
+        let sent =
+            |manifest: &Manifest, tags: &Tags| conditions.sent(tags.representation(manifest, http::pipeline_since()));
+        let found = hit::lookup(&self.cache, tenant, artifact, sent).await.map_err(|error| error.problem())?;
         Ok(match found {
             Found::Hit(hit) if self.cache.is_purged(tenant, &hit.reference) => Found::Lost(hit.reference),
             found => found,
@@ -89,12 +108,11 @@ impl Media {
         tenant: &Tenant,
         artifact: &ArtifactId,
         reference: &Reference,
-        directives: RequestDirectives,
-        hops: Hops,
+        by_name: ByName<'_>,
     ) -> Result<Named, Problem> {
         // Today's pipeline makes another artifact of the same original.
         let (original, input) = (&reference.content_hash, reference.input);
-        let wanted = reference.format.artifact_id(original, input, audio::PIPELINE);
+        let successor = reference.format.artifact_id(original, input, audio::PIPELINE);
         let mut failed = Problem::new(Kind::NotFound, "the audio was evicted and its source has changed since");
         for source in std::iter::once(&reference.source_url).chain(reference.also.iter().map(|also| &also.url)) {
             let url = CanonicalUrl::parse(source, &IgnoredQuery::default()).map_err(|error| error.problem())?;
@@ -102,10 +120,11 @@ impl Media {
                 url,
                 input,
                 format: reference.format,
-                directives,
+                directives: by_name.directives,
                 whole: true,
+                conditions: by_name.conditions.clone(),
                 tags: reference.tags.clone(),
-                hops: hops.clone(),
+                hops: by_name.hops.clone(),
             };
             let opened = match self.fetch(tenant, &request).await {
                 Ok(opened) => opened,
@@ -117,7 +136,7 @@ impl Media {
             match opened.artifact() {
                 Some(made) if made == *artifact => return Ok(Named::Opened(opened)),
                 // Its address is of use only if it works.
-                Some(made) if made == wanted && opened.is_stored() => return Ok(Named::Successor(made)),
+                Some(made) if made == successor && opened.is_stored() => return Ok(Named::Successor(made)),
                 _ => {}
             }
         }
@@ -129,7 +148,7 @@ impl Media {
     /// # Errors
     /// `not-found` without a reference of this tenant's.
     pub async fn describe(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<Description, Problem> {
-        match self.named(tenant, artifact).await? {
+        match self.named(tenant, artifact, &Conditions::no_bytes()).await? {
             Found::Hit(hit) => {
                 Ok(Description { manifest: Some(hit.manifest), reference: hit.reference, tier: Some(hit.tier) })
             }
@@ -155,7 +174,7 @@ impl Media {
             }
         }
         // One that could never be written down is in memory alone, and gone with this as well.
-        self.cache.drop_reference(tenant, artifact).await.map_err(|error| error.problem())?;
+        self.cache.drop_reference(tenant, artifact, self.clock.now_wall()).await.map_err(|error| error.problem())?;
         self.hot.forget(tenant, artifact);
         Ok(())
     }
@@ -166,7 +185,7 @@ impl Media {
     /// The fill's, or `fill-running` when it takes longer than callers wait; `origin-failed` where the origin does not allow that it
     /// is stored, `storage-full` where a store of ours refused it.
     pub async fn obtain(&self, tenant: &Tenant, request: FetchRequest) -> Result<Obtained, Problem> {
-        let request = FetchRequest { whole: true, ..request };
+        let request = FetchRequest { whole: true, conditions: Conditions::no_bytes(), ..request };
         let opened = self.fetch(tenant, &request).await?;
         let obtained = match opened.audio {
             Audio::Hit(hit, _) => Obtained { manifest: hit.manifest, cached: true },

@@ -17,8 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     media::{
-        cache::{Cache, ChunkRef, Manifest},
+        cache::{Cache, Manifest, Reader, Whole},
         fill::{Finished, Joined},
+        hit::There,
         spool::{End, Progress},
     },
     problem::Problem,
@@ -60,28 +61,32 @@ impl AudioBody {
         AudioBody(Kind::Ready { frames, left })
     }
 
-    /// `range` of an artifact in the tiers. `there` holds its first chunks, already read; the others are read when their turn comes.
+    /// `range` of an artifact in the tiers. `there` holds chunks that were read already; the others are read when their turn comes.
     pub(in crate::media) fn from_tiers(
         cache: &Cache,
         manifest: &Arc<Manifest>,
-        there: &[Option<Bytes>],
+        there: There,
         range: Range<u64>,
     ) -> AudioBody {
         let mut parts = VecDeque::new();
         let mut offset = 0;
-        for (index, chunk) in manifest.chunks.iter().enumerate() {
+        for (number, chunk) in manifest.chunks.iter().enumerate() {
             let chunk_range = offset..offset + u64::from(chunk.length);
             offset = chunk_range.end;
             let (start, end) = (range.start.max(chunk_range.start), range.end.min(chunk_range.end));
             if start < end {
                 let within = (start - chunk_range.start) as usize..(end - chunk_range.start) as usize;
-                parts.push_back(Part { chunk: *chunk, there: there.get(index).cloned().flatten(), within });
+                parts.push_back(Part { number, there: there.chunks.get(number).cloned().flatten(), within });
             }
         }
-        if parts.iter().all(|part| part.there.is_some()) {
+        let Some(first) = parts.iter().find(|part| part.there.is_none()).map(|part| part.number) else {
             return AudioBody::ready(parts.into_iter().filter_map(Part::cut).collect());
-        }
-        let source = TierSource { cache: cache.clone(), manifest: Arc::clone(manifest), parts };
+        };
+        let end = parts.back().map_or(first, |part| part.number + 1);
+        let reader = there.rest.filter(|reader| reader.position() == first);
+        let whole = Whole::Artifact(Arc::clone(manifest));
+        let reader = reader.unwrap_or_else(|| Reader::new(cache, whole, first..end));
+        let source = TierSource { cache: cache.clone(), manifest: Arc::clone(manifest), parts, reader };
         let frames = Box::pin(stream::try_unfold(source, TierSource::next));
         AudioBody(Kind::Streamed { frames, left: Some(range.end - range.start) })
     }
@@ -114,7 +119,7 @@ pub(in crate::media) type Trailers = fn(&Finished) -> HeaderMap;
 
 /// A chunk and what is wanted of it.
 struct Part {
-    chunk: ChunkRef,
+    number: usize,
     there: Option<Bytes>,
     within: Range<usize>,
 }
@@ -130,13 +135,15 @@ struct TierSource {
     cache: Cache,
     manifest: Arc<Manifest>,
     parts: VecDeque<Part>,
+    /// Of those parts that were not read already: the first of them and all behind it.
+    reader: Reader,
 }
 
 impl TierSource {
     async fn next(mut self) -> io::Result<Option<(Frame<Bytes>, TierSource)>> {
         let Some(mut part) = self.parts.pop_front() else { return Ok(None) };
         if part.there.is_none() {
-            part.there = self.cache.chunk(&part.chunk.id).await.map(|(bytes, _)| bytes);
+            part.there = self.reader.next().await.map(|(bytes, _)| bytes);
         }
         match part.cut() {
             Some(bytes) => Ok(Some((Frame::data(bytes), self))),

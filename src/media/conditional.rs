@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::SystemTime};
 
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 
 /// What a representation says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,44 @@ pub(super) struct Representation<'a> {
     pub(super) last_modified: Option<SystemTime>,
     /// Bytes.
     pub(super) length: u64,
+}
+
+/// What a request says of the bytes that it wants: its method, and its conditions and ranges.
+#[derive(Clone, Debug)]
+pub struct Conditions {
+    method: Method,
+    fields: HeaderMap,
+}
+
+/// The fields that decide.
+const CONDITIONS: [HeaderName; 4] = [header::RANGE, header::IF_RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+
+impl Conditions {
+    /// Those of a request.
+    pub(super) fn of(parts: &Parts) -> Conditions {
+        let mut fields = HeaderMap::new();
+        if is_conditional(&parts.headers) {
+            for name in CONDITIONS {
+                for value in parts.headers.get_all(&name) {
+                    fields.append(name.clone(), value.clone());
+                }
+            }
+        }
+        Conditions { method: parts.method.clone(), fields }
+    }
+
+    /// Those of a request that wants to know of audio and not to hear it.
+    pub fn no_bytes() -> Conditions {
+        Conditions { method: Method::HEAD, fields: HeaderMap::new() }
+    }
+
+    /// Which bytes of a representation are sent to whoever asks so.
+    pub(super) fn sent(&self, representation: Representation<'_>) -> Range<u64> {
+        if self.method == Method::HEAD {
+            return 0..0;
+        }
+        decide(&self.method, &self.fields, representation).sent(representation.length)
+    }
 }
 
 /// What to answer.

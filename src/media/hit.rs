@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     ids::{ArtifactId, Tenant},
     media::{
-        cache::{Cache, CacheError, ChunkRef, Manifest, Reference, Tier},
+        cache::{Cache, CacheError, ChunkRef, Manifest, Reader, Reference, Tier, Whole},
         hot::{Hot, Tags},
     },
 };
@@ -28,8 +28,16 @@ pub(in crate::media) struct Hit {
     /// The slowest tier that holds some of it.
     pub tier: Tier,
     pub(in crate::media) tags: Tags,
-    /// The first chunks.
-    pub(in crate::media) there: Vec<Option<Bytes>>,
+    pub(in crate::media) there: There,
+}
+
+/// Chunks of an artifact that were read for a response.
+#[derive(Debug, Default)]
+pub(in crate::media) struct There {
+    /// By their number, as far as they go.
+    pub(in crate::media) chunks: Vec<Option<Bytes>>,
+    /// What reads those behind them.
+    pub(in crate::media) rest: Option<Reader>,
 }
 
 /// The hit, where all of it can be had without waiting.
@@ -43,7 +51,7 @@ pub(in crate::media) fn in_memory(cache: &Cache, hot: &Hot, tenant: &Tenant, art
         reference: Arc::clone(&entry.reference),
         tier: Tier::Memory,
         tags: entry.tags.clone(),
-        there,
+        there: There { chunks: there, rest: None },
     })
 }
 
@@ -77,31 +85,54 @@ pub(in crate::media) enum Found {
     Unknown,
 }
 
-/// Looks an artifact up in the order that tells nothing about others: the caller's reference before anything else.
+/// Looks an artifact up in the order that tells nothing about others: the caller's reference before anything else. What `sent` says will
+/// be sent of it is read, as far as headers wait for it.
 pub(in crate::media) async fn lookup(
     cache: &Cache,
     tenant: &Tenant,
     artifact: &ArtifactId,
+    sent: impl FnOnce(&Manifest, &Tags) -> Range<u64>,
 ) -> Result<Found, CacheError> {
     let Some(reference) = cache.reference(tenant, artifact).await? else { return Ok(Found::Unknown) };
     let Some(manifest) = cache.manifest(artifact).await? else { return Ok(Found::Lost(reference)) };
-    let mut tier = Tier::Memory;
-    let mut there = Vec::new();
-    for (index, chunk) in manifest.chunks.iter().enumerate() {
-        let found = if index < CHUNKS_AHEAD_MAX {
-            let read = cache.chunk(&chunk.id).await;
-            read.map(|(bytes, tier)| {
-                there.push(Some(bytes));
-                tier
-            })
-        } else {
-            cache.chunk_tier(&chunk.id)
-        };
-        match found {
-            Some(Tier::Memory) => {}
-            Some(slower) => tier = slower,
-            None => return Ok(Found::Lost(reference)),
+    let tags = Tags::of(&manifest.digest);
+    let wanted = chunks_of(&manifest, sent(&manifest, &tags));
+    let Some((there, tier)) = read_ahead(cache, &manifest, wanted).await else { return Ok(Found::Lost(reference)) };
+    Ok(Found::Hit(Hit { tags, manifest, reference, tier, there }))
+}
+
+/// The numbers of the chunks that hold `bytes`.
+fn chunks_of(manifest: &Manifest, bytes: Range<u64>) -> Range<usize> {
+    let mut end = 0;
+    let mut chunks = 0..0;
+    for (number, chunk) in manifest.chunks.iter().enumerate() {
+        let start = end;
+        end += u64::from(chunk.length);
+        if start < bytes.end && bytes.start < end {
+            if chunks.is_empty() {
+                chunks.start = number;
+            }
+            chunks.end = number + 1;
         }
     }
-    Ok(Found::Hit(Hit { tags: Tags::of(&manifest.digest), manifest, reference, tier, there }))
+    chunks
+}
+
+/// Reads the first of the `wanted` chunks and sees to it that the others are there, too. None where one is not.
+async fn read_ahead(cache: &Cache, manifest: &Arc<Manifest>, wanted: Range<usize>) -> Option<(There, Tier)> {
+    let whole = Whole::Artifact(Arc::clone(manifest));
+    let mut slowest = Tier::Memory;
+    let mut reader = Reader::new(cache, whole.clone(), wanted.clone());
+    let mut chunks = vec![None; wanted.start];
+    for _ in wanted.clone().take(CHUNKS_AHEAD_MAX) {
+        let (bytes, tier) = reader.next().await?;
+        chunks.push(Some(bytes));
+        slowest = slowest.max(tier);
+    }
+    // What came from the durable tier was a part of the whole that lies there.
+    if slowest <= Tier::Disk {
+        slowest = slowest.max(cache.holds(&whole).await?);
+    }
+    let rest = (reader.position() < wanted.end).then_some(reader);
+    Some((There { chunks, rest }, slowest))
 }

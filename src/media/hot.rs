@@ -1,6 +1,12 @@
 //! What answers to hot artifacts have in common, kept ready: one look-up instead of three, nothing hashed or spelled per request.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use foyer::{Cache as MemoryCache, CacheBuilder};
@@ -8,7 +14,10 @@ use http::HeaderValue;
 
 use crate::{
     ids::{ArtifactId, BodyDigest, Tenant},
-    media::cache::{Cache, Manifest, Reference},
+    media::{
+        cache::{Cache, Manifest, Reference},
+        conditional::Representation,
+    },
 };
 
 /// ETag and Repr-Digest of a body.
@@ -30,6 +39,14 @@ impl Tags {
     }
 }
 
+impl Tags {
+    /// What conditions of a request are held against.
+    pub(super) fn representation(&self, manifest: &Manifest, last_modified: Option<SystemTime>) -> Representation<'_> {
+        let etag = self.etag.to_str().unwrap_or_default();
+        Representation { etag, last_modified, length: manifest.length }
+    }
+}
+
 /// An artifact that a tenant may have, its chunks aside.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -42,16 +59,22 @@ pub(super) struct Entry {
 #[derive(Clone, Debug)]
 pub(super) struct Hot {
     entries: MemoryCache<(Tenant, ArtifactId), Arc<Entry>>,
+    /// How many artifacts had become others when the entries were made.
+    adopted: Arc<AtomicU64>,
 }
 
 impl Hot {
     pub(super) fn new(entries_max: usize) -> Hot {
-        Hot { entries: CacheBuilder::new(entries_max).build() }
+        Hot { entries: CacheBuilder::new(entries_max).build(), adopted: Arc::default() }
     }
 
     /// The entry of an artifact that the tenant may have, as far as memory knows.
     pub(super) fn get(&self, cache: &Cache, tenant: &Tenant, artifact: &ArtifactId) -> Option<Arc<Entry>> {
         let key = (tenant.clone(), *artifact);
+        let adopted = cache.adopted();
+        if self.adopted.swap(adopted, Ordering::Relaxed) != adopted {
+            self.entries.clear();
+        }
         if let Some(entry) = self.entries.get(&key) {
             return Some(Arc::clone(&entry));
         }
@@ -68,7 +91,8 @@ impl Hot {
         Some(entry)
     }
 
-    /// Forgets an artifact whose reference was dropped. The manifest of an id never changes, so nothing else makes an entry wrong.
+    /// Forgets an artifact whose reference was dropped. The manifest of an id changes only where another node's takes its place, so
+    /// nothing else makes an entry wrong.
     pub(super) fn forget(&self, tenant: &Tenant, artifact: &ArtifactId) {
         self.entries.remove(&(tenant.clone(), *artifact));
     }

@@ -20,18 +20,18 @@ use crate::{
         AudioBody, FetchRequest, Media,
         address::{FetchPath, IgnoredQuery, MediaPath},
         cache::{Manifest, SourceRecord, Tier},
-        conditional::{self, Decision, Representation},
+        conditional::{self, Conditions, Decision, Representation},
         fill::{Finished, Stages, Stored},
         format::{Format, FormatError},
         freshness::RequestDirectives,
-        hit,
+        hit::{self, There},
         hot::Tags,
     },
     outbound::Hops,
     problem::{Kind, Problem},
 };
 
-use super::{Audio, Named, Opened, Via, address::CanonicalUrl};
+use super::{Audio, Named, Opened, Via, address::CanonicalUrl, artifact::ByName, to_the_second};
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -46,6 +46,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 const HIT_MEMORY: HeaderValue = HeaderValue::from_static("ringback; hit; ttl=31536000; detail=memory");
 const HIT_DISK: HeaderValue = HeaderValue::from_static("ringback; hit; ttl=31536000; detail=disk");
+const HIT_DIRECTORY: HeaderValue = HeaderValue::from_static("ringback; hit; ttl=31536000; detail=directory");
+const HIT_S3: HeaderValue = HeaderValue::from_static("ringback; hit; ttl=31536000; detail=s3");
 
 /// Last-Modified of every artifact of this pipeline: the day its versions were set. A constant, so that nodes agree.
 const PIPELINE_SINCE: HeaderValue = HeaderValue::from_static("Fri, 27 Nov 2026 00:00:00 GMT");
@@ -71,7 +73,8 @@ pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Opti
     let decision = decide(parts, &headers, manifest.length, pipeline_since());
     // Bytes that are not sent need not be there: what the tag names never changes.
     let there = hit::chunks_in_memory(&media.cache, manifest, decision.sent(manifest.length))?;
-    Some(media.answer_hit(parts, headers, manifest, &there, Tier::Memory, decision))
+    let there = There { chunks: there, rest: None };
+    Some(media.answer_hit(parts, headers, manifest, there, Tier::Memory, decision))
 }
 
 /// Answers `GET` and `HEAD /media/{artifact}.{ext}`.
@@ -87,7 +90,8 @@ pub async fn artifact(
     let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     known_extension(extension)?;
     let (asked, hops) = (RequestDirectives::of(&parts.headers), Hops::of(&parts.headers));
-    let opened = match media.artifact(tenant, &artifact, extension, asked, hops).await? {
+    let wanted = ByName { extension, directives: asked, conditions: Conditions::of(parts), hops };
+    let opened = match media.artifact(tenant, &artifact, wanted).await? {
         Named::Opened(opened) => opened,
         Named::Successor(successor) => return Ok(moved(addresses.artifact_text(&successor, extension))),
     };
@@ -107,8 +111,12 @@ pub async fn artifact(
         headers.insert(header::CACHE_CONTROL, NO_STORE);
     }
     let cached = match &opened.audio {
-        Audio::Hit(hit, _) if hit.tier == Tier::Memory => HIT_MEMORY,
-        Audio::Hit(..) => HIT_DISK,
+        Audio::Hit(hit, _) => match hit.tier {
+            Tier::Memory => HIT_MEMORY,
+            Tier::Disk => HIT_DISK,
+            Tier::Directory => HIT_DIRECTORY,
+            Tier::S3 => HIT_S3,
+        },
         _ => value(cache_status(&opened, 31_536_000)),
     };
     headers.insert(CACHE_STATUS, cached);
@@ -130,7 +138,8 @@ pub(super) fn wrong_extension(format: Format) -> Problem {
     Problem::new(Kind::WrongExtension, format!("this artifact is \".{}\"", format.extension()))
 }
 
-fn pipeline_since() -> Option<SystemTime> {
+/// When every artifact of this pipeline changed last.
+pub(super) fn pipeline_since() -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(PIPELINE_SINCE_SECONDS))
 }
 
@@ -210,6 +219,7 @@ fn asked(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<Asked, 
         url: CanonicalUrl::parse(&path.source, ignored).map_err(|error| error.problem())?,
         directives: RequestDirectives::of(&parts.headers),
         whole: wants_whole(parts),
+        conditions: Conditions::of(parts),
         tags: Vec::new(),
         hops: Hops::default(),
     };
@@ -286,9 +296,7 @@ fn source_headers(headers: &mut HeaderMap, media: &Media, asked: &Asked, source:
     headers.insert(header::CACHE_CONTROL, cache_control);
     let modified = source.modified?;
     headers.insert(header::LAST_MODIFIED, value(httpdate::fmt_http_date(modified)));
-    // Dates on the wire have no fractions: comparing with them would make every second request a miss.
-    let seconds = modified.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    Some(UNIX_EPOCH + Duration::from_secs(seconds))
+    to_the_second(modified)
 }
 
 /// Builds addresses that callers can use: from the configured public URL, never from the Host header.
@@ -331,7 +339,7 @@ impl Media {
         match opened.audio {
             Audio::Hit(hit, _) => {
                 let decision = decide(parts, &headers, hit.manifest.length, modified);
-                self.answer_hit(parts, headers, &hit.manifest, &hit.there, hit.tier, decision)
+                self.answer_hit(parts, headers, &hit.manifest, hit.there, hit.tier, decision)
             }
             Audio::Filled(finished, joined) => {
                 let length = finished.manifest.length;
@@ -362,7 +370,7 @@ impl Media {
         parts: &Parts,
         headers: HeaderMap,
         manifest: &Arc<Manifest>,
-        there: &[Option<Bytes>],
+        there: There,
         tier: Tier,
         decision: Decision,
     ) -> Response<AudioBody> {

@@ -53,17 +53,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     clock::Clock,
-    ids::{ArtifactId, Tenant},
+    ids::{ArtifactId, SourceKey, Tenant},
     outbound::{Forwarder, Hops},
     problem::{Kind, Problem, Side},
 };
 
-use cache::{Cache, CacheError, Commit, Reference, SourceRecord, Tier};
+use cache::{Cache, CacheError, Commit, Manifest, Reference, SourceRecord, Tier};
 use fill::{Fill, Finished, From, Joined, Ready, Tried, Wanted};
 use format::{Format, Headerless};
 use freshness::Decision;
 use hit::{Found, Hit};
-use hot::Hot;
+use hot::{Hot, Tags};
 use origin::Origin;
 use proxy::Proxy;
 use spool::Spools;
@@ -73,6 +73,7 @@ pub(in crate::media) use artifact::Named;
 pub use artifact::{Description, Obtained};
 pub use audio::{AudioError, Input, Levelled, Limits, Output, PIPELINE, Summary, transcode};
 pub use body::AudioBody;
+pub use conditional::Conditions;
 pub use config::Config;
 pub use freshness::RequestDirectives;
 pub use presets::{PresetError, Presets};
@@ -104,18 +105,27 @@ pub struct Media {
 struct Hits {
     memory: metrics::Counter,
     disk: metrics::Counter,
+    directory: metrics::Counter,
+    s3: metrics::Counter,
 }
 
 impl Hits {
     fn new() -> Hits {
         let counter = |tier: Tier| metrics::counter!("ringback_media_hits_total", "tier" => tier.as_str());
-        Hits { memory: counter(Tier::Memory), disk: counter(Tier::Disk) }
+        Hits {
+            memory: counter(Tier::Memory),
+            disk: counter(Tier::Disk),
+            directory: counter(Tier::Directory),
+            s3: counter(Tier::S3),
+        }
     }
 
     fn count(&self, tier: Tier) {
         match tier {
             Tier::Memory => self.memory.increment(1),
             Tier::Disk => self.disk.increment(1),
+            Tier::Directory => self.directory.increment(1),
+            Tier::S3 => self.s3.increment(1),
         }
     }
 }
@@ -139,6 +149,8 @@ pub struct FetchRequest {
     pub directives: RequestDirectives,
     /// Whether the caller needs to know the whole before the first byte: HEAD, ranges, conditions.
     pub whole: bool,
+    /// Which of its bytes the caller wants.
+    pub conditions: Conditions,
     /// Labels for the reference.
     pub tags: Vec<String>,
     /// What the request went through before this node.
@@ -216,7 +228,7 @@ impl Media {
     ) -> Result<Media, CacheError> {
         let hot = Hot::new(config.hot_max);
         let (presets, presets_only) = (Presets::new(&config.presets), config.presets_only);
-        let cache = Cache::open(&config.cache, data_directory).await?;
+        let cache = Cache::open(&config.cache, data_directory, clock.clone()).await?;
         let spool_directory = data_directory.join("spool");
         let spools = Spools::open(&spool_directory, config.fill.spool_limits())
             .map_err(|source| CacheError::DataDirectory { path: spool_directory, source: Arc::new(source) })?;
@@ -270,6 +282,10 @@ impl Media {
         let (mut known, mut failed) = (Known::Nothing, None);
         for _ in 0..LOOKS_MAX {
             let record = self.degrade(self.cache.source(tenant, &key).await).flatten();
+            let record = match record {
+                Some(record) if known == Known::Nothing => Some(self.newest(tenant, &key, record).await),
+                record => record,
+            };
             let (wanted, via, may_stand_in) = match self.plan(tenant, request, record, known).await? {
                 Plan::Serve(opened) => return Ok(opened),
                 Plan::Fill { wanted, via, may_stand_in } => (*wanted, via, may_stand_in),
@@ -312,6 +328,14 @@ impl Media {
         Err(failed.unwrap_or_else(|| {
             Problem::new(Kind::OriginFailed, "the origin keeps confirming audio that is no longer there")
         }))
+    }
+
+    /// What is known of a source: where this node's knowledge is stale, another's may not be.
+    async fn newest(&self, tenant: &Tenant, key: &SourceKey, record: Arc<SourceRecord>) -> Arc<SourceRecord> {
+        if self.clock.now_wall() < record.fresh_until {
+            return record;
+        }
+        self.degrade(self.cache.source_elsewhere(tenant, key, &record).await).flatten().unwrap_or(record)
     }
 
     /// Audio of a remote source where that takes nothing but looks into memory: a fresh index entry and all of its artifact.
@@ -492,11 +516,13 @@ impl Media {
         if let Some(hit) = hit::in_memory(&self.cache, &self.hot, tenant, &artifact) {
             return Found::Hit(hit);
         }
-        self.degrade(hit::lookup(&self.cache, tenant, &artifact).await).unwrap_or(Found::Unknown)
+        let modified = to_the_second(record.modified());
+        let sent = |manifest: &Manifest, tags: &Tags| request.conditions.sent(tags.representation(manifest, modified));
+        self.degrade(hit::lookup(&self.cache, tenant, &artifact, sent).await).unwrap_or(Found::Unknown)
     }
 
-    /// Whether the stores work, and load figures for metrics.
-    pub fn report(&self) {
+    /// Sets the gauges of metrics, and says which tiers do not work.
+    pub fn report(&self) -> Lacks {
         let (queued, flights) = self.fill.load();
         metrics::gauge!("ringback_media_fill_queue_depth").set(queued as f64);
         metrics::gauge!("ringback_media_fill_flights").set(flights as f64);
@@ -508,7 +534,9 @@ impl Media {
         metrics::gauge!("ringback_media_cache_disk_writing").set(f64::from(u8::from(stats.disk_writing)));
         metrics::gauge!("ringback_media_catalogue_memory_bytes").set(stats.record_bytes as f64);
         metrics::gauge!("ringback_media_artifacts").set(stats.counts.artifacts as f64);
+        metrics::gauge!("ringback_media_durable_pending").set(stats.counts.pending as f64);
         metrics::gauge!("ringback_proxy_addresses").set(stats.counts.responses as f64);
+        Lacks { disk_tier: stats.disk_bytes.is_some() && !stats.disk_writing, durable_tier: stats.durable_failing }
     }
 
     /// Writes what is still in memory to disk. After it nothing is stored any more.
@@ -531,6 +559,15 @@ impl Media {
         let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         until.duration_since(self.clock.now_wall()).map_or_else(|over| -seconds(over.duration()), seconds)
     }
+}
+
+/// Tiers that are there and do not work at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lacks {
+    /// It takes no chunks.
+    pub disk_tier: bool,
+    /// It cannot be asked, or takes nothing.
+    pub durable_tier: bool,
 }
 
 enum Plan {
@@ -597,6 +634,12 @@ fn served_via(usability: Usability, known: Known) -> Via {
 /// What a request tries, as far as its failure matters to others.
 fn tried(tenant: &Tenant, request: &FetchRequest) -> Tried {
     Tried::new(tenant, &request.url, request.format, request.input)
+}
+
+/// Dates on the wire have no fractions: comparing with them would make every second request a miss.
+fn to_the_second(time: SystemTime) -> Option<SystemTime> {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
 /// The name of what is asked for, of the original that the index knows.

@@ -4,7 +4,7 @@ use crate::{
     ids::Tenant,
     media::{
         address::{CanonicalUrl, IgnoredQuery},
-        cache::Purge,
+        cache::{News, Purge},
     },
     problem::{Kind, Problem},
 };
@@ -54,5 +54,29 @@ impl Media {
         self.fill.begin_anew();
         metrics::counter!("ringback_media_purges_total").increment(1);
         Ok(())
+    }
+
+    /// Whether other nodes share what is kept here, and so hear of what is purged and deleted.
+    pub fn is_shared(&self) -> bool {
+        self.cache.is_shared()
+    }
+
+    /// Obeys what other nodes announced since the last time. To be called every few seconds where nodes share a durable tier.
+    pub async fn hear(&self) {
+        let news = match self.cache.hear(self.clock.now_wall()).await {
+            Ok(news) => news,
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "what other nodes announce cannot be heard");
+                metrics::counter!("ringback_media_durable_unheard_total").increment(1);
+                return;
+            }
+        };
+        for heard in news {
+            match heard {
+                News::Purged => self.fill.begin_anew(),
+                News::Forgotten(tenant, artifact) => self.hot.forget(&tenant, &artifact),
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ mod tests;
 
 pub use config::{Config, LogFormat};
 pub use error::ObservabilityError;
-pub use health::{Health, Unready};
+pub use health::{Health, Lack, Unready};
 pub use logs::install_logs;
 pub use metrics::{Metrics, install_metrics};
 pub use ops::serve_ops;

@@ -41,6 +41,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 struct HealthAnswer {
     status: &'static str,
     reasons: Vec<&'static str>,
+    /// What it does without for the moment.
+    lacks: Vec<&'static str>,
 }
 
 #[derive(Clone)]
@@ -125,15 +127,21 @@ async fn render_metrics(State(ops): State<Ops>) -> impl IntoResponse {
 }
 
 async fn ready(State(ops): State<Ops>) -> impl IntoResponse {
-    answer(ops.health.is_ready(), "ready", "not ready", ops.health.reasons())
+    answer(ops.health.is_ready(), "ready", "not ready", ops.health.reasons(), ops.health.lacks())
 }
 
 async fn live(State(ops): State<Ops>) -> impl IntoResponse {
     let live = ops.health.is_live();
-    answer(live, "live", "failed", if live { Vec::new() } else { ops.health.reasons() })
+    answer(live, "live", "failed", if live { Vec::new() } else { ops.health.reasons() }, ops.health.lacks())
 }
 
-fn answer(holds: bool, yes: &'static str, no: &'static str, reasons: Vec<&'static str>) -> impl IntoResponse {
+fn answer(
+    holds: bool,
+    yes: &'static str,
+    no: &'static str,
+    reasons: Vec<&'static str>,
+    lacks: Vec<&'static str>,
+) -> impl IntoResponse {
     let (code, status) = if holds { (StatusCode::OK, yes) } else { (StatusCode::SERVICE_UNAVAILABLE, no) };
-    (code, [(header::CACHE_CONTROL, "no-store")], Json(HealthAnswer { status, reasons }))
+    (code, [(header::CACHE_CONTROL, "no-store")], Json(HealthAnswer { status, reasons, lacks }))
 }

@@ -119,13 +119,13 @@ async fn operators_are_answered_until_shutdown() {
         assert_eq!((got.as_str(), got_body.as_str()), (status, body), "for {path}");
     };
     let (ok, unavailable) = ("HTTP/1.1 200 OK", "HTTP/1.1 503 Service Unavailable");
-    check("/health/ready", unavailable, r#"{"status":"not ready","reasons":["starting"]}"#).await;
-    check("/health", unavailable, r#"{"status":"not ready","reasons":["starting"]}"#).await;
-    check("/health/live", ok, r#"{"status":"live","reasons":[]}"#).await;
+    check("/health/ready", unavailable, r#"{"status":"not ready","reasons":["starting"],"lacks":[]}"#).await;
+    check("/health", unavailable, r#"{"status":"not ready","reasons":["starting"],"lacks":[]}"#).await;
+    check("/health/live", ok, r#"{"status":"live","reasons":[],"lacks":[]}"#).await;
     health.clear(Unready::Starting);
-    check("/health/ready", ok, r#"{"status":"ready","reasons":[]}"#).await;
+    check("/health/ready", ok, r#"{"status":"ready","reasons":[],"lacks":[]}"#).await;
     health.fail();
-    check("/health/live", unavailable, r#"{"status":"failed","reasons":["failed"]}"#).await;
+    check("/health/live", unavailable, r#"{"status":"failed","reasons":["failed"],"lacks":[]}"#).await;
     check("/metrics", ok, "").await;
     check("/elsewhere", "HTTP/1.1 404 Not Found", "").await;
     shutdown.cancel();

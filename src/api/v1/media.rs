@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::ArtifactId,
-    media::{CanonicalUrl, FetchRequest, Obtained, RequestDirectives, format::input_text, http::Addresses},
+    media::{CanonicalUrl, Conditions, FetchRequest, Obtained, RequestDirectives, format::input_text, http::Addresses},
     outbound::Hops,
     problem::{Kind, Problem},
 };
@@ -129,6 +129,7 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
         input,
         directives: RequestDirectives::default(),
         whole: true,
+        conditions: Conditions::no_bytes(),
         tags: create.tags,
         hops,
     })

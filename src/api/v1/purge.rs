@@ -26,7 +26,8 @@ enum Purge {
     All(bool),
 }
 
-/// Has what the tenant got before now count as absent. This node knows of no other: the answer says so.
+/// Has what the tenant got before now count as absent: on this node at once, on those that share its durable tier within seconds. The
+/// answer says how far that is.
 pub(super) async fn purge(State(v1): State<V1>, sent: Request) -> Result<Response, Failed> {
     let body = body::receive(sent, v1.body_timeout).await?;
     let request = match body::read(&body, EXPECTED)? {
@@ -37,5 +38,6 @@ pub(super) async fn purge(State(v1): State<V1>, sent: Request) -> Result<Respons
         Purge::All(false) => return Err(Problem::new(Kind::BadRequest, format!("the body is not {EXPECTED}")).into()),
     };
     v1.parts.media.purge(&v1.parts.tenant, request, &v1.parts.ignored_query).await?;
-    Ok(Json(serde_json::json!({ "scope": "node" })).into_response())
+    let scope = if v1.parts.media.is_shared() { "fleet" } else { "node" };
+    Ok(Json(serde_json::json!({ "scope": scope })).into_response())
 }

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use super::durable::StoreError;
 use crate::problem::{Kind, Problem};
 
 /// The cache could not be opened, or the catalogue could not answer.
@@ -49,6 +50,20 @@ pub enum CacheError {
         #[source]
         source: Arc<serde_json::Error>,
     },
+    /// The durable tier cannot say what it has: what is not known here may well be there.
+    #[error("the durable tier cannot be asked")]
+    Durable {
+        /// Why.
+        #[source]
+        source: Arc<StoreError>,
+    },
+    /// The durable tier cannot be used as it is configured.
+    #[error("the durable tier cannot be opened")]
+    DurableUnusable {
+        /// Why.
+        #[source]
+        source: Arc<StoreError>,
+    },
     /// The cache was closed.
     #[error("the cache is closed")]
     Closed,
@@ -59,6 +74,7 @@ impl CacheError {
     pub fn problem(&self) -> Problem {
         match self {
             CacheError::Closed => Problem::new(Kind::Busy, "The node is shutting down."),
+            CacheError::Durable { .. } => Problem::new(Kind::Busy, "The durable store cannot be asked at the moment."),
             CacheError::Catalogue { source } if is_full(source) => {
                 Problem::new(Kind::StorageFull, "The node has no room left for its catalogue.")
             }

@@ -9,8 +9,7 @@ use super::Tier;
 /// Counters of one cache.
 #[derive(Clone)]
 pub(super) struct Metrics {
-    hits_memory: Counter,
-    hits_disk: Counter,
+    hits: [Counter; 4],
     pub(super) misses: Counter,
     pub(super) admitted_bytes: Counter,
     pub(super) evictions: Counter,
@@ -24,15 +23,16 @@ pub(super) struct Metrics {
     pub(super) catalogue_commits: Counter,
     pub(super) catalogue_batches: Counter,
     pub(super) catalogue_failures: Counter,
+    pub(super) pending_refused: Counter,
 }
 
 impl Metrics {
     /// Registers with the recorder installed at this time.
     pub(super) fn new() -> Metrics {
-        let hits = |tier: Tier| counter!("ringback_media_cache_hits_total", "tier" => tier.as_str());
+        let tiers = [Tier::Memory, Tier::Disk, Tier::Directory, Tier::S3];
+        let hits = tiers.map(|tier| counter!("ringback_media_cache_hits_total", "tier" => tier.as_str()));
         Metrics {
-            hits_memory: hits(Tier::Memory),
-            hits_disk: hits(Tier::Disk),
+            hits,
             misses: counter!("ringback_media_cache_misses_total"),
             admitted_bytes: counter!("ringback_media_cache_admitted_bytes_total"),
             evictions: counter!("ringback_media_cache_memory_evictions_total"),
@@ -46,13 +46,17 @@ impl Metrics {
             catalogue_commits: counter!("ringback_media_cache_catalogue_changes_total"),
             catalogue_batches: counter!("ringback_media_cache_catalogue_transactions_total"),
             catalogue_failures: counter!("ringback_media_cache_catalogue_failures_total"),
+            pending_refused: counter!("ringback_media_durable_pending_refused_total"),
         }
     }
 
     pub(super) fn hit(&self, tier: Tier) {
+        let [memory, disk, directory, s3] = &self.hits;
         match tier {
-            Tier::Memory => self.hits_memory.increment(1),
-            Tier::Disk => self.hits_disk.increment(1),
+            Tier::Memory => memory.increment(1),
+            Tier::Disk => disk.increment(1),
+            Tier::Directory => directory.increment(1),
+            Tier::S3 => s3.increment(1),
         }
     }
 }

@@ -9,15 +9,19 @@
 //! Lookups are in the caller's order: the tenant's [`Reference`] first, then the [`Manifest`], then chunks. An unknown id ends at
 //! the first of them, one indexed lookup in SQLite.
 
+mod behind;
 mod blocks;
 mod catalogue;
 mod config;
 mod disk;
 pub mod durable;
 mod error;
+mod fleet;
+mod local;
 mod memory;
 mod metrics;
 mod purges;
+mod reader;
 mod records;
 mod responses;
 #[cfg(test)]
@@ -27,27 +31,37 @@ use std::{
     fs::{File, TryLockError},
     path::Path,
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 
 use self::{
-    catalogue::Catalogue,
+    behind::Behind,
+    catalogue::{Announcement, Catalogue, Learned, Subject},
     disk::{Disk, Found},
+    durable::{Durable, ObjectStore, Resting},
+    fleet::Heard,
+    local::Local,
     memory::Memory,
     metrics::Metrics,
     purges::{Purges, Rule},
+    reader::Runs,
 };
 pub use self::{
     catalogue::{Commit, Counts, Dropped},
     config::Config,
     error::CacheError,
+    fleet::News,
     purges::Purge,
+    reader::{Reader, Whole},
     records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord, Visibility},
     responses::{Responses, StoredResponse, Which},
 };
-use crate::ids::{ArtifactId, ChunkId, ContentHash, ResponseKey, SourceKey, Tenant};
+use crate::{
+    clock::Clock,
+    ids::{ArtifactId, ChunkId, ContentHash, ResponseKey, SourceKey, Tenant},
+};
 
 /// Most bytes of a chunk.
 pub const CHUNK_MAX: usize = 256 << 10;
@@ -59,6 +73,10 @@ pub enum Tier {
     Memory,
     /// On disk.
     Disk,
+    /// In the durable tier, a directory.
+    Directory,
+    /// In the durable tier, in S3.
+    S3,
 }
 
 impl Tier {
@@ -67,6 +85,8 @@ impl Tier {
         match self {
             Tier::Memory => "memory",
             Tier::Disk => "disk",
+            Tier::Directory => "directory",
+            Tier::S3 => "s3",
         }
     }
 }
@@ -88,6 +108,8 @@ pub struct Stats {
     pub record_entries: usize,
     /// Bytes of them, estimated.
     pub record_bytes: usize,
+    /// Whether the durable tier refused or failed when it was told something last.
+    pub durable_failing: bool,
 }
 
 /// Chunks and catalogue of one data directory. Clones share them.
@@ -97,6 +119,12 @@ pub struct Cache {
     disk: Option<Disk>,
     catalogue: Catalogue,
     purges: Purges,
+    durable: Option<Durable>,
+    resting: Option<Arc<Resting>>,
+    behind: Option<Arc<Behind>>,
+    runs: Runs,
+    heard: Heard,
+    drain: Duration,
     metrics: Metrics,
     _lock: Arc<File>,
 }
@@ -108,10 +136,33 @@ impl Cache {
     ///
     /// # Errors
     /// The directory is locked or cannot be written, or `media.db` is no readable database. An unusable disk tier is no error.
-    pub async fn open(config: &Config, data_dir: &Path) -> Result<Cache, CacheError> {
+    pub async fn open(config: &Config, data_dir: &Path, clock: Clock) -> Result<Cache, CacheError> {
+        // Before anything is written there.
+        std::fs::create_dir_all(data_dir)
+            .map_err(|source| CacheError::DataDirectory { path: data_dir.to_owned(), source: Arc::new(source) })?;
+        let store = durable::open(&config.durable, data_dir, clock.clone()).await;
+        let store = store.map_err(|source| CacheError::DurableUnusable { source: Arc::new(source) })?;
+        let resting = store.clone();
+        let store = store.map(|store| store as Arc<dyn ObjectStore>);
+        Ok(Cache { resting, ..Cache::open_on(config, data_dir, store, clock).await? })
+    }
+
+    /// The same on a durable tier of the caller's.
+    ///
+    /// # Errors
+    /// As [`open`](Cache::open).
+    pub async fn open_on(
+        config: &Config,
+        data_dir: &Path,
+        store: Option<Arc<dyn ObjectStore>>,
+        clock: Clock,
+    ) -> Result<Cache, CacheError> {
         let metrics = Metrics::new();
         let lock = Arc::new(lock(data_dir)?);
-        let catalogue = Catalogue::open(&data_dir.join("media.db"), config.catalogue_memory, metrics.clone())?;
+        let durable = store.map(|store| Durable::new(store, config.durable.index_wait));
+        let pending_max = durable.is_some().then_some(config.durable.pending_max);
+        let path = data_dir.join("media.db");
+        let catalogue = Catalogue::open(&path, config.catalogue_memory, pending_max, metrics.clone())?;
         let disk = if config.has_disk() {
             Some(Disk::open(&data_dir.join("chunks"), config.disk, config.write_buffer, metrics.clone()).await)
         } else {
@@ -119,7 +170,24 @@ impl Cache {
         };
         let memory = memory::build(config.memory, metrics.evictions.clone());
         let purges = Purges::of(catalogue.purges().await?);
-        Ok(Cache { memory, disk, catalogue, purges, metrics, _lock: lock })
+        let behind = durable.clone().map(|durable| {
+            let local = Local { memory: memory.clone(), disk: disk.clone() };
+            Arc::new(Behind::start(local, catalogue.clone(), durable, clock, config.durable.writers))
+        });
+        Ok(Cache {
+            memory,
+            disk,
+            catalogue,
+            purges,
+            durable,
+            resting: None,
+            behind,
+            runs: Runs::new(),
+            heard: Heard::default(),
+            drain: config.durable.drain,
+            metrics,
+            _lock: lock,
+        })
     }
 
     /// The chunk, if it is in memory. **Cost**: under a microsecond, no copy.
@@ -154,6 +222,29 @@ impl Cache {
             disk.write_again(*id, &entry);
         }
         Some((bytes, tier))
+    }
+
+    /// Keeps a chunk that came from the durable tier, unless the disk is busy: it is written there again when it is wanted again.
+    fn promote(&self, id: ChunkId, bytes: Bytes) {
+        let entry = self.memory.insert(id, bytes);
+        if let Some(disk) = &self.disk {
+            disk.write_again(id, &entry);
+        }
+    }
+
+    /// Whether every chunk of a body is there, in whatever tier: in the durable one as far as it says. The slowest that holds some of it.
+    pub async fn holds(&self, whole: &Whole) -> Option<Tier> {
+        let mut slowest = Tier::Memory;
+        for chunk in whole.chunks() {
+            match self.chunk_tier(&chunk.id) {
+                Some(tier) => slowest = slowest.max(tier),
+                None => {
+                    let durable = self.durable.as_ref()?;
+                    return durable.holds(&whole.home(), whole.length()).await.then_some(durable.tier());
+                }
+            }
+        }
+        Some(slowest)
     }
 
     /// Where the chunk is, without reading it. From disk this is the index's word: reading it can still fail.
@@ -199,8 +290,51 @@ impl Cache {
     /// This and the other lookups fail only if the catalogue cannot be read. A record that a later version wrote and this one cannot
     /// read counts as absent.
     pub async fn source(&self, tenant: &Tenant, key: &SourceKey) -> Result<Option<Arc<SourceRecord>>, CacheError> {
-        let record = self.catalogue.source(tenant, key).await?;
+        let record = match self.catalogue.source(tenant, key).await? {
+            Some(record) => Some(record),
+            None => self.learn_source(tenant, key, None).await?,
+        };
         Ok(record.filter(|record| !self.purges.cover_source(tenant, record)))
+    }
+
+    /// What another node has learned of a tenant's source since this one asked its origin last, unless that was purged.
+    ///
+    /// # Errors
+    /// As [`source`](Cache::source).
+    pub async fn source_elsewhere(
+        &self,
+        tenant: &Tenant,
+        key: &SourceKey,
+        known: &SourceRecord,
+    ) -> Result<Option<Arc<SourceRecord>>, CacheError> {
+        let record = self.learn_source(tenant, key, Some(known)).await?;
+        Ok(record.filter(|record| !self.purges.cover_source(tenant, record)))
+    }
+
+    async fn learn_source(
+        &self,
+        tenant: &Tenant,
+        key: &SourceKey,
+        known: Option<&SourceRecord>,
+    ) -> Result<Option<Arc<SourceRecord>>, CacheError> {
+        let Some(durable) = &self.durable else { return Ok(None) };
+        let subject = Subject::Source(tenant.clone(), *key);
+        if self.catalogue.is_pending(subject).await? {
+            return Ok(None);
+        }
+        let Some(record) = durable.source(tenant, key).await else { return Ok(None) };
+        if known.is_some_and(|known| record.checked_at <= known.checked_at) {
+            return Ok(None);
+        }
+        self.learn(Learned::Source(tenant.clone(), *key, record.clone())).await;
+        Ok(Some(Arc::new(record)))
+    }
+
+    /// Notes what the durable tier knew. One that cannot be noted is asked for again the next time.
+    async fn learn(&self, learned: Learned) {
+        if let Err(error) = self.catalogue.learn(learned).await {
+            tracing::error!(%error, "what the durable tier knows cannot be noted");
+        }
     }
 
     /// [`source`](Cache::source), if its record is in memory.
@@ -218,7 +352,18 @@ impl Cache {
         tenant: &Tenant,
         artifact: &ArtifactId,
     ) -> Result<Option<Arc<Reference>>, CacheError> {
-        self.catalogue.reference(tenant, artifact).await
+        if let Some(reference) = self.catalogue.reference(tenant, artifact).await? {
+            return Ok(Some(reference));
+        }
+        let Some(durable) = &self.durable else { return Ok(None) };
+        // One that was dropped here may not have left the durable tier yet.
+        if self.catalogue.is_pending(Subject::Reference(tenant.clone(), *artifact)).await? {
+            return Ok(None);
+        }
+        let Some(shared) = durable.reference(tenant, artifact).await? else { return Ok(None) };
+        let reference = Arc::new(shared.reference.clone());
+        self.learn(Learned::Reference(tenant.clone(), *artifact, shared)).await;
+        Ok(Some(reference))
     }
 
     /// [`reference`](Cache::reference), if its record is in memory.
@@ -265,6 +410,13 @@ impl Cache {
     /// The catalogue could not be written; nothing was purged.
     pub async fn purge(&self, tenant: &Tenant, purge: Purge, at: SystemTime) -> Result<(), CacheError> {
         let rule = Rule { tenant: tenant.clone(), purge, at };
+        let announcement = Announcement::purge(&rule);
+        self.rule(rule).await?;
+        self.announce(announcement).await
+    }
+
+    /// Has a rule hold on this node.
+    async fn rule(&self, rule: Rule) -> Result<(), CacheError> {
         self.catalogue.purge(rule.clone()).await?;
         if let Some(merged) = self.purges.add(rule) {
             self.catalogue.purge(merged).await?;
@@ -272,12 +424,33 @@ impl Cache {
         Ok(())
     }
 
+    /// Tells the nodes that share the durable tier, if there is one.
+    async fn announce(&self, announcement: Announcement) -> Result<(), CacheError> {
+        if self.is_shared() { self.catalogue.announce(announcement).await } else { Ok(()) }
+    }
+
+    /// Whether other nodes may share what is kept here.
+    pub fn is_shared(&self) -> bool {
+        self.durable.is_some()
+    }
+
+    /// How often the bytes of an artifact became others, because another node's were first. Whoever keeps manifests looks at this.
+    pub fn adopted(&self) -> u64 {
+        self.behind.as_ref().map_or(0, |behind| behind.adopted())
+    }
+
     /// What an artifact is made of.
     ///
     /// # Errors
     /// As [`source`](Cache::source).
     pub async fn manifest(&self, artifact: &ArtifactId) -> Result<Option<Arc<Manifest>>, CacheError> {
-        self.catalogue.manifest(artifact).await
+        if let Some(manifest) = self.catalogue.manifest(artifact).await? {
+            return Ok(Some(manifest));
+        }
+        let Some(durable) = &self.durable else { return Ok(None) };
+        let Some(manifest) = durable.manifest(artifact).await else { return Ok(None) };
+        self.learn(Learned::Manifest(manifest.clone())).await;
+        Ok(Some(Arc::new(manifest)))
     }
 
     /// [`manifest`](Cache::manifest), if its record is in memory.
@@ -290,7 +463,13 @@ impl Cache {
     /// # Errors
     /// As [`source`](Cache::source).
     pub async fn kept_source(&self, hash: &ContentHash) -> Result<Option<Arc<KeptSource>>, CacheError> {
-        self.catalogue.kept_source(hash).await
+        if let Some(kept) = self.catalogue.kept_source(hash).await? {
+            return Ok(Some(kept));
+        }
+        let Some(durable) = &self.durable else { return Ok(None) };
+        let Some(kept) = durable.kept(hash).await else { return Ok(None) };
+        self.learn(Learned::Kept(kept.clone())).await;
+        Ok(Some(Arc::new(kept)))
     }
 
     /// What is kept of an address that the reverse proxy answers for.
@@ -373,8 +552,25 @@ impl Cache {
     ///
     /// # Errors
     /// The catalogue could not be written; nothing was removed.
-    pub async fn drop_reference(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<Option<Dropped>, CacheError> {
-        let dropped = self.catalogue.drop_reference(tenant, artifact).await?;
+    pub async fn drop_reference(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        at: SystemTime,
+    ) -> Result<Option<Dropped>, CacheError> {
+        let dropped = self.drop_here(tenant, artifact, true).await?;
+        self.announce(Announcement::forget(tenant, artifact, at)).await?;
+        Ok(dropped)
+    }
+
+    /// The same on this node.
+    async fn drop_here(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        is_news: bool,
+    ) -> Result<Option<Dropped>, CacheError> {
+        let dropped = self.catalogue.drop_reference(tenant, artifact, is_news).await?;
         if let Some(dropped) = &dropped {
             self.remove_chunks(&dropped.chunks).await;
         }
@@ -391,6 +587,8 @@ impl Cache {
             disk_writing: self.disk.as_ref().is_some_and(Disk::is_writing),
             record_entries: self.catalogue.front_entries(),
             record_bytes: self.catalogue.front_bytes(),
+            durable_failing: self.behind.as_ref().is_some_and(|behind| behind.is_failing())
+                || self.resting.as_ref().is_some_and(|resting| resting.is_resting()),
         }
     }
 
@@ -403,6 +601,9 @@ impl Cache {
 
     /// Flushes both and closes them. Later writes fail or do nothing; call it last.
     pub async fn close(&self) {
+        if let Some(behind) = &self.behind {
+            behind.close(self.drain).await;
+        }
         if let Some(disk) = &self.disk {
             disk.close().await;
         }

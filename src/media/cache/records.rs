@@ -98,6 +98,14 @@ pub struct Reference {
     pub also: Vec<AlsoFrom>,
 }
 
+/// A reference as the durable tier has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SharedReference {
+    /// The key of its latest source.
+    pub(super) source_key: SourceKey,
+    pub(super) reference: Reference,
+}
+
 /// Another source of the same original.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlsoFrom {

@@ -41,7 +41,7 @@ fn memory_only() -> Config {
 }
 
 async fn open(config: &Config, dir: &Path) -> Cache {
-    Cache::open(config, dir).await.unwrap()
+    Cache::open(config, dir, Clock::system()).await.unwrap()
 }
 
 /// A chunk like no other number's: its bytes depend on the number throughout.
@@ -335,7 +335,7 @@ async fn what_capacity_evicts_is_missing_and_never_wrong() {
 async fn a_second_cache_in_the_same_directory_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(&small(), dir.path()).await;
-    let second = Cache::open(&small(), dir.path()).await;
+    let second = Cache::open(&small(), dir.path(), Clock::system()).await;
     assert!(matches!(second, Err(CacheError::Locked { path }) if path == dir.path().join("lock")));
     first.close().await;
     drop(first);

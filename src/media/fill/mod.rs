@@ -411,7 +411,8 @@ impl Shared {
         }
         // Who deletes revokes first and deletes then. A commit that overtook the deletion on its way to the catalogue is taken back.
         if source.is_revoked() {
-            if let Err(error) = self.cache.drop_reference(&source.tenant, &manifest.artifact).await {
+            let now = self.clock.now_wall();
+            if let Err(error) = self.cache.drop_reference(&source.tenant, &manifest.artifact, now).await {
                 tracing::error!(%error, "audio that was deleted while it was made cannot be dropped");
             }
             return Stored::Forbidden;

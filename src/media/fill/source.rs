@@ -17,7 +17,7 @@ use crate::{
     ids::{ContentHash, Tenant},
     media::{
         address::CanonicalUrl,
-        cache::{KeptSource, SourceRecord},
+        cache::{KeptSource, Reader, SourceRecord, Whole},
         format::Headerless,
         freshness::{Freshness, Said, Selection},
         origin::{Answer, Fetched, Incoming},
@@ -266,13 +266,14 @@ async fn replay(
     shared: &Shared,
     flight: &SourceFlight,
     previous: Option<&SourceRecord>,
-    kept: &KeptSource,
+    kept: &Arc<KeptSource>,
 ) -> Result<(Arrival, Received), Stop> {
     let Some(record) = previous.cloned() else {
         return Err(Problem::new(Kind::Internal, "a kept source without an index entry").into());
     };
     // Before anybody is told that it comes: what was evicted is fetched.
-    if kept.chunks.iter().any(|chunk| shared.cache.chunk_tier(&chunk.id).is_none()) {
+    let whole = Whole::Original(Arc::clone(kept));
+    if shared.cache.holds(&whole).await.is_none() {
         return Err(lost(shared, kept).await?);
     }
     let arrival = Arrival {
@@ -285,8 +286,9 @@ async fn replay(
     };
     flight.state.send_replace(State::Arriving(arrival));
     let mut hashed = Hashed::new(&flight.spool);
-    for chunk in &kept.chunks {
-        let Some((bytes, _)) = shared.cache.chunk(&chunk.id).await else {
+    let mut reader = Reader::new(&shared.cache, whole, 0..kept.chunks.len());
+    for _ in &kept.chunks {
+        let Some((bytes, _)) = reader.next().await else {
             return Err(lost(shared, kept).await?);
         };
         hashed = hashed.append(bytes).await?;

@@ -4,6 +4,7 @@
 //! read connections. Write-ahead log and `synchronous = NORMAL`: a commit survives the process, a loss of power can cost the last ones.
 
 mod front;
+mod pending;
 mod query;
 mod schema;
 #[cfg(test)]
@@ -16,17 +17,18 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use self::{
     front::{Front, Key, Record},
     writer::{Change, Job, LiveCounts},
 };
+pub(super) use self::pending::{Announcement, Order, Pending, Subject};
 use super::{
     CacheError,
     metrics::Metrics,
     purges::Rule,
-    records::{KeptSource, Manifest, Reference, SourceRecord},
+    records::{KeptSource, Manifest, Reference, SharedReference, SourceRecord},
     responses::{Responses, StoredResponse, Which},
 };
 use crate::{
@@ -54,6 +56,15 @@ pub struct Commit {
     pub reference: Option<(ArtifactId, Reference)>,
     /// The original, if it is kept.
     pub kept: Option<KeptSource>,
+}
+
+/// What the durable tier knew and this node did not.
+#[derive(Clone, Debug)]
+pub(super) enum Learned {
+    Source(Tenant, SourceKey, SourceRecord),
+    Reference(Tenant, ArtifactId, SharedReference),
+    Manifest(Manifest),
+    Kept(KeptSource),
 }
 
 impl Commit {
@@ -87,6 +98,8 @@ pub struct Counts {
     pub kept_sources: u64,
     /// Addresses of which the reverse proxy keeps responses.
     pub responses: u64,
+    /// What the durable tier is still to be told.
+    pub pending: u64,
 }
 
 /// The catalogue. Clones share it.
@@ -96,6 +109,8 @@ pub(super) struct Catalogue {
     readers: Arc<Readers>,
     writer: mpsc::Sender<Job>,
     counts: Arc<LiveCounts>,
+    /// Told when there is something for the durable tier.
+    news: Arc<Notify>,
     metrics: Metrics,
 }
 
@@ -108,7 +123,14 @@ struct Readers {
 
 impl Catalogue {
     /// Opens or makes the file, brings its schema up to date and starts the writing thread, which ends with the last clone.
-    pub(super) fn open(path: &Path, memory: ByteCount, metrics: Metrics) -> Result<Catalogue, CacheError> {
+    ///
+    /// With `pending_max`, changes are noted for the durable tier, at most so many at a time.
+    pub(super) fn open(
+        path: &Path,
+        memory: ByteCount,
+        pending_max: Option<u64>,
+        metrics: Metrics,
+    ) -> Result<Catalogue, CacheError> {
         let unreadable = |source| CacheError::CatalogueUnreadable { path: path.to_owned(), source: Arc::new(source) };
         let connection = schema::open_writer(path).map_err(unreadable)?;
         let idle = (0..READERS).map(|_| schema::open_reader(path)).collect::<Result<_, _>>().map_err(unreadable)?;
@@ -116,10 +138,14 @@ impl Catalogue {
         counts.store(query::counts(&connection).map_err(unreadable)?);
         let front = Front::new(memory);
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
-        writer::spawn(connection, jobs, front.clone(), counts.clone(), metrics.clone())
+        let outbox = writer::Outbox { rows_max: pending_max, news: Arc::default() };
+        let news = Arc::clone(&outbox.news);
+        let writing = writer::Writer::new(connection, front.clone(), counts.clone(), outbox, metrics.clone());
+        writing
+            .spawn(jobs)
             .map_err(|source| CacheError::DataDirectory { path: path.to_owned(), source: Arc::new(source) })?;
         let readers = Arc::new(Readers { turns: Arc::new(Semaphore::new(READERS)), idle: Mutex::new(idle) });
-        Ok(Catalogue { front, readers, writer, counts, metrics })
+        Ok(Catalogue { front, readers, writer, counts, news, metrics })
     }
 
     pub(super) async fn source(
@@ -196,8 +222,13 @@ impl Catalogue {
         self.change(Change::DropKept(*hash)).await.map(drop)
     }
 
-    pub(super) async fn drop_reference(&self, tenant: &Tenant, id: &ArtifactId) -> Result<Option<Dropped>, CacheError> {
-        self.change(Change::DropReference(tenant.clone(), *id)).await
+    pub(super) async fn drop_reference(
+        &self,
+        tenant: &Tenant,
+        id: &ArtifactId,
+        is_news: bool,
+    ) -> Result<Option<Dropped>, CacheError> {
+        self.change(Change::DropReference(tenant.clone(), *id, is_news)).await
     }
 
     pub(super) async fn label(
@@ -213,6 +244,59 @@ impl Catalogue {
     /// Writes a rule down. One that speaks of everything takes the place of those that are not newer.
     pub(super) async fn purge(&self, rule: Rule) -> Result<(), CacheError> {
         self.change(Change::Purge(rule)).await.map(drop)
+    }
+
+    /// Adds what the other nodes are to be told.
+    pub(super) async fn announce(&self, announcement: Announcement) -> Result<(), CacheError> {
+        self.change(Change::Announce(announcement)).await.map(drop)
+    }
+
+    /// Notes what the durable tier knew and this node did not.
+    pub(super) async fn learn(&self, learned: Learned) -> Result<(), CacheError> {
+        self.change(Change::learn(learned)?).await.map(drop)
+    }
+
+    /// Waits until something was noted for the durable tier since the last time.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Whether the durable tier is still to be told of a record: what it has under the name is not the last word.
+    pub(super) async fn is_pending(&self, subject: Subject) -> Result<bool, CacheError> {
+        self.read(move |db| pending::names(db, &subject)).await
+    }
+
+    /// Whether a tenant has a reference to an artifact.
+    pub(super) async fn is_referenced(&self, artifact: &ArtifactId) -> Result<bool, CacheError> {
+        let artifact = *artifact;
+        self.read(move |db| query::is_referenced(db, &artifact)).await
+    }
+
+    /// Whether a tenant has a reference to something that was made of an original.
+    pub(super) async fn is_referenced_original(&self, hash: &ContentHash) -> Result<bool, CacheError> {
+        let hash = *hash;
+        self.read(move |db| query::is_referenced_original(db, &hash)).await
+    }
+
+    /// A reference as the durable tier is to have it.
+    pub(super) async fn shared_reference(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+    ) -> Result<Option<SharedReference>, CacheError> {
+        let (tenant, artifact) = (tenant.clone(), *artifact);
+        let found = self.read(move |db| query::reference_with_key(db, &tenant, &artifact)).await?;
+        Ok(found.map(|(reference, source_key)| SharedReference { source_key, reference }))
+    }
+
+    /// What the durable tier is still to be told: the first `limit` behind the row `after`.
+    pub(super) async fn pending(&self, after: i64, limit: usize) -> Result<Vec<Pending>, CacheError> {
+        self.read(move |db| pending::first(db, after, limit)).await
+    }
+
+    /// Has rows count as told.
+    pub(super) async fn settle(&self, numbers: Vec<i64>) -> Result<(), CacheError> {
+        self.change(Change::Settle(numbers)).await.map(drop)
     }
 
     /// The rules that were written down.

@@ -41,6 +41,7 @@ pub(super) fn counts(db: &Connection) -> rusqlite::Result<Counts> {
             "manifests" => counts.artifacts = n,
             "kept" => counts.kept_sources = n,
             "responses" => counts.responses = n,
+            "pending" => counts.pending = n,
             _ => {}
         }
     }
@@ -81,7 +82,7 @@ pub(super) fn put_reference(
 }
 
 /// A tenant's reference and the key of its latest source. What this version cannot read counts as absent.
-fn reference_with_key(
+pub(super) fn reference_with_key(
     db: &Connection,
     tenant: &Tenant,
     artifact: &ArtifactId,
@@ -271,17 +272,27 @@ pub(super) fn delete_reference(
         }
     }
     let mut chunks = Vec::new();
-    let artifact_gone = !exists(db, "SELECT 1 FROM refs WHERE artifact = ?1", artifact.as_bytes())?;
+    let artifact_gone = !is_referenced(db, artifact)?;
     if artifact_gone {
         chunks.extend(delete_manifest(db, artifact)?);
         keys.push(Key::Manifest(*artifact));
     }
-    if !exists(db, "SELECT 1 FROM refs WHERE content_hash = ?1", reference.content_hash.as_bytes())? {
+    if !is_referenced_original(db, &reference.content_hash)? {
         chunks.extend(delete_kept(db, &reference.content_hash)?);
         keys.push(Key::Kept(reference.content_hash));
     }
     let chunks = unowned(db, &chunks)?;
     Ok(Some(Deleted { dropped: Dropped { reference, artifact_gone, chunks }, keys }))
+}
+
+/// Whether a tenant has a reference to an artifact.
+pub(super) fn is_referenced(db: &Connection, artifact: &ArtifactId) -> rusqlite::Result<bool> {
+    exists(db, "SELECT 1 FROM refs WHERE artifact = ?1", artifact.as_bytes())
+}
+
+/// Whether a tenant has a reference to something that was made of an original.
+pub(super) fn is_referenced_original(db: &Connection, hash: &ContentHash) -> rusqlite::Result<bool> {
+    exists(db, "SELECT 1 FROM refs WHERE content_hash = ?1", hash.as_bytes())
 }
 
 fn source(db: &Connection, tenant: &Tenant, key: &SourceKey) -> rusqlite::Result<Option<String>> {

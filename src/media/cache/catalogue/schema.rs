@@ -56,6 +56,17 @@ CREATE TABLE purges (
     tenant TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, at INTEGER NOT NULL,
     PRIMARY KEY (tenant, kind, text)
 ) STRICT, WITHOUT ROWID;
+", "
+-- What the durable tier is still to be told, in order. Numbers are never used twice: a row that was told is removed by its number.
+CREATE TABLE pending (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL, tenant TEXT NOT NULL, key BLOB NOT NULL, note TEXT NOT NULL,
+    UNIQUE (kind, tenant, key)
+) STRICT;
+
+INSERT INTO counts VALUES ('pending', 0);
+CREATE TRIGGER pending_in AFTER INSERT ON pending BEGIN UPDATE counts SET n = n + 1 WHERE name = 'pending'; END;
+CREATE TRIGGER pending_out AFTER DELETE ON pending BEGIN UPDATE counts SET n = n - 1 WHERE name = 'pending'; END;
 "];
 
 /// Opens or makes the file for writing and brings it up to date.

@@ -11,11 +11,12 @@ use std::{
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
-    Commit, Counts, Dropped,
+    Commit, Counts, Dropped, Learned,
     front::{Front, Key, Record},
+    pending::{self, Announcement, Subject},
     query,
 };
 use crate::{
@@ -46,10 +47,15 @@ pub(super) enum Change {
     ForgetSource(Tenant, SourceKey),
     DropManifest(ArtifactId),
     DropKept(ContentHash),
-    DropReference(Tenant, ArtifactId),
+    /// Whether it is news to the durable tier: not where it was heard from there.
+    DropReference(Tenant, ArtifactId, bool),
     /// More labels for a reference and a source, as far as there are such.
     Label(Tenant, ArtifactId, SourceKey, Vec<String>),
     Purge(Rule),
+    /// Something for the other nodes.
+    Announce(Announcement),
+    /// Rows of the outbox that were told.
+    Settle(Vec<i64>),
     /// With the most addresses of which responses are kept.
     KeepResponse(ResponseKey, Box<StoredResponse>, u64),
     /// One of them, or all.
@@ -67,6 +73,7 @@ pub(super) struct Rows {
     manifest: Option<Row<Manifest>>,
     reference: Option<(ArtifactId, Row<Reference>)>,
     kept: Option<Row<KeptSource>>,
+    is_news: bool,
 }
 
 #[derive(Debug)]
@@ -95,7 +102,29 @@ impl Change {
             manifest: manifest.map(Row::new).transpose()?,
             reference,
             kept: kept.map(Row::new).transpose()?,
+            is_news: true,
         })))
+    }
+
+    pub(super) fn learn(learned: Learned) -> Result<Change, CacheError> {
+        let (tenant, key) = match &learned {
+            Learned::Source(tenant, key, _) => (tenant.clone(), *key),
+            Learned::Reference(tenant, _, shared) => (tenant.clone(), shared.source_key),
+            // Nobody's.
+            Learned::Manifest(_) | Learned::Kept(_) => (Tenant::default_tenant(), SourceKey::from_bytes([0; 32])),
+        };
+        let mut commit = Commit::new(tenant, key);
+        match learned {
+            Learned::Source(_, _, record) => commit.source = Some(record),
+            Learned::Reference(_, artifact, shared) => commit.reference = Some((artifact, shared.reference)),
+            Learned::Manifest(manifest) => commit.manifest = Some(manifest),
+            Learned::Kept(kept) => commit.kept = Some(kept),
+        }
+        let mut change = Change::commit(commit)?;
+        if let Change::Commit(rows) = &mut change {
+            rows.is_news = false;
+        }
+        Ok(change)
     }
 }
 
@@ -107,6 +136,7 @@ pub(super) struct LiveCounts {
     artifacts: AtomicU64,
     kept_sources: AtomicU64,
     responses: AtomicU64,
+    pending: AtomicU64,
 }
 
 impl LiveCounts {
@@ -116,6 +146,7 @@ impl LiveCounts {
         self.artifacts.store(counts.artifacts, Ordering::Relaxed);
         self.kept_sources.store(counts.kept_sources, Ordering::Relaxed);
         self.responses.store(counts.responses, Ordering::Relaxed);
+        self.pending.store(counts.pending, Ordering::Relaxed);
     }
 
     pub(super) fn load(&self) -> Counts {
@@ -125,37 +156,67 @@ impl LiveCounts {
             artifacts: self.artifacts.load(Ordering::Relaxed),
             kept_sources: self.kept_sources.load(Ordering::Relaxed),
             responses: self.responses.load(Ordering::Relaxed),
+            pending: self.pending.load(Ordering::Relaxed),
         }
     }
 }
 
-/// Starts the thread. It ends at [`Change::Close`], or when nobody can send any more and all is written.
-pub(super) fn spawn(
-    connection: Connection,
-    jobs: mpsc::Receiver<Job>,
-    front: Front,
-    counts: Arc<LiveCounts>,
-    metrics: Metrics,
-) -> io::Result<()> {
-    let writer = Writer { connection, front, counts, metrics };
-    thread::Builder::new().name("catalogue".to_owned()).spawn(move || writer.run(jobs)).map(drop)
+/// Where changes are noted for the durable tier.
+#[derive(Clone, Debug)]
+pub(super) struct Outbox {
+    /// Rows at most; none where nobody is to be told.
+    pub(super) rows_max: Option<u64>,
+    /// Told when there is something.
+    pub(super) news: Arc<Notify>,
 }
 
-struct Writer {
+/// Who writes, on a thread of its own.
+pub(super) struct Writer {
     connection: Connection,
     front: Front,
     counts: Arc<LiveCounts>,
+    outbox: Outbox,
     metrics: Metrics,
 }
 
-/// What the front learns from a change, and what its sender is told.
+/// What the front and the durable tier learn from a change, and what its sender is told.
 #[derive(Default)]
 struct Effect {
     changed: Vec<(Key, Option<Record>)>,
     dropped: Option<Dropped>,
+    /// For the durable tier.
+    news: Vec<Subject>,
+}
+
+impl Effect {
+    /// A change of what only this node has.
+    fn here(changed: Vec<(Key, Option<Record>)>) -> Effect {
+        Effect { changed, ..Effect::default() }
+    }
+
+    /// A change that the durable tier is to be told of.
+    fn everywhere(changed: Vec<(Key, Option<Record>)>) -> Effect {
+        let news = changed.iter().filter_map(|(key, _)| Subject::of(key)).collect();
+        Effect { changed, dropped: None, news }
+    }
 }
 
 impl Writer {
+    pub(super) fn new(
+        connection: Connection,
+        front: Front,
+        counts: Arc<LiveCounts>,
+        outbox: Outbox,
+        metrics: Metrics,
+    ) -> Writer {
+        Writer { connection, front, counts, outbox, metrics }
+    }
+
+    /// Starts the thread. It ends at [`Change::Close`], or when nobody can send any more and all is written.
+    pub(super) fn spawn(self, jobs: mpsc::Receiver<Job>) -> io::Result<()> {
+        thread::Builder::new().name("catalogue".to_owned()).spawn(move || self.run(jobs)).map(drop)
+    }
+
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut batch = Vec::new();
         let mut closing = Vec::new();
@@ -224,9 +285,21 @@ impl Writer {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let effects =
             batch.iter().map(|job| execute(&transaction, &job.change)).collect::<rusqlite::Result<Vec<_>>>()?;
+        let (mut noted, mut unnoted) = (false, 0);
+        if let Some(rows_max) = self.outbox.rows_max {
+            for subject in effects.iter().flat_map(|effect| &effect.news) {
+                let has_room = pending::put(&transaction, subject, rows_max)?;
+                noted |= has_room;
+                unnoted += u64::from(!has_room);
+            }
+        }
         let counts = query::counts(&transaction)?;
         transaction.commit()?;
         self.counts.store(counts);
+        self.metrics.pending_refused.increment(unnoted);
+        if noted {
+            self.outbox.news.notify_one();
+        }
         Ok(effects)
     }
 
@@ -238,15 +311,16 @@ impl Writer {
 }
 
 fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
-    let gone = |key| Effect { changed: vec![(key, None)], dropped: None };
+    let gone = |key| Effect::here(vec![(key, None)]);
     Ok(match change {
         Change::Commit(rows) => {
             let reference = rows.put(db)?;
-            Effect { changed: rows.records(reference), dropped: None }
+            let changed = rows.records(reference);
+            if rows.is_news { Effect::everywhere(changed) } else { Effect::here(changed) }
         }
         Change::ForgetSource(tenant, key) => {
             query::delete_source(db, tenant, key)?;
-            gone(Key::Source(tenant.clone(), *key))
+            Effect::everywhere(vec![(Key::Source(tenant.clone(), *key), None)])
         }
         Change::DropManifest(artifact) => {
             query::delete_manifest(db, artifact)?;
@@ -256,11 +330,12 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
             query::delete_kept(db, hash)?;
             gone(Key::Kept(*hash))
         }
-        Change::DropReference(tenant, artifact) => match query::delete_reference(db, tenant, artifact)? {
-            Some(deleted) => Effect {
-                changed: deleted.keys.into_iter().map(|key| (key, None)).collect(),
-                dropped: Some(deleted.dropped),
-            },
+        Change::DropReference(tenant, artifact, is_news) => match query::delete_reference(db, tenant, artifact)? {
+            Some(deleted) => {
+                let changed = deleted.keys.into_iter().map(|key| (key, None)).collect();
+                let effect = if *is_news { Effect::everywhere(changed) } else { Effect::here(changed) };
+                Effect { dropped: Some(deleted.dropped), ..effect }
+            }
             // One that could never be written down lives in the front alone.
             None => gone(Key::Reference(tenant.clone(), *artifact)),
         },
@@ -270,10 +345,17 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
                 .map(|record| (Key::Reference(tenant.clone(), *artifact), Some(Record::Reference(Arc::new(record)))));
             let source =
                 source.map(|record| (Key::Source(tenant.clone(), *source_key), Some(Record::Source(Arc::new(record)))));
-            Effect { changed: reference.into_iter().chain(source).collect(), dropped: None }
+            Effect::everywhere(reference.into_iter().chain(source).collect())
         }
         Change::Purge(rule) => {
             query::put_purge(db, rule)?;
+            Effect::default()
+        }
+        Change::Announce(announcement) => {
+            Effect { news: vec![Subject::Announcement(announcement.clone())], ..Effect::default() }
+        }
+        Change::Settle(numbers) => {
+            pending::settle(db, numbers)?;
             Effect::default()
         }
         Change::KeepResponse(key, response, addresses_max) => {
@@ -282,7 +364,7 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
             let mut changed = vec![(Key::Responses(*key), responses_record(together))];
             let trimmed = query::trim_responses(db, *addresses_max)?;
             changed.extend(trimmed.into_iter().map(|key| (Key::Responses(key), None)));
-            Effect { changed, dropped: None }
+            Effect::here(changed)
         }
         Change::ForgetResponses(key, which) => {
             let left = match which {
@@ -290,7 +372,7 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
                 None => Responses::default(),
             };
             query::put_responses(db, key, &left)?;
-            Effect { changed: vec![(Key::Responses(*key), responses_record(left))], dropped: None }
+            Effect::here(vec![(Key::Responses(*key), responses_record(left))])
         }
         Change::Close => Effect::default(),
     })

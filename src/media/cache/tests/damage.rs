@@ -227,7 +227,7 @@ async fn a_damaged_catalogue_is_told_and_left_alone() {
     let path = dir.path().join("media.db");
     fs::write(&path, "this is not a database, and long enough to be seen as none".repeat(100)).unwrap();
     let before = fs::read(&path).unwrap();
-    let error = Cache::open(&small(), dir.path()).await.unwrap_err();
+    let error = Cache::open(&small(), dir.path(), Clock::system()).await.unwrap_err();
     assert!(matches!(&error, CacheError::CatalogueUnreadable { path: told, .. } if *told == path), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }

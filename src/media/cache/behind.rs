@@ -1,0 +1,378 @@
+//! Write-behind: tells the durable tier what the catalogue has noted for it, in the background and in order.
+//!
+//! The queue is the catalogue's outbox, so it survives the process, is bounded, and costs no memory. Each row is looked at as the record
+//! is by then: one that is there is written, one that is gone is removed. A store that fails keeps the row; bytes that the upper tiers have
+//! lost meanwhile lose it, which costs the artifact its copy and nobody a wrong byte.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, stream};
+use metrics::{Counter, counter};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    CacheError, KeptSource, Manifest, SourceRecord,
+    catalogue::{Announcement, Catalogue, Learned, Pending, Subject},
+    durable::{Durable, Home, ORIGINAL_TYPE, Replace, StoreError, Written, layout},
+    local::Local,
+    records::SharedReference,
+};
+use crate::{
+    clock::Clock,
+    ids::{ArtifactId, ContentHash, SourceKey, Tenant},
+};
+
+/// Rows that are read at once.
+const BATCH: usize = 256;
+/// Pause after a store failed; doubled each time.
+const PAUSE_FIRST: Duration = Duration::from_millis(500);
+/// Longest such pause.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// For how long an object without its record is taken to be another node's that is about to write it.
+const UNFINISHED_MAX: Duration = Duration::from_secs(600);
+
+/// The task, and what is known of it. Dropping it ends the task where it stands.
+#[derive(Debug)]
+pub(super) struct Behind {
+    state: Arc<State>,
+    closing: CancellationToken,
+    _ends: DropGuard,
+    /// A std lock: held to take the handle only.
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    failing: AtomicBool,
+    adopted: AtomicU64,
+}
+
+impl Behind {
+    /// Starts the task. It works until [`close`](Behind::close), or until this is dropped.
+    pub(super) fn start(local: Local, catalogue: Catalogue, durable: Durable, clock: Clock, writers: usize) -> Behind {
+        let (closing, ended) = (CancellationToken::new(), CancellationToken::new());
+        let state = Arc::new(State::default());
+        let teller = Teller { local, catalogue, durable, clock, state: Arc::clone(&state), counters: Counters::new() };
+        let work = Work { teller: Arc::new(teller), writers, closing: closing.clone() };
+        let until = ended.clone();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = work.run() => {}
+                () = until.cancelled() => {}
+            }
+        });
+        Behind { state, closing, _ends: ended.drop_guard(), task: Mutex::new(Some(task)) }
+    }
+
+    /// Whether the store refused or failed when it was told something last.
+    pub(super) fn is_failing(&self) -> bool {
+        self.state.failing.load(Ordering::Relaxed)
+    }
+
+    /// How often another node's artifact took the place of ours, because it was the first.
+    pub(super) fn adopted(&self) -> u64 {
+        self.state.adopted.load(Ordering::Relaxed)
+    }
+
+    /// Tells what is noted, for at most `drain`, and ends. What is left is told after the next start.
+    pub(super) async fn close(&self, drain: Duration) {
+        self.closing.cancel();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task
+            && tokio::time::timeout(drain, task).await.is_err()
+        {
+            tracing::warn!("the durable tier was not told everything in time; the rest follows after the next start");
+        }
+    }
+}
+
+struct Work {
+    teller: Arc<Teller>,
+    writers: usize,
+    closing: CancellationToken,
+}
+
+impl Work {
+    async fn run(self) {
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let went_well = self.pass().await;
+            self.teller.state.failing.store(!went_well, Ordering::Relaxed);
+            if self.closing.is_cancelled() {
+                return;
+            }
+            if went_well {
+                pause = PAUSE_FIRST;
+                tokio::select! {
+                    () = self.teller.catalogue.news() => {}
+                    // What was put off is looked at again.
+                    () = tokio::time::sleep(PAUSE_MAX) => {}
+                    () = self.closing.cancelled() => {}
+                }
+            } else {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
+                    () = self.closing.cancelled() => {}
+                }
+            }
+        }
+    }
+
+    /// Goes through the outbox once. Whether the store took everything that it could be told.
+    async fn pass(&self) -> bool {
+        let mut after = 0;
+        loop {
+            let batch = match self.teller.catalogue.pending(after, BATCH).await {
+                Ok(batch) => batch,
+                Err(error) => {
+                    tracing::error!(%error, "what the durable tier is to be told cannot be read");
+                    return false;
+                }
+            };
+            let Some(last) = batch.last() else { return true };
+            after = last.number;
+            if !self.tell(batch).await {
+                return false;
+            }
+        }
+    }
+
+    /// Tells a batch, stage by stage. Whether the store took it.
+    async fn tell(&self, batch: Vec<Pending>) -> bool {
+        let mut stages: [Vec<(i64, Act)>; Act::STAGES] = Default::default();
+        let mut settled = Vec::new();
+        for Pending { number, subject } in batch {
+            match self.teller.plan(subject).await {
+                Ok(Some(act)) => stages[act.stage()].push((number, act)),
+                Ok(None) => settled.push(number),
+                Err(error) => {
+                    tracing::error!(%error, "what the durable tier is to be told cannot be read");
+                    return false;
+                }
+            }
+        }
+        let mut went_well = true;
+        for stage in stages {
+            let told = stream::iter(stage)
+                .map(|(number, act)| async move { (number, self.teller.carry_out(&act).await, act) })
+                .buffer_unordered(self.writers)
+                .collect::<Vec<_>>()
+                .await;
+            for (number, outcome, act) in told {
+                match outcome {
+                    Ok(Told::Done) => settled.push(number),
+                    Ok(Told::PutOff) => {}
+                    Err(error) => {
+                        tracing::warn!(?act, %error, "the durable tier cannot be told");
+                        went_well = false;
+                    }
+                }
+            }
+            if !went_well {
+                break;
+            }
+        }
+        self.settle(settled).await && went_well
+    }
+
+    async fn settle(&self, numbers: Vec<i64>) -> bool {
+        let settled = self.teller.catalogue.settle(numbers).await;
+        if let Err(error) = &settled {
+            tracing::error!(%error, "what the durable tier was told cannot be noted; it is told again");
+        }
+        settled.is_ok()
+    }
+}
+
+/// What became of it.
+enum Told {
+    Done,
+    /// To be looked at again some time later.
+    PutOff,
+}
+
+/// What is to be done in the durable tier.
+#[derive(Debug)]
+enum Act {
+    PutOriginal(Arc<KeptSource>),
+    PutArtifact(Arc<Manifest>),
+    PutReference(Tenant, ArtifactId, SharedReference),
+    RemoveReference(Tenant, ArtifactId),
+    PutSource(Tenant, SourceKey, Arc<SourceRecord>),
+    RemoveSource(Tenant, SourceKey),
+    Announce(Announcement),
+    RemoveArtifact(ArtifactId),
+    RemoveOriginal(ContentHash),
+}
+
+impl Act {
+    const STAGES: usize = 4;
+
+    /// Bytes come before what leads to them, references before the index, and what is to go goes after what led to it.
+    const fn stage(&self) -> usize {
+        match self {
+            Act::PutOriginal(_) | Act::PutArtifact(_) => 0,
+            Act::PutReference(..) | Act::RemoveReference(..) => 1,
+            Act::PutSource(..) | Act::RemoveSource(..) | Act::Announce(_) => 2,
+            Act::RemoveArtifact(_) | Act::RemoveOriginal(_) => 3,
+        }
+    }
+}
+
+/// Knows what a row means by now, and does it.
+struct Teller {
+    local: Local,
+    catalogue: Catalogue,
+    durable: Durable,
+    clock: Clock,
+    state: Arc<State>,
+    counters: Counters,
+}
+
+struct Counters {
+    told: Counter,
+    lost: Counter,
+    adopted: Counter,
+}
+
+impl Counters {
+    fn new() -> Counters {
+        Counters {
+            told: counter!("ringback_media_durable_told_total"),
+            lost: counter!("ringback_media_durable_lost_total"),
+            adopted: counter!("ringback_media_durable_adopted_total"),
+        }
+    }
+}
+
+impl Teller {
+    /// What a row means as things stand; none where there is nothing to do any more.
+    async fn plan(&self, subject: Subject) -> Result<Option<Act>, CacheError> {
+        Ok(match subject {
+            Subject::Original(hash) => match self.catalogue.kept_source(&hash).await? {
+                Some(kept) => Some(Act::PutOriginal(kept)),
+                // Evicted, unless nothing of it is wanted any more.
+                None => (!self.catalogue.is_referenced_original(&hash).await?).then_some(Act::RemoveOriginal(hash)),
+            },
+            Subject::Artifact(artifact) => match self.catalogue.manifest(&artifact).await? {
+                Some(manifest) => Some(Act::PutArtifact(manifest)),
+                None => (!self.catalogue.is_referenced(&artifact).await?).then_some(Act::RemoveArtifact(artifact)),
+            },
+            Subject::Reference(tenant, artifact) => {
+                Some(match self.catalogue.shared_reference(&tenant, &artifact).await? {
+                    Some(shared) => Act::PutReference(tenant, artifact, shared),
+                    None => Act::RemoveReference(tenant, artifact),
+                })
+            }
+            Subject::Source(tenant, key) => Some(match self.catalogue.source(&tenant, &key).await? {
+                Some(record) => Act::PutSource(tenant, key, record),
+                None => Act::RemoveSource(tenant, key),
+            }),
+            Subject::Announcement(announcement) => Some(Act::Announce(announcement)),
+        })
+    }
+
+    async fn carry_out(&self, act: &Act) -> Result<Told, StoreError> {
+        let durable = &self.durable;
+        let done = match act {
+            Act::PutArtifact(manifest) => match self.put_artifact(manifest).await {
+                Ok(Told::PutOff) => return Ok(Told::PutOff),
+                done => done.map(drop),
+            },
+            Act::PutOriginal(kept) => self.put_original(kept).await,
+            Act::PutReference(tenant, artifact, shared) => {
+                durable.put_record(&layout::reference(artifact, tenant), shared, Replace::Always).await.map(drop)
+            }
+            Act::RemoveReference(tenant, artifact) => durable.remove(&layout::reference(artifact, tenant)).await,
+            Act::PutSource(tenant, key, record) => {
+                durable.put_record(&layout::source(tenant, key), &**record, Replace::Always).await.map(drop)
+            }
+            Act::RemoveSource(tenant, key) => durable.remove(&layout::source(tenant, key)).await,
+            Act::Announce(announcement) => durable.announce(announcement).await,
+            Act::RemoveArtifact(artifact) => durable.remove_artifact(artifact).await,
+            Act::RemoveOriginal(hash) => durable.remove_original(hash).await,
+        };
+        match done {
+            Ok(()) => {
+                self.counters.told.increment(1);
+                Ok(Told::Done)
+            }
+            // Its bytes were evicted before it could be told of them.
+            Err(StoreError::Body { key, source }) => {
+                self.counters.lost.increment(1);
+                tracing::warn!(%key, error = %source, "the upper tiers have lost what the durable tier was to be told");
+                Ok(Told::Done)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put_original(&self, kept: &KeptSource) -> Result<(), StoreError> {
+        let home = Home::Original(kept.content_hash);
+        let body = self.local.body(kept.chunks.clone());
+        self.durable.put_whole(&home, ORIGINAL_TYPE, kept.length, body, false).await?;
+        // A single chunk is named as the whole.
+        if kept.chunks.len() > 1 {
+            self.durable.put_record(&layout::chunks(&kept.content_hash), kept, Replace::Never).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_artifact(&self, manifest: &Manifest) -> Result<Told, StoreError> {
+        let home = Home::Artifact(manifest.artifact, manifest.format);
+        if self.put_bytes(manifest, &home, false).await? == Written::WasThere {
+            if let Some(theirs) = self.durable.manifest(&manifest.artifact).await {
+                self.adopt(manifest, theirs).await;
+                return Ok(Told::Done);
+            }
+            // Bytes without a manifest: ours from before a kill, or another node's that is about to write it.
+            let digest = self.durable.digest(&home).await?;
+            if digest != Some(manifest.digest) {
+                let age = self.clock.now_wall().duration_since(self.durable.meta(&home).await?.modified);
+                if age.unwrap_or_default() < UNFINISHED_MAX {
+                    return Ok(Told::PutOff);
+                }
+                self.put_bytes(manifest, &home, true).await?;
+            }
+        }
+        let key = layout::manifest(&manifest.artifact);
+        let replace = if self.durable.is_known_damaged(&home) { Replace::Always } else { Replace::Never };
+        if self.durable.put_record(&key, manifest, replace).await? == Written::WasThere
+            && let Some(theirs) = self.durable.manifest(&manifest.artifact).await
+        {
+            self.adopt(manifest, theirs).await;
+        }
+        Ok(Told::Done)
+    }
+
+    async fn put_bytes(&self, manifest: &Manifest, home: &Home, replace: bool) -> Result<Written, StoreError> {
+        let extension = manifest.format.extension();
+        let content_type = match (manifest.format.content_type(extension), &manifest.raw_type) {
+            (Some(text), _) => text.into_owned(),
+            (None, Some(text)) => text.clone(),
+            (None, None) => ORIGINAL_TYPE.to_owned(),
+        };
+        let body = self.local.body(manifest.chunks.clone());
+        self.durable.put_whole(home, &content_type, manifest.length, body, replace).await
+    }
+
+    /// The first to write an artifact wins: where bytes differ (Opus on another kind of CPU), ours are given up for theirs.
+    async fn adopt(&self, ours: &Manifest, theirs: Manifest) {
+        if theirs.digest == ours.digest {
+            return;
+        }
+        tracing::info!(artifact = %ours.artifact, "another node's bytes of an artifact were first and are used from now on");
+        self.counters.adopted.increment(1);
+        if let Err(error) = self.catalogue.learn(Learned::Manifest(theirs)).await {
+            tracing::error!(%error, "another node's artifact cannot be noted");
+        }
+        self.state.adopted.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,142 @@
+//! Where things lie in the durable tier, and how its records are written.
+//!
+//! ```text
+//! artifacts/<aa>/<artifact id>.<ext>            audio as it is served: a CDN or a person can use it as it is
+//! manifests/<aa>/<artifact id>                  record: what it is made of
+//! references/<aa>/<artifact id>/<tenant>        record: that the tenant may use it, and how it is made again
+//! sources/<aa>/<content hash>                   an original that is kept, as it was received
+//! chunks/<aa>/<content hash>                    record: its chunks; none where it is a single one, which its name names
+//! index/<tenant>/<aa>/<source key>              record: what is known of a source
+//! announcements/<microseconds, 20 digits>-<16 hexadecimal digits>   record: what all nodes are to do
+//! uploads/<tenant>/<aa>/<content hash>          what people put there: no cache, never removed by us
+//! ```
+//!
+//! `<aa>` are the first two digits of what follows, so that lists can be taken in 256 parts. Artifacts, originals and manifests stand for
+//! their bytes and are written once; the other records are replaced.
+//!
+//! A record is `<sha256 of its name, a line feed, and the JSON, in hexadecimal>\n<JSON>`. A store that gives back another object, or
+//! another byte, gives nothing.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest as _, Sha256};
+
+use super::store::ObjectKey;
+use crate::{
+    ids::{ArtifactId, BodyDigest, ContentHash, SourceKey, Tenant},
+    media::{cache::catalogue::Announcement, format::Format},
+};
+
+/// What begins the names of announcements.
+pub(in crate::media::cache) const ANNOUNCEMENTS: &str = "announcements/";
+
+/// Digits of the time in an announcement's name.
+const TIME_DIGITS: usize = 20;
+
+/// Names are made of digests, tenants and constants, which all pass.
+fn key(text: String) -> ObjectKey {
+    ObjectKey::of_parts(text)
+}
+
+fn part(digest: &str) -> &str {
+    digest.get(..2).unwrap_or(digest)
+}
+
+pub(in crate::media::cache) fn artifact(id: &ArtifactId, format: Format) -> ObjectKey {
+    let id = id.to_string();
+    key(format!("artifacts/{}/{id}.{}", part(&id), format.extension()))
+}
+
+pub(in crate::media::cache) fn manifest(id: &ArtifactId) -> ObjectKey {
+    let id = id.to_string();
+    key(format!("manifests/{}/{id}", part(&id)))
+}
+
+pub(in crate::media::cache) fn reference(id: &ArtifactId, tenant: &Tenant) -> ObjectKey {
+    key(format!("{}{tenant}", references(id)))
+}
+
+/// What begins the names of an artifact's bytes.
+pub(in crate::media::cache) fn artifacts(id: &ArtifactId) -> String {
+    let id = id.to_string();
+    format!("artifacts/{}/{id}.", part(&id))
+}
+
+/// What begins the names of all tenants' references to an artifact.
+pub(in crate::media::cache) fn references(id: &ArtifactId) -> String {
+    let id = id.to_string();
+    format!("references/{}/{id}/", part(&id))
+}
+
+pub(in crate::media::cache) fn original(hash: &ContentHash) -> ObjectKey {
+    let hash = hash.to_string();
+    key(format!("sources/{}/{hash}", part(&hash)))
+}
+
+pub(in crate::media::cache) fn chunks(hash: &ContentHash) -> ObjectKey {
+    let hash = hash.to_string();
+    key(format!("chunks/{}/{hash}", part(&hash)))
+}
+
+pub(in crate::media::cache) fn source(tenant: &Tenant, source: &SourceKey) -> ObjectKey {
+    let source = source.to_string();
+    key(format!("index/{tenant}/{}/{source}", part(&source)))
+}
+
+/// Announcements that say the same lie under the same name.
+pub(in crate::media::cache) fn announcement(announcement: &Announcement) -> ObjectKey {
+    let digest = announcement.digest().to_string();
+    key(format!("{}-{}", announcements_at(announcement.at), digest.get(..16).unwrap_or(&digest)))
+}
+
+/// What begins the names of announcements of one moment; in order of time.
+fn announcements_at(at: SystemTime) -> String {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{ANNOUNCEMENTS}{:0TIME_DIGITS$}", since.as_micros())
+}
+
+/// A name before those of all announcements from `at` on, and behind those of all before it.
+pub(in crate::media::cache) fn announcements_from(at: SystemTime) -> ObjectKey {
+    key(announcements_at(at))
+}
+
+/// When an announcement of this name was made.
+pub(in crate::media::cache) fn announced_at(key: &ObjectKey) -> Option<SystemTime> {
+    let micros = key.as_str().strip_prefix(ANNOUNCEMENTS)?.get(..TIME_DIGITS)?.parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros))
+}
+
+pub(in crate::media) fn upload(tenant: &Tenant, hash: &ContentHash) -> ObjectKey {
+    let hash = hash.to_string();
+    key(format!("uploads/{tenant}/{}/{hash}", part(&hash)))
+}
+
+/// A record as it is written under `key`.
+pub(in crate::media::cache) fn write<T: Serialize>(key: &ObjectKey, record: &T) -> serde_json::Result<Bytes> {
+    let json = serde_json::to_vec(record)?;
+    let mut bytes = seal(key, &json).to_string().into_bytes();
+    bytes.push(b'\n');
+    bytes.extend(json);
+    Ok(bytes.into())
+}
+
+/// The record that was written under `key`; none where these bytes are not.
+pub(in crate::media::cache) fn read<T: DeserializeOwned>(key: &ObjectKey, bytes: &[u8]) -> Option<T> {
+    let (sealed, json) = bytes.split_at_checked(64)?;
+    let json = json.strip_prefix(b"\n")?;
+    let sealed: BodyDigest = std::str::from_utf8(sealed).ok()?.parse().ok()?;
+    if sealed != seal(key, json) {
+        return None;
+    }
+    // A later version's record is none to this one.
+    serde_json::from_slice(json).ok()
+}
+
+fn seal(key: &ObjectKey, json: &[u8]) -> BodyDigest {
+    let mut digest = Sha256::new_with_prefix(key.as_str());
+    digest.update(b"\n");
+    digest.update(json);
+    BodyDigest::from_bytes(digest.finalize().into())
+}
