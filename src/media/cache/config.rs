@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CHUNK_MAX, blocks::PAGE};
+use super::{CHUNK_MAX, blocks::PAGE, durable};
 use crate::{problem::ConfigProblems, units::ByteCount};
 
 /// Least memory for chunks: below it a shard of the memory tier holds too few chunks to tell hot from cold.
@@ -32,6 +32,8 @@ pub struct Config {
     pub write_buffer: ByteCount,
     /// Bytes of catalogue records kept in memory; a record takes about half a kilobyte. The others are one lookup in SQLite away.
     pub catalogue_memory: ByteCount,
+    /// The durable tier.
+    pub durable: durable::Config,
 }
 
 impl Default for Config {
@@ -41,6 +43,7 @@ impl Default for Config {
             disk: ByteCount::gib(8),
             write_buffer: ByteCount::mib(16),
             catalogue_memory: ByteCount::mib(64),
+            durable: durable::Config::default(),
         }
     }
 }
@@ -59,6 +62,7 @@ impl Config {
         }
         within("write_buffer", self.write_buffer, WRITE_BUFFER_MIN, WRITE_BUFFER_MAX);
         within("catalogue_memory", self.catalogue_memory, CATALOGUE_MEMORY_MIN, ByteCount::gib(1 << 20));
+        self.durable.validate(&format!("{prefix}.durable"), problems);
     }
 
     /// Whether chunks are kept on disk at all.

@@ -28,7 +28,11 @@ impl ObjectKey {
     pub fn new(text: String) -> Result<ObjectKey, NotAnObjectKey> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         let is_segment = |text: &str| !text.is_empty() && !text.starts_with('.') && text.bytes().all(plain);
-        if text.len() <= KEY_MAX && text.split('/').all(is_segment) { Ok(ObjectKey(text)) } else { Err(NotAnObjectKey(text)) }
+        if text.len() <= KEY_MAX && text.split('/').all(is_segment) {
+            Ok(ObjectKey(text))
+        } else {
+            Err(NotAnObjectKey(text))
+        }
     }
 
     /// The name as text.
