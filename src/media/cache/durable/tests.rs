@@ -2,7 +2,11 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Config, Directory, ObjectStore as _, Resting, conformance, open};
+use super::{
+    Config, Directory, ObjectStore as _, Resting,
+    conformance::{self, Promises},
+    open,
+};
 use crate::{clock::Clock, testing::faulty_store::FaultyStore};
 
 async fn directory(path: &Path) -> Directory {
@@ -12,7 +16,7 @@ async fn directory(path: &Path) -> Directory {
 #[tokio::test]
 async fn a_directory_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
-    conformance::all(Arc::new(directory(dir.path()).await), true).await;
+    conformance::all(Arc::new(directory(dir.path()).await), Promises::ALL).await;
 }
 
 #[tokio::test]
@@ -20,7 +24,7 @@ async fn a_resting_store_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     let store = Resting::new(Arc::new(directory(dir.path()).await), &Config::default(), Clock::system());
     let store = Arc::new(store);
-    conformance::all(Arc::clone(&store) as _, true).await;
+    conformance::all(Arc::clone(&store) as _, Promises::ALL).await;
     assert!(!store.is_resting());
 }
 
@@ -28,7 +32,7 @@ async fn a_resting_store_keeps_the_contract() {
 async fn a_faulty_store_without_faults_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     let store = FaultyStore::new(Arc::new(directory(dir.path()).await), 1);
-    conformance::all(Arc::new(store), true).await;
+    conformance::all(Arc::new(store), Promises::ALL).await;
 }
 
 #[tokio::test]
