@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use aws_sdk_s3::primitives::ByteStream;
 use tempfile::TempDir;
 
 use crate::clock::Clock;
@@ -29,6 +30,9 @@ const START_MAX: Duration = Duration::from_secs(60);
 const TRIES_MAX: usize = 3;
 /// Pause between two looks whether the server answers.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where it is tried whether it works.
+const READY_BUCKET: &str = "ready";
 
 /// What listens, in the order of `Ports`: the name of its option.
 const LISTENERS: [&str; 4] = ["master", "volume", "filer", "s3"];
@@ -76,7 +80,7 @@ impl S3Server {
         self.running = Some(child);
         let clock = Clock::system();
         let deadline = clock.now() + START_MAX;
-        while !self.answers() {
+        while !(self.answers() && self.keeps().await) {
             let ended = self.running.as_mut().and_then(|child| child.try_wait().transpose()).transpose()?;
             if ended.is_some() || deadline < clock.now() {
                 self.stop();
@@ -163,6 +167,14 @@ impl S3Server {
             Ok(answer)
         };
         ask().is_ok_and(|answer| answer.split_whitespace().nth(1) == Some("403"))
+    }
+
+    /// Whether it writes and reads: what holds the bytes joins a moment after what answers.
+    async fn keeps(&self) -> bool {
+        let (client, body) = (self.client(), ByteStream::from_static(b"?"));
+        client.create_bucket().bucket(READY_BUCKET).send().await.ok();
+        let put = client.put_object().bucket(READY_BUCKET).key("ready").body(body).send().await;
+        put.is_ok() && client.get_object().bucket(READY_BUCKET).key("ready").send().await.is_ok()
     }
 
     fn last_words(&self) -> String {
