@@ -87,12 +87,7 @@ impl Media {
     }
 
     /// What is under an artifact's name. What was purged counts as evicted: by its source it is a matter of the index.
-    async fn named(
-        &self,
-        tenant: &Tenant,
-        artifact: &ArtifactId,
-        conditions: &Conditions,
-    ) -> Result<Found, Problem> {
+    async fn named(&self, tenant: &Tenant, artifact: &ArtifactId, conditions: &Conditions) -> Result<Found, Problem> {
         let sent =
             |manifest: &Manifest, tags: &Tags| conditions.sent(tags.representation(manifest, http::pipeline_since()));
         let found = hit::lookup(&self.cache, tenant, artifact, sent).await.map_err(|error| error.problem())?;

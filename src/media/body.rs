@@ -85,7 +85,7 @@ impl AudioBody {
         let end = parts.back().map_or(first, |part| part.number + 1);
         let reader = there.rest.filter(|reader| reader.position() == first);
         let whole = Whole::Artifact(Arc::clone(manifest));
-        let reader = reader.unwrap_or_else(|| Reader::new(cache, whole, first..end));
+        let reader = reader.unwrap_or_else(|| Box::new(Reader::new(cache, whole, first..end)));
         let source = TierSource { cache: cache.clone(), manifest: Arc::clone(manifest), parts, reader };
         let frames = Box::pin(stream::try_unfold(source, TierSource::next));
         AudioBody(Kind::Streamed { frames, left: Some(range.end - range.start) })
@@ -136,7 +136,7 @@ struct TierSource {
     manifest: Arc<Manifest>,
     parts: VecDeque<Part>,
     /// Of those parts that were not read already: the first of them and all behind it.
-    reader: Reader,
+    reader: Box<Reader>,
 }
 
 impl TierSource {

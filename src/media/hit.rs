@@ -37,7 +37,7 @@ pub(in crate::media) struct There {
     /// By their number, as far as they go.
     pub(in crate::media) chunks: Vec<Option<Bytes>>,
     /// What reads those behind them.
-    pub(in crate::media) rest: Option<Reader>,
+    pub(in crate::media) rest: Option<Box<Reader>>,
 }
 
 /// The hit, where all of it can be had without waiting.
@@ -133,6 +133,6 @@ async fn read_ahead(cache: &Cache, manifest: &Arc<Manifest>, wanted: Range<usize
     if slowest <= Tier::Disk {
         slowest = slowest.max(cache.holds(&whole).await?);
     }
-    let rest = (reader.position() < wanted.end).then_some(reader);
+    let rest = (reader.position() < wanted.end).then(|| Box::new(reader));
     Some((There { chunks, rest }, slowest))
 }

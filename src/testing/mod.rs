@@ -1,5 +1,5 @@
-//! What tests, fuzz targets and the demonstration are made of: an HTTP origin that misbehaves on command, computed
-//! signals, the committed fixtures, and the entries of the fuzz targets.
+//! What tests, fuzz targets and the demonstration are made of: an HTTP origin and a store of objects that misbehave on
+//! command, a real S3 server, computed signals, the committed fixtures, and the entries of the fuzz targets.
 //!
 //! May import every room; imported only by tests, `fuzz/`, `examples/` and `benches/` (`tests/it/layers.rs` holds it to that).
 
@@ -8,5 +8,9 @@ pub mod signal;
 pub mod fixture;
 
 pub mod origin;
+
+pub mod faulty_store;
+
+pub mod s3_server;
 
 pub mod fuzz;

@@ -203,7 +203,7 @@ enum Told {
 enum Act {
     PutOriginal(Arc<KeptSource>),
     PutArtifact(Arc<Manifest>),
-    PutReference(Tenant, ArtifactId, SharedReference),
+    PutReference(Tenant, ArtifactId, Box<SharedReference>),
     RemoveReference(Tenant, ArtifactId),
     PutSource(Tenant, SourceKey, Arc<SourceRecord>),
     RemoveSource(Tenant, SourceKey),
@@ -267,7 +267,7 @@ impl Teller {
             },
             Subject::Reference(tenant, artifact) => {
                 Some(match self.catalogue.shared_reference(&tenant, &artifact).await? {
-                    Some(shared) => Act::PutReference(tenant, artifact, shared),
+                    Some(shared) => Act::PutReference(tenant, artifact, Box::new(shared)),
                     None => Act::RemoveReference(tenant, artifact),
                 })
             }
@@ -288,7 +288,7 @@ impl Teller {
             },
             Act::PutOriginal(kept) => self.put_original(kept).await,
             Act::PutReference(tenant, artifact, shared) => {
-                durable.put_record(&layout::reference(artifact, tenant), shared, Replace::Always).await.map(drop)
+                durable.put_record(&layout::reference(artifact, tenant), &**shared, Replace::Always).await.map(drop)
             }
             Act::RemoveReference(tenant, artifact) => durable.remove(&layout::reference(artifact, tenant)).await,
             Act::PutSource(tenant, key, record) => {

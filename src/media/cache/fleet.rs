@@ -53,7 +53,11 @@ impl Cache {
         let mut after = layout::announcements_from(since);
         let mut news = Vec::new();
         loop {
-            let listed = durable.store().list(layout::ANNOUNCEMENTS, Some(&after), LISTED_MAX).await.map_err(CacheError::from)?;
+            let listed = durable
+                .store()
+                .list(layout::ANNOUNCEMENTS, Some(&after), LISTED_MAX)
+                .await
+                .map_err(CacheError::from)?;
             let Some(last) = listed.last() else { break };
             after = last.key.clone();
             for key in listed.into_iter().map(|listed| listed.key) {

@@ -17,6 +17,7 @@ use super::{
     Cache, CacheError, ChunkRef, Commit, Config, KeptSource, Manifest, Reference, SourceRecord, Tier, Visibility,
 };
 use crate::{
+    clock::Clock,
     ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey, Tenant},
     media::{
         format::Format,

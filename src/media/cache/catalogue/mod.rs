@@ -19,11 +19,11 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
+pub(super) use self::pending::{Announcement, Order, Pending, Subject};
 use self::{
     front::{Front, Key, Record},
     writer::{Change, Job, LiveCounts},
 };
-pub(super) use self::pending::{Announcement, Order, Pending, Subject};
 use super::{
     CacheError,
     metrics::Metrics,

@@ -133,7 +133,8 @@ pub(super) fn put(db: &Connection, subject: &Subject, rows_max: u64) -> rusqlite
     // Not an upsert: a row that is being told now must not swallow what has changed since.
     db.prepare_cached("DELETE FROM pending WHERE kind = ?1 AND tenant = ?2 AND key = ?3")?
         .execute(params![kind, tenant, key])?;
-    let rows: i64 = db.prepare_cached("SELECT n FROM counts WHERE name = 'pending'")?.query_row([], |row| row.get(0))?;
+    let rows: i64 =
+        db.prepare_cached("SELECT n FROM counts WHERE name = 'pending'")?.query_row([], |row| row.get(0))?;
     if rows.unsigned_abs() >= rows_max {
         return Ok(false);
     }
@@ -144,13 +145,18 @@ pub(super) fn put(db: &Connection, subject: &Subject, rows_max: u64) -> rusqlite
 
 /// The first rows behind `after`. One that this version cannot read is passed over.
 pub(super) fn first(db: &Connection, after: i64, limit: usize) -> rusqlite::Result<Vec<Pending>> {
-    let mut statement =
-        db.prepare_cached("SELECT number, kind, tenant, key, note FROM pending WHERE number > ?1 ORDER BY number LIMIT ?2")?;
+    let mut statement = db.prepare_cached(
+        "SELECT number, kind, tenant, key, note FROM pending WHERE number > ?1 ORDER BY number LIMIT ?2",
+    )?;
     let mut rows = statement.query(params![after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut pending = Vec::new();
     while let Some(row) = rows.next()? {
-        let subject =
-            Subject::from_row(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?, row.get(3)?, row.get_ref(4)?.as_str()?);
+        let subject = Subject::from_row(
+            row.get_ref(1)?.as_str()?,
+            row.get_ref(2)?.as_str()?,
+            row.get(3)?,
+            row.get_ref(4)?.as_str()?,
+        );
         if let Some(subject) = subject {
             pending.push(Pending { number: row.get(0)?, subject });
         }

@@ -4,12 +4,16 @@
 //! `store` is what any store must do, `layout` where things lie in it, `tier` what the cache asks of it.
 
 mod config;
+#[cfg(test)]
+mod conformance;
 mod directory;
 pub(in crate::media) mod layout;
 mod metrics;
 mod resting;
 pub mod s3;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tier;
 
 use std::{path::Path, sync::Arc};

@@ -175,7 +175,8 @@ pub trait ObjectStore: fmt::Debug + Send + Sync {
     fn delete<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// The first `limit` objects, in order of the bytes of their names, whose names begin with `prefix` and come after `after`.
-    /// `prefix` need not end with a segment. What has another kind of name was not written by us and is left out, so that fewer may
+    /// Servers that are made of folders may sort those of each folder by itself (`a/b` before `a-b`): asked page by page they tell all the
+    /// same, and no more is to be relied upon. `prefix` need not end with a segment. What has another kind of name was not written by us and is left out, so that fewer may
     /// come; none come only at the end.
     ///
     /// # Errors

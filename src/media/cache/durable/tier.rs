@@ -1,6 +1,11 @@
 //! The durable tier as the cache sees it: records and bytes under their names, whatever store they lie in.
 
-use std::{collections::HashSet, ops::Range, sync::{Arc, Mutex, PoisonError}, time::Duration};
+use std::{
+    collections::HashSet,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -127,7 +132,8 @@ impl Durable {
 
     pub(in crate::media::cache) async fn manifest(&self, artifact: &ArtifactId) -> Option<Manifest> {
         let found = self.record::<Manifest>(&layout::manifest(artifact)).await;
-        self.or_nothing(found).filter(|manifest| manifest.artifact == *artifact && adds_up(&manifest.chunks, manifest.length))
+        self.or_nothing(found)
+            .filter(|manifest| manifest.artifact == *artifact && adds_up(&manifest.chunks, manifest.length))
     }
 
     pub(in crate::media::cache) async fn kept(&self, hash: &ContentHash) -> Option<KeptSource> {
@@ -136,7 +142,11 @@ impl Durable {
             found => self.or_nothing(found.map(Some)),
         }?;
         if meta.length <= CHUNK_MAX as u64 {
-            return Some(KeptSource { content_hash: *hash, length: meta.length, chunks: single_chunk(hash, meta.length) });
+            return Some(KeptSource {
+                content_hash: *hash,
+                length: meta.length,
+                chunks: single_chunk(hash, meta.length),
+            });
         }
         let found = self.record::<KeptSource>(&layout::chunks(hash)).await;
         self.or_nothing(found).filter(|kept| {
@@ -326,7 +336,8 @@ pub(in crate::media::cache) const ORIGINAL_TYPE: &str = PLAIN;
 
 /// The chunks of an original that is no longer than one.
 fn single_chunk(hash: &ContentHash, length: u64) -> Vec<ChunkRef> {
-    let chunk = ChunkRef { id: ChunkId::from_bytes(*hash.as_bytes()), length: u32::try_from(length).unwrap_or_default() };
+    let chunk =
+        ChunkRef { id: ChunkId::from_bytes(*hash.as_bytes()), length: u32::try_from(length).unwrap_or_default() };
     if length == 0 { Vec::new() } else { vec![chunk] }
 }
 

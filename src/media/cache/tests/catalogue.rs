@@ -1,6 +1,9 @@
 //! The catalogue's promises.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use rusqlite::Connection;
 
@@ -45,9 +48,15 @@ async fn records_come_back_as_they_were_written() {
     assert_eq!(cache.source_in_memory(&tenant(), &key).as_deref(), records.source.as_ref());
     assert_eq!(cache.manifest_in_memory(&artifact).as_deref(), records.manifest.as_ref());
     assert_eq!(cache.kept_source(&kept.content_hash).await.unwrap().as_deref(), Some(&kept));
-    assert_eq!(cache.stats().counts, Counts { sources: 1, references: 1, artifacts: 1, kept_sources: 1, responses: 0 });
+    assert_eq!(
+        cache.stats().counts,
+        Counts { sources: 1, references: 1, artifacts: 1, kept_sources: 1, responses: 0, pending: 0 }
+    );
     cache.commit(records.clone()).await.unwrap();
-    assert_eq!(cache.stats().counts, Counts { sources: 1, references: 1, artifacts: 1, kept_sources: 1, responses: 0 });
+    assert_eq!(
+        cache.stats().counts,
+        Counts { sources: 1, references: 1, artifacts: 1, kept_sources: 1, responses: 0, pending: 0 }
+    );
     cache.close().await;
     drop(cache);
 
@@ -80,7 +89,7 @@ async fn the_last_reference_takes_its_chunks_along_and_leaves_shared_ones() {
         cache.commit(first.clone()).await.unwrap();
         cache.commit(second).await.unwrap();
 
-        let dropped = cache.drop_reference(&tenant(), &ulaw).await.unwrap().unwrap();
+        let dropped = cache.drop_reference(&tenant(), &ulaw, SystemTime::UNIX_EPOCH).await.unwrap().unwrap();
         assert_eq!(dropped.reference, first.reference.clone().unwrap().1);
         assert!(dropped.artifact_gone);
         assert_eq!(dropped.chunks, vec![own.0]);
@@ -94,9 +103,9 @@ async fn the_last_reference_takes_its_chunks_along_and_leaves_shared_ones() {
         assert_eq!(cache.reference(&tenant(), &ulaw).await.unwrap(), None);
         assert_eq!(cache.manifest(&ulaw).await.unwrap(), None);
         assert_eq!(cache.source(&tenant(), &key).await.unwrap(), None, "the index entry goes with the reference");
-        assert_eq!(cache.drop_reference(&tenant(), &ulaw).await.unwrap(), None);
+        assert_eq!(cache.drop_reference(&tenant(), &ulaw, SystemTime::UNIX_EPOCH).await.unwrap(), None);
 
-        let dropped = cache.drop_reference(&tenant(), &alaw).await.unwrap().unwrap();
+        let dropped = cache.drop_reference(&tenant(), &alaw, SystemTime::UNIX_EPOCH).await.unwrap().unwrap();
         assert_eq!(sorted(dropped.chunks), sorted(vec![shared.0, other.0, original.0]));
         assert_eq!(cache.stats().counts, Counts::default());
         assert_eq!(cache.stats().memory_chunks, 0);
@@ -120,7 +129,7 @@ async fn another_tenants_reference_keeps_the_artifact() {
         .unwrap()
         .execute("INSERT INTO refs SELECT 'other', artifact, content_hash, source_key, record FROM refs", [])
         .unwrap();
-    let dropped = cache.drop_reference(&tenant(), &artifact).await.unwrap().unwrap();
+    let dropped = cache.drop_reference(&tenant(), &artifact, SystemTime::UNIX_EPOCH).await.unwrap().unwrap();
     assert!(!dropped.artifact_gone);
     assert_eq!(dropped.chunks, vec![]);
     assert!(cache.manifest(&artifact).await.unwrap().is_some());
@@ -139,7 +148,7 @@ async fn a_source_that_changed_keeps_its_index_entry_when_the_old_artifact_is_dr
     });
     cache.commit(records.clone()).await.unwrap();
     cache.commit(changed.clone()).await.unwrap();
-    cache.drop_reference(&tenant(), &artifact).await.unwrap().unwrap();
+    cache.drop_reference(&tenant(), &artifact, SystemTime::UNIX_EPOCH).await.unwrap().unwrap();
     assert_eq!(cache.source(&tenant(), &records.source_key).await.unwrap().as_deref(), changed.source.as_ref());
 }
 
@@ -152,7 +161,10 @@ async fn a_manifest_that_was_made_again_owns_its_new_chunks_only() {
     let (_, second) = commit("greeting", "ulaw", std::slice::from_ref(&new));
     cache.commit(first).await.unwrap();
     cache.commit(second).await.unwrap();
-    assert_eq!(cache.drop_reference(&tenant(), &artifact).await.unwrap().unwrap().chunks, vec![new.0]);
+    assert_eq!(
+        cache.drop_reference(&tenant(), &artifact, SystemTime::UNIX_EPOCH).await.unwrap().unwrap().chunks,
+        vec![new.0]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

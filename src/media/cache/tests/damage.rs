@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::{Cache, CacheError, chunk, commit, open, small};
 use crate::{
+    clock::Clock,
     media::cache::{Config, Tier, blocks::Layout},
     problem::Kind,
     units::ByteCount,

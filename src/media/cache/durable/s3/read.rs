@@ -1,0 +1,189 @@
+//! Reading: objects, ranges of them, what is known of them, lists.
+
+use std::{ops::Range, time::Duration};
+
+use aws_sdk_s3::{operation::get_object::GetObjectOutput, primitives::ByteStream};
+use bytes::Bytes;
+use futures_util::stream;
+
+use super::{
+    S3,
+    error::{Failure, Meaning, innermost},
+    modified,
+};
+use crate::media::cache::durable::store::{Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, StoreError};
+
+/// Objects of one page of a list at most: S3 gives no more.
+const PAGE_MAX: usize = 1_000;
+
+impl S3 {
+    pub(super) async fn read(&self, key: &ObjectKey, range: Option<Range<u64>>) -> Result<Got, StoreError> {
+        let subject = || format!("reading {key}");
+        let out_of_range = |Range { start, end }: Range<u64>| StoreError::OutOfRange { key: key.clone(), start, end };
+        let mut request = self.clients.asking.get_object().bucket(&self.bucket).key(self.name_of(key));
+        if let Some(range) = &range {
+            let Some(last) = range.end.checked_sub(1).filter(|last| range.start <= *last) else {
+                return Err(out_of_range(range.clone()));
+            };
+            request = request.range(format!("bytes={}-{last}", range.start));
+        }
+        let answer = match (request.send().await.map_err(Failure::from), range.clone()) {
+            (Ok(answer), _) => answer,
+            (Err(Failure { meaning: Meaning::OutOfRange, .. }), Some(range)) => return Err(out_of_range(range)),
+            (Err(failure), _) => return Err(failure.about(subject(), key)),
+        };
+        let total = match said(&answer, range.as_ref()) {
+            Ok(total) => total,
+            Err(reason) => return Err(Failure::lies(reason).about(subject(), key)),
+        };
+        let range = range.unwrap_or(0..total);
+        if total < range.end {
+            return Err(out_of_range(range));
+        }
+        let meta = ObjectMeta {
+            length: total,
+            modified: modified(answer.last_modified()),
+            content_type: answer.content_type().map(str::to_owned),
+        };
+        let body = body(answer.body, range.end - range.start, self.read_timeout, subject());
+        Ok(Got { meta, body })
+    }
+
+    pub(super) async fn look(&self, key: &ObjectKey) -> Result<ObjectMeta, StoreError> {
+        let request = self.clients.asking.head_object().bucket(&self.bucket).key(self.name_of(key));
+        let subject = || format!("looking at {key}");
+        let answer = request.send().await.map_err(|error| Failure::from(error).about(subject(), key))?;
+        let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
+        Ok(ObjectMeta {
+            length: length.ok_or_else(|| Failure::lies("an answer without a length").about(subject(), key))?,
+            modified: modified(answer.last_modified()),
+            content_type: answer.content_type().map(str::to_owned),
+        })
+    }
+
+    pub(super) async fn list_all(
+        &self,
+        prefix: &str,
+        after: Option<&ObjectKey>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let mut found = Vec::new();
+        let mut next_page = None;
+        while found.len() < limit {
+            let request = self
+                .clients
+                .asking
+                .list_objects_v2()
+                .bucket(&self.bucket)
+                .prefix(format!("{}{prefix}", self.prefix))
+                .set_start_after(after.map(|key| self.name_of(key)))
+                .set_continuation_token(next_page.take())
+                .max_keys((limit - found.len()).min(PAGE_MAX) as i32);
+            let page = request.send().await.map_err(|error| Failure::from(error).about_all("listing".to_owned()))?;
+            found.extend(page.contents().iter().filter_map(|object| {
+                // What others have put into the bucket may have names that are none of ours.
+                let name = object.key()?.strip_prefix(&self.prefix)?;
+                let key = ObjectKey::new(name.to_owned()).ok()?;
+                let length = u64::try_from(object.size()?).ok()?;
+                Some(Listed { key, length, modified: modified(object.last_modified()) })
+            }));
+            next_page = page.next_continuation_token().map(str::to_owned);
+            if next_page.is_none() || page.is_truncated() != Some(true) {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+}
+
+/// The length of the whole object, from an answer whose range is the one asked for, as far as the object has it. Otherwise what is wrong.
+fn said(answer: &GetObjectOutput, asked: Option<&Range<u64>>) -> Result<u64, String> {
+    let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
+    let length = length.ok_or("an answer without a length")?;
+    match (asked, answer.content_range()) {
+        (None, None) => Ok(length),
+        // Some servers answer with the whole where a part was asked for. That is the same if the part is the whole.
+        (Some(asked), None) if asked.start == 0 && asked.end == length => Ok(length),
+        (Some(_), None) => Err("the whole where a part was asked for".to_owned()),
+        (None, Some(_)) => Err("a part where the whole was asked for".to_owned()),
+        (Some(asked), Some(text)) => {
+            let Some((range, total)) = content_range(text) else {
+                return Err("a range that cannot be read".to_owned());
+            };
+            let expected = asked.start..asked.end.min(total);
+            if range == expected && range.end - range.start == length {
+                Ok(total)
+            } else {
+                Err("another range than the one asked for".to_owned())
+            }
+        }
+    }
+}
+
+/// The range and the length of the whole in `bytes 0-99/1234` (RFC 9110 §14.4).
+fn content_range(text: &str) -> Option<(Range<u64>, u64)> {
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last, total): (u64, u64, u64) = (first.parse().ok()?, last.parse().ok()?, total.parse().ok()?);
+    (first <= last && last < total).then(|| (first..last + 1, total))
+}
+
+/// The pieces of `source`: `length` bytes, none of which lets wait longer than `silence_max`, or an error at the end.
+fn body(source: ByteStream, length: u64, silence_max: Duration, subject: String) -> ObjectBytes<StoreError> {
+    // After an error nothing comes any more: there is no source then.
+    let pieces = stream::unfold((Some(source), length), move |(source, left)| {
+        let subject = subject.clone();
+        async move {
+            match piece(source?, left, silence_max).await {
+                Ok(Some((bytes, source))) => {
+                    let left = left - bytes.len() as u64;
+                    Some((Ok(bytes), (Some(source), left)))
+                }
+                Ok(None) => None,
+                Err(reason) => Some((Err(Failure::lies(reason).about_all(subject)), (None, 0))),
+            }
+        }
+    });
+    Box::pin(pieces)
+}
+
+/// The next piece of `left` bytes, and what comes behind it.
+async fn piece(
+    mut source: ByteStream,
+    left: u64,
+    silence_max: Duration,
+) -> Result<Option<(Bytes, ByteStream)>, String> {
+    match tokio::time::timeout(silence_max, source.next()).await {
+        Err(_) => Err("the body has stalled".to_owned()),
+        Ok(Some(Err(error))) => Err(innermost(&error)),
+        Ok(Some(Ok(bytes))) if bytes.len() as u64 > left => Err("more bytes than the answer said".to_owned()),
+        Ok(Some(Ok(bytes))) => Ok(Some((bytes, source))),
+        Ok(None) if left > 0 => Err("fewer bytes than the answer said".to_owned()),
+        Ok(None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::content_range;
+
+    #[test]
+    fn content_ranges_are_read() {
+        assert_eq!(content_range("bytes 0-99/1234"), Some((0..100, 1234)));
+        assert_eq!(content_range("bytes 5-5/6"), Some((5..6, 6)));
+        for bad in [
+            "",
+            "bytes 0-99",
+            "bytes 0-99/*",
+            "bytes */12",
+            "bytes 9-0/12",
+            "bytes 0-12/12",
+            "0-99/1234",
+            "bytes -1-2/3",
+        ] {
+            assert_eq!(content_range(bad), None, "{bad}");
+        }
+        assert_eq!(content_range(&format!("bytes 0-{0}/{0}", u64::MAX)), None);
+    }
+}
