@@ -21,6 +21,8 @@ mod references;
 
 mod purge;
 
+mod durable;
+
 mod origins;
 
 mod streaming;

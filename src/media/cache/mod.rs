@@ -290,11 +290,14 @@ impl Cache {
     /// This and the other lookups fail only if the catalogue cannot be read. A record that a later version wrote and this one cannot
     /// read counts as absent.
     pub async fn source(&self, tenant: &Tenant, key: &SourceKey) -> Result<Option<Arc<SourceRecord>>, CacheError> {
-        let record = match self.catalogue.source(tenant, key).await? {
-            Some(record) => Some(record),
-            None => self.learn_source(tenant, key, None).await?,
-        };
-        Ok(record.filter(|record| !self.purges.cover_source(tenant, record)))
+        let known = self.catalogue.source(tenant, key).await?;
+        let is_purged = |record: &Arc<SourceRecord>| self.purges.cover_source(tenant, record);
+        if let Some(record) = known.as_ref().filter(|record| !is_purged(record)) {
+            return Ok(Some(Arc::clone(record)));
+        }
+        // Another node may know it, or have asked for it anew since it was purged.
+        let record = self.learn_source(tenant, key, known.as_deref()).await?;
+        Ok(record.filter(|record| !is_purged(record)))
     }
 
     /// What another node has learned of a tenant's source since this one asked its origin last, unless that was purged.

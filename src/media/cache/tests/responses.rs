@@ -109,7 +109,7 @@ async fn a_catalogue_of_the_version_before_is_brought_up_to_date() {
     cache.close().await;
     drop(cache);
     let file = Connection::open(dir.path().join("media.db")).unwrap();
-    file.execute_batch("DROP TABLE responses; DROP TABLE purges; DELETE FROM counts WHERE name = 'responses'; PRAGMA user_version = 1;")
+    file.execute_batch("DROP TABLE responses; DROP TABLE purges; DROP TABLE pending; DELETE FROM counts WHERE name IN ('responses', 'pending'); PRAGMA user_version = 1;")
         .unwrap();
     drop(file);
 
