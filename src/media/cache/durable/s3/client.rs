@@ -20,6 +20,11 @@ use super::config::{Checksums, Config};
 /// The region where nothing says one. Other servers than AWS's take any in a signature.
 const REGION_DEFAULT: &str = "us-east-1";
 
+/// The first pause before a request is tried again, a random part of it; the next ones grow. Far below the SDK's second: callers wait.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+/// The longest such pause.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
 /// Two clients that share connections and credentials: how long an answer may take depends on what is asked.
 #[derive(Clone, Debug)]
 pub(super) struct Clients {
@@ -59,7 +64,12 @@ impl Clients {
                 Checksums::WhenRequired => ResponseChecksumValidation::WhenRequired,
             })
             // Standard mode waits for a random part of a span that grows, and stops trying again where hardly anything succeeds.
-            .retry_config(RetryConfig::standard().with_max_attempts(config.attempts_max))
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(config.attempts_max)
+                    .with_initial_backoff(PAUSE_FIRST)
+                    .with_max_backoff(PAUSE_MAX),
+            )
             // A body that stalls is noticed by the timeout of each attempt, and of each piece that is read.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let client = |attempt: Duration| {

@@ -1,7 +1,8 @@
 //! Servers that know less than S3, fail, or lie: a scripted HTTP server in their place.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
+use futures_util::TryStreamExt as _;
 use http::Method;
 
 use super::{Config, S3, StoreError, Written, config, key, object};
@@ -9,7 +10,6 @@ use crate::{
     media::cache::durable::store::ObjectStore as _,
     testing::origin::{Body, Gate, Length, Origin, Reply},
 };
-use futures_util::TryStreamExt as _;
 
 const GET: &str = "/audio/a?x-id=GetObject";
 const PUT: &str = "/audio/a?x-id=PutObject";
@@ -137,4 +137,45 @@ async fn a_conflict_is_looked_into() {
     assert!(matches!(busy, Err(StoreError::Unavailable { .. })), "{busy:?}");
     origin.set(HEAD, Reply::ok("audio/PCMU", Body::of("x")));
     assert_eq!(store.put(&key("a"), object("x")).await.unwrap(), Written::WasThere);
+}
+
+#[tokio::test]
+async fn tls_is_spoken_where_the_endpoint_says_https() {
+    let (origin, _) = server().await;
+    let store = S3::open(&config(format!("https://{}", origin.address()), "")).await;
+    let refused = read(&store).await;
+    // The other end speaks no TLS: our greeting is no HTTP to it.
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+    assert!(origin.connections() > 0 && origin.seen().is_empty());
+}
+
+/// Variables belong to a process, so this test runs itself again in a process with other ones.
+#[tokio::test]
+async fn the_names_of_aws_are_understood() {
+    const IS_CHILD: &str = "RINGBACK_TEST_CHILD";
+    if std::env::var_os(IS_CHILD).is_some() {
+        let config = Config { bucket: Some("audio".to_owned()), path_style: true, ..Config::default() };
+        S3::open(&config).await.head(&key("a")).await.unwrap();
+        return;
+    }
+    let this_test = concat!(module_path!(), "::the_names_of_aws_are_understood").trim_start_matches("ringback::");
+    for (endpoint, region) in [("AWS_ENDPOINT_URL", "AWS_REGION"), ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION")] {
+        let origin = Origin::start().await.unwrap();
+        origin.set(HEAD, Reply::ok("audio/PCMU", Body::of("x")));
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", this_test]).env_clear().env(IS_CHILD, "1");
+        child.env(endpoint, origin.url("")).env(region, "somewhere-1");
+        child.env("AWS_ACCESS_KEY_ID", "an-id").env("AWS_SECRET_ACCESS_KEY", "s").env("AWS_SESSION_TOKEN", "a-token");
+        let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let seen = origin.seen();
+        assert_eq!(seen.len(), 1, "the child ran one test that asked one thing");
+        let header = |name: &str| seen[0].headers.get(name).map_or("", |value| value.to_str().unwrap());
+        let authorization = header("authorization");
+        assert!(
+            authorization.contains("Credential=an-id/") && authorization.contains("/somewhere-1/s3/"),
+            "{authorization}"
+        );
+        assert_eq!(header("x-amz-security-token"), "a-token");
+    }
 }
