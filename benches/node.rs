@@ -17,6 +17,7 @@ use tempfile::TempDir;
 pub(crate) struct Node {
     child: Child,
     address: SocketAddr,
+    ops_address: SocketAddr,
     directory: Option<TempDir>,
 }
 
@@ -45,7 +46,8 @@ impl Node {
         });
         let ready: serde_json::Value = serde_json::from_str(&ready.context("the node did not become ready")?)?;
         let address = ready["address"].as_str().context("no address in the log")?.parse()?;
-        Ok(Node { child, address, directory: Some(directory) })
+        let ops_address = ready["ops_address"].as_str().context("no ops_address in the log")?.parse()?;
+        Ok(Node { child, address, ops_address, directory: Some(directory) })
     }
 
     pub(crate) fn fetch(&self, source: &str, extension: &str) -> String {
@@ -64,6 +66,13 @@ impl Node {
         anyhow::ensure!(sent.success() && self.child.wait()?.success(), "the node did not stop");
         let directory = self.directory.take().context("no directory")?;
         Node::start_in(directory, binary, origin, settings)
+    }
+
+    /// The value of a metric without labels; 0 where there is none.
+    pub(crate) async fn metric(&self, name: &str) -> Result<f64> {
+        let text = reqwest::get(format!("http://{}/metrics", self.ops_address)).await?.text().await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        Ok(value.unwrap_or_default())
     }
 
     /// The process, for `/proc`.

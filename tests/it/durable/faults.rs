@@ -1,7 +1,7 @@
 //! A store that is gone, slow, refuses or lies: hits above it do not feel it, misses are filled from the origin, nothing is wrong, and
 //! what was made meanwhile is there afterwards.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::StatusCode;
 use ringback::{
@@ -114,10 +114,10 @@ async fn hits_in_memory_do_not_feel_the_store() {
     let address = node.get(&path).await.header("content-location").to_owned();
     stand.way.take_seen();
     let asked = async |path: &str| {
-        let begun = Instant::now();
+        let begun = node.node.clock.now();
         let answer = node.get(path).await;
         assert!(answer.header("cache-status").ends_with("detail=memory"), "{answer:?}");
-        begun.elapsed()
+        node.node.clock.now() - begun
     };
     for mood in [Mood::Slow(Duration::from_secs(2)), Mood::Busy, Mood::Gone] {
         // Turn and turn about, so that both feel the machine alike.

@@ -1,0 +1,281 @@
+//! What the durable tier costs: a hit from S3 beside bare GETs with the same client, and whether write-behind keeps up with fills.
+//!
+//! `make bench-durable` builds the node as it is released and calls this with its path. The S3 server is the tests' own (SeaweedFS), on the
+//! same machine; its CPU is not counted. Hits and bare GETs take turns in one process, whose CPU is read from the kernel.
+
+#![expect(clippy::print_stdout, reason = "the table on standard output is the product")]
+
+#[path = "../node.rs"]
+mod node;
+
+use std::{
+    env,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use ringback::{
+    clock::Clock,
+    ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey, Tenant},
+    media::{
+        cache::{
+            CHUNK_MAX, Cache, ChunkRef, Commit, Config, Manifest, Reader, Reference, Visibility, Whole,
+            durable::{ObjectKey, ObjectStore, Resting, S3, StoreKind, s3},
+        },
+        format::Format,
+    },
+    testing::{
+        origin::{Body, Origin, Reply},
+        s3_server::{ACCESS_KEY, S3Server, SECRET_KEY},
+        signal::{Depth, Signal},
+    },
+    units::{ByteCount, SampleRate},
+};
+
+use crate::node::Node;
+
+const USAGE: &str = "durable NODE_BINARY [ROUNDS [FILLS]]
+Run it by `make bench-durable`.";
+
+const BUCKET: &str = "bench";
+/// Requests at once while fills run.
+const CALLERS: usize = 64;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    // `cargo bench` adds --bench; `cargo test --benches` calls without arguments.
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let [binary, rest @ ..] = arguments.as_slice() else {
+        println!("{USAGE}");
+        return Ok(());
+    };
+    let rounds: usize = rest.first().map_or(Ok(200), |text| text.parse())?;
+    let fills: usize = rest.get(1).map_or(Ok(5_000), |text| text.parse())?;
+    ringback::outbound::install_crypto_provider();
+    let server = S3Server::start().await?;
+    server.create_bucket(BUCKET).await?;
+    hits(&server, rounds).await?;
+    write_behind(&server, binary, fills).await
+}
+
+fn config(server: &S3Server) -> Config {
+    let mut config = Config::default();
+    config.durable.store = StoreKind::S3;
+    config.durable.s3 = s3::Config {
+        bucket: Some(BUCKET.to_owned()),
+        endpoint: Some(server.endpoint()),
+        path_style: true,
+        access_key: Some(s3::Secret::new(ACCESS_KEY.to_owned())),
+        secret_key: Some(s3::Secret::new(SECRET_KEY.to_owned())),
+        ..s3::Config::default()
+    };
+    config
+}
+
+/// Hits from S3 beside bare GETs of the same objects.
+async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
+    println!(
+        "a hit from S3 with its manifest here, as a multiple of a bare GET of the same object; {rounds} of each, turn and turn about"
+    );
+    println!(
+        "{:>10} {:>10} {:>14} {:>14} {:>8} {:>8}",
+        "bytes", "disk tier", "GET ms (CPU)", "hit ms (CPU)", "time", "CPU"
+    );
+    for disk in [ByteCount::bytes(0), ByteCount::gib(1)] {
+        let directory = tempfile::tempdir()?;
+        let settings = Config { disk, ..config(server) };
+        let bare = Resting::new(Arc::new(S3::open(&settings.durable.s3).await), &settings.durable, Clock::system());
+        let cache = Cache::open(&settings, directory.path(), Clock::system()).await?;
+        for (length, rounds) in [(80_000, rounds), (5_000_000, rounds / 4)] {
+            let manifest = Arc::new(artifact(&cache, length).await?);
+            let key = format!("artifacts/{}/{}.ulaw", &manifest.artifact.to_string()[..2], manifest.artifact);
+            let key = ObjectKey::new(key)?;
+            let (mut gets, mut hits) = (Spent::default(), Spent::default());
+            for round in 0..rounds + 5 {
+                let get = spent(read_bare(&bare, &key, length)).await?;
+                forget(&cache, &manifest).await;
+                let hit = spent(read_hit(&cache, &manifest)).await?;
+                // The first few warm connections and caches.
+                if round >= 5 {
+                    gets.add(get);
+                    hits.add(hit);
+                }
+            }
+            let (get, hit) = (gets.each(rounds), hits.each(rounds));
+            println!(
+                "{length:>10} {:>10} {:>14} {:>14} {:>8.2} {:>8.2}",
+                if disk.get() == 0 { "off" } else { "on" },
+                get.text(),
+                hit.text(),
+                hit.wall / get.wall,
+                hit.cpu / get.cpu
+            );
+        }
+        cache.close().await;
+    }
+    Ok(())
+}
+
+async fn read_bare(store: &Resting, key: &ObjectKey, length: usize) -> Result<()> {
+    let mut body = store.get(key, None).await?.body;
+    let mut read = 0;
+    while let Some(piece) = body.try_next().await? {
+        read += piece.len();
+    }
+    ensure!(read == length, "{read} bytes of {length}");
+    Ok(())
+}
+
+async fn read_hit(cache: &Cache, manifest: &Arc<Manifest>) -> Result<()> {
+    let mut reader = Reader::new(cache, Whole::Artifact(Arc::clone(manifest)), 0..manifest.chunks.len());
+    let mut read = 0;
+    while let Some((bytes, tier)) = reader.next().await {
+        ensure!(tier.as_str() == "s3", "from {}", tier.as_str());
+        read += bytes.len() as u64;
+    }
+    ensure!(read == manifest.length, "{read} bytes of {}", manifest.length);
+    Ok(())
+}
+
+/// Has the upper tiers forget an artifact.
+async fn forget(cache: &Cache, manifest: &Manifest) {
+    cache.flush().await;
+    for chunk in &manifest.chunks {
+        cache.remove_chunk(&chunk.id).await;
+    }
+}
+
+/// An artifact of `length` bytes that lies in the bucket.
+async fn artifact(cache: &Cache, length: usize) -> Result<Manifest> {
+    let body: Vec<u8> = (0..length).map(|i| ((i * 2_654_435_761) >> 11) as u8).collect();
+    let chunks: Vec<Bytes> = body.chunks(CHUNK_MAX).map(Bytes::copy_from_slice).collect();
+    for chunk in &chunks {
+        cache.admit(ChunkId::of(chunk), chunk.clone()).await;
+    }
+    let content_hash = ContentHash::of(&body);
+    let artifact = ArtifactId::of(format!("{length}").as_bytes());
+    let format = Format::parse("ulaw", &[]).context("μ-law")?;
+    let manifest = Manifest {
+        artifact,
+        content_hash,
+        format,
+        pipeline: "1.1.1.1".to_owned(),
+        raw_type: None,
+        length: length as u64,
+        duration_ms: length as u64 / 8,
+        digest: BodyDigest::of(&body),
+        chunks: chunks.iter().map(|chunk| ChunkRef { id: ChunkId::of(chunk), length: chunk.len() as u32 }).collect(),
+    };
+    let reference = Reference {
+        source_url: format!("https://prompts.example/{length}.wav"),
+        content_hash,
+        input: None,
+        format,
+        pipeline: manifest.pipeline.clone(),
+        visibility: Visibility::Public,
+        tags: Vec::new(),
+        source_tags: Vec::new(),
+        created_at: SystemTime::UNIX_EPOCH,
+        asked_at: None,
+        also: Vec::new(),
+    };
+    let commit = Commit {
+        manifest: Some(manifest.clone()),
+        reference: Some((artifact, reference)),
+        ..Commit::new(Tenant::default_tenant(), SourceKey::of(b"bench"))
+    };
+    cache.commit(commit).await?;
+    while cache.stats().counts.pending > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(manifest)
+}
+
+/// As many fills as the node can do, and how far the bucket is behind.
+async fn write_behind(server: &S3Server, binary: &str, fills: usize) -> Result<()> {
+    let origin = Origin::start().await?;
+    for index in 0..fills {
+        let noise = Signal::noise(SampleRate::HZ_8000, index as u64, 0.5, Duration::from_secs(1));
+        let reply = Reply::ok("audio/wav", Body::of(noise.wav(Depth::S16)));
+        origin.set(&format!("/{index}.wav"), reply.header("cache-control", "max-age=86400"));
+    }
+    let endpoint = server.endpoint();
+    let on = [
+        ("RINGBACK_MEDIA__CACHE__DURABLE__STORE", "s3"),
+        ("RINGBACK_MEDIA__CACHE__DURABLE__S3__BUCKET", BUCKET),
+        ("RINGBACK_MEDIA__CACHE__DURABLE__S3__ENDPOINT", endpoint.as_str()),
+        ("RINGBACK_MEDIA__CACHE__DURABLE__S3__PATH_STYLE", "true"),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ("RINGBACK_MEDIA__ORIGIN__PER_ORIGIN_MAX", "64"),
+        ("RINGBACK_LOG", "warn,ringback::app=info"),
+    ];
+    println!("\n{fills} fills of prompts of 1 s, {CALLERS} callers, origin, S3 server and node on one machine");
+    for (name, settings) in [("off", on.get(6..).unwrap_or_default()), ("s3", on.as_slice())] {
+        let node = Node::start(binary, &origin, settings)?;
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let began = now();
+        let requests = stream::iter(0..fills).map(|index| {
+            let request = client.get(node.fetch(&origin.url(&format!("/{index}.wav")), "ulaw"));
+            async move {
+                let answer = request.send().await?.error_for_status()?;
+                anyhow::Ok(answer.bytes().await?.len())
+            }
+        });
+        requests.buffer_unordered(CALLERS).try_for_each(async |_| Ok(())).await?;
+        let filled = began.elapsed().as_secs_f64();
+        let behind = node.metric("ringback_media_durable_pending").await?;
+        while node.metric("ringback_media_durable_pending").await? > 0.0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let told = began.elapsed().as_secs_f64();
+        let lost = node.metric("ringback_media_durable_lost_total").await?;
+        println!(
+            "store {name:<4} filled in {filled:>6.1} s, {:>5.0} a second; then {behind:>6.0} changes behind, all told after {told:>6.1} s, {lost:.0} lost",
+            fills as f64 / filled
+        );
+    }
+    Ok(())
+}
+
+/// Time on the clock and of the CPU, in seconds.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    wall: f64,
+    cpu: f64,
+}
+
+impl Spent {
+    fn add(&mut self, other: Spent) {
+        self.wall += other.wall;
+        self.cpu += other.cpu;
+    }
+
+    fn each(self, rounds: usize) -> Spent {
+        Spent { wall: self.wall / rounds as f64, cpu: self.cpu / rounds as f64 }
+    }
+
+    fn text(self) -> String {
+        format!("{:.2} ({:.2})", self.wall * 1_000.0, self.cpu * 1_000.0)
+    }
+}
+
+async fn spent(work: impl Future<Output = Result<()>>) -> Result<Spent> {
+    let (began, cpu) = (now(), cpu_seconds());
+    work.await?;
+    Ok(Spent { wall: began.elapsed().as_secs_f64(), cpu: cpu_seconds() - cpu })
+}
+
+/// CPU of this process, all threads, to the nanosecond.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+fn now() -> Instant {
+    Instant::now()
+}
