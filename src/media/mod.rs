@@ -547,9 +547,13 @@ impl Media {
     /// A store that fails makes misses, not errors.
     fn degrade<T>(&self, result: Result<T, CacheError>) -> Option<T> {
         result
-            .inspect_err(|error| {
-                tracing::error!(%error, "catalogue cannot be read, going on without it");
-                metrics::counter!("ringback_media_catalogue_failures_total").increment(1);
+            .inspect_err(|error| match error {
+                // Counted where it is asked, and no fault of this node's.
+                CacheError::Durable { .. } => tracing::debug!(%error, "going on without the durable tier"),
+                _ => {
+                    tracing::error!(%error, "catalogue cannot be read, going on without it");
+                    metrics::counter!("ringback_media_catalogue_failures_total").increment(1);
+                }
             })
             .ok()
     }
