@@ -442,6 +442,11 @@ impl Cache {
         if self.is_shared() { self.catalogue.announce(announcement).await } else { Ok(()) }
     }
 
+    /// The store of the durable tier, for what is no cache and lies there too.
+    pub(in crate::media) fn durable_store(&self) -> Option<Arc<dyn ObjectStore>> {
+        self.durable.as_ref().map(|durable| Arc::clone(durable.store()))
+    }
+
     /// Whether other nodes may share what is kept here.
     pub fn is_shared(&self) -> bool {
         self.durable.is_some()
