@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, TryStreamExt as _, stream};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -103,6 +103,15 @@ impl AudioBody {
             ahead: Arc::new(Semaphore::new(FRAMES_AHEAD_MAX)),
         };
         let frames = Box::pin(stream::try_unfold(source, SpoolSource::next));
+        AudioBody(Kind::Streamed { frames, left: Some(length) })
+    }
+
+    /// `length` bytes as a store gives them.
+    pub(in crate::media) fn from_store(
+        bytes: Pin<Box<dyn Stream<Item = Result<Bytes, io::Error>> + Send>>,
+        length: u64,
+    ) -> AudioBody {
+        let frames = Box::pin(bytes.map_ok(Frame::data));
         AudioBody(Kind::Streamed { frames, left: Some(length) })
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    media::{address, audio, cache, fill, origin, presets, signing},
+    media::{address, audio, cache, fill, origin, presets, signing, uploads},
     problem::ConfigProblems,
 };
 
@@ -31,6 +31,8 @@ pub struct Config {
     pub audio: audio::Config,
     /// Turning misses into artifacts.
     pub fill: fill::Config,
+    /// What people put here.
+    pub uploads: uploads::Config,
 }
 
 impl Default for Config {
@@ -45,6 +47,7 @@ impl Default for Config {
             origin: origin::Config::default(),
             audio: audio::Config::default(),
             fill: fill::Config::default(),
+            uploads: uploads::Config::default(),
         }
     }
 }
@@ -60,5 +63,6 @@ impl Config {
         self.origin.validate(&format!("{prefix}.origin"), problems);
         self.audio.validate(&format!("{prefix}.audio"), problems);
         self.fill.validate(&format!("{prefix}.fill"), problems);
+        self.uploads.validate(&format!("{prefix}.uploads"), problems);
     }
 }

@@ -98,6 +98,7 @@ pub(in crate::media) async fn lookup(
     let tags = Tags::of(&manifest.digest);
     let wanted = chunks_of(&manifest, sent(&manifest, &tags));
     let Some((there, tier)) = read_ahead(cache, &manifest, wanted).await else { return Ok(Found::Lost(reference)) };
+    cache.touch(tenant, artifact, &reference);
     Ok(Found::Hit(Hit { tags, manifest, reference, tier, there }))
 }
 

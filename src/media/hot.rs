@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::SystemTime,
 };
@@ -53,6 +53,19 @@ pub(super) struct Entry {
     pub(super) manifest: Arc<Manifest>,
     pub(super) reference: Arc<Reference>,
     pub(super) tags: Tags,
+    /// The last day on which it was told that it is used.
+    touched: AtomicU32,
+}
+
+impl Entry {
+    /// Tells once a day that the artifact is used.
+    fn touch(&self, cache: &Cache, tenant: &Tenant, artifact: &ArtifactId) {
+        let today = cache.day();
+        // Looked at first: a store would take the line from other CPUs at every hit.
+        if self.touched.load(Ordering::Relaxed) != today && self.touched.swap(today, Ordering::Relaxed) != today {
+            cache.touch(tenant, artifact, &self.reference);
+        }
+    }
 }
 
 /// The artifacts that were asked for last, within a bound.
@@ -76,11 +89,13 @@ impl Hot {
             self.entries.clear();
         }
         if let Some(entry) = self.entries.get(&key) {
+            entry.touch(cache, tenant, artifact);
             return Some(Arc::clone(&entry));
         }
         let reference = cache.reference_in_memory(tenant, artifact)?;
         let manifest = cache.manifest_in_memory(artifact)?;
-        let entry = Arc::new(Entry { tags: Tags::of(&manifest.digest), manifest, reference });
+        let entry =
+            Arc::new(Entry { tags: Tags::of(&manifest.digest), manifest, reference, touched: AtomicU32::new(0) });
         self.entries.insert(key.clone(), Arc::clone(&entry));
         // A reference that was dropped meanwhile must not live on here. Whoever drops it takes it from the catalogue first and
         // from here second, so one of the two sees the other.
@@ -88,6 +103,7 @@ impl Hot {
             self.entries.remove(&key);
             return None;
         }
+        entry.touch(cache, tenant, artifact);
         Some(entry)
     }
 

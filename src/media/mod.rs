@@ -42,6 +42,8 @@ mod presets;
 
 mod signing;
 
+pub mod uploads;
+
 use std::{
     path::Path,
     sync::Arc,
@@ -67,6 +69,7 @@ use hot::{Hot, Tags};
 use origin::Origin;
 use proxy::Proxy;
 use spool::Spools;
+use uploads::Uploads;
 
 pub use address::{AddressError, CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, UNSIGNED};
 pub(in crate::media) use artifact::Named;
@@ -94,6 +97,7 @@ pub struct Media {
     clock: Clock,
     hot: Hot,
     hits: Hits,
+    uploads: Uploads,
     presets: Presets,
     /// How long the origin is waited for where stale audio may stand in.
     stale_wait: Duration,
@@ -232,6 +236,7 @@ impl Media {
         let spool_directory = data_directory.join("spool");
         let spools = Spools::open(&spool_directory, config.fill.spool_limits())
             .map_err(|source| CacheError::DataDirectory { path: spool_directory, source: Arc::new(source) })?;
+        let uploads = Uploads::open(&config.uploads, data_directory, &cache, spools.clone()).await?;
         let stale_wait = config.fill.stale_wait;
         let (filled, spooled) = (tasks.clone(), spools.clone());
         let fill = Fill::new(config.fill, config.audio, cache.clone(), origin.clone(), spooled, clock.clone(), filled);
@@ -244,6 +249,7 @@ impl Media {
             clock,
             hot,
             hits: Hits::new(),
+            uploads,
             presets,
             presets_only,
             stale_wait,
@@ -263,6 +269,11 @@ impl Media {
             self.presets.expand(options).map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
         let (options, input) = Headerless::take_option(options).map_err(http::format_problem)?;
         Ok((Format::parse(extension, &options).map_err(http::format_problem)?, input))
+    }
+
+    /// What people have put here.
+    pub fn uploads(&self) -> &Uploads {
+        &self.uploads
     }
 
     /// A reverse proxy on the stores of this layer, in a namespace of its own.

@@ -19,6 +19,8 @@ mod freshness;
 
 mod references;
 
+mod uploads;
+
 mod purge;
 
 mod durable;

@@ -8,6 +8,8 @@ mod media;
 
 mod purge;
 
+mod uploads;
+
 use std::time::Duration;
 
 use axum::{
@@ -45,6 +47,8 @@ pub(super) fn router(parts: &Parts, config: &Config) -> Router {
     Router::new()
         .route("/v1/media", routing::post(media::create))
         .route("/v1/media/purge", routing::post(purge::purge))
+        .route("/v1/media/uploads", routing::put(uploads::receive))
+        .route("/v1/media/uploads/{content_hash}", routing::get(uploads::serve).delete(uploads::remove))
         .route("/v1/media/{artifact}", routing::get(media::describe).delete(media::forget))
         .route("/v1/fills/{fill}", routing::get(fills::describe))
         .fallback(async || Failed(Problem::new(Kind::NotFound, "there is nothing under this path")))

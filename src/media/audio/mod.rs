@@ -67,6 +67,16 @@ pub trait Input: std::io::Read + std::io::Seek + Send + Sync {
     fn wait_complete(&mut self) -> std::io::Result<u64>;
 }
 
+/// What an original is, by its content alone: where that is a known kind of audio.
+///
+/// **Cost**: reads up to 80 KiB behind its tags, and blocks for them.
+///
+/// # Errors
+/// [`AudioError::NotAudio`], or [`AudioError::Unsupported`] for audio that is recognised and not read.
+pub fn recognize(input: Box<dyn Input>) -> Result<Kind, AudioError> {
+    sniff::sniff(&mut source::Source::new(input), None).map(|sniffed| sniffed.kind)
+}
+
 /// Where encoded body bytes go, in order.
 pub trait Output {
     /// Takes the next bytes of the body.

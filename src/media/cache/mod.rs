@@ -24,8 +24,10 @@ mod purges;
 mod reader;
 mod records;
 mod responses;
+mod sweep;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::{
     fs::{File, TryLockError},
@@ -47,6 +49,8 @@ use self::{
     metrics::Metrics,
     purges::{Purges, Rule},
     reader::Runs,
+    sweep::{Sweep, Sweeper},
+    uses::Uses,
 };
 pub use self::{
     catalogue::{Commit, Counts, Dropped},
@@ -122,6 +126,8 @@ pub struct Cache {
     durable: Option<Durable>,
     resting: Option<Arc<Resting>>,
     behind: Option<Arc<Behind>>,
+    sweep: Option<Arc<Sweep>>,
+    uses: Uses,
     runs: Runs,
     heard: Heard,
     drain: Duration,
@@ -172,7 +178,12 @@ impl Cache {
         let purges = Purges::of(catalogue.purges().await?);
         let behind = durable.clone().map(|durable| {
             let local = Local { memory: memory.clone(), disk: disk.clone() };
-            Arc::new(Behind::start(local, catalogue.clone(), durable, clock, config.durable.writers))
+            Arc::new(Behind::start(local, catalogue.clone(), durable, clock.clone(), config.durable.writers))
+        });
+        let uses = Uses::new(&config.durable, durable.is_some(), clock.clone());
+        let sweep = durable.clone().map(|durable| {
+            let sweeper = Sweeper::open(config.durable.clone(), data_dir, durable, clock);
+            Arc::new(Sweep::start(sweeper, uses.clone(), config.durable.sweep_every))
         });
         Ok(Cache {
             memory,
@@ -182,6 +193,8 @@ impl Cache {
             durable,
             resting: None,
             behind,
+            sweep,
+            uses,
             runs: Runs::new(),
             heard: Heard::default(),
             drain: config.durable.drain,
@@ -432,6 +445,11 @@ impl Cache {
         if self.is_shared() { self.catalogue.announce(announcement).await } else { Ok(()) }
     }
 
+    /// The store of the durable tier, for what is no cache and lies there too.
+    pub(in crate::media) fn durable_store(&self) -> Option<Arc<dyn ObjectStore>> {
+        self.durable.as_ref().map(|durable| Arc::clone(durable.store()))
+    }
+
     /// Whether other nodes may share what is kept here.
     pub fn is_shared(&self) -> bool {
         self.durable.is_some()
@@ -604,6 +622,9 @@ impl Cache {
 
     /// Flushes both and closes them. Later writes fail or do nothing; call it last.
     pub async fn close(&self) {
+        if let Some(sweep) = &self.sweep {
+            sweep.end();
+        }
         if let Some(behind) = &self.behind {
             behind.close(self.drain).await;
         }

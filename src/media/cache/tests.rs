@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// So little memory that most of what was admitted is read from disk.
-fn small() -> Config {
+pub(super) fn small() -> Config {
     Config {
         memory: ByteCount::mib(8),
         disk: ByteCount::mib(512),
@@ -46,7 +46,7 @@ async fn open(config: &Config, dir: &Path) -> Cache {
 }
 
 /// A chunk like no other number's: its bytes depend on the number throughout.
-fn chunk(number: u32, length: usize) -> (ChunkId, Bytes) {
+pub(super) fn chunk(number: u32, length: usize) -> (ChunkId, Bytes) {
     let pattern = ChunkId::of(&number.to_le_bytes());
     let mut bytes = pattern.as_bytes().repeat(length.div_ceil(32));
     bytes.truncate(length);
@@ -59,7 +59,7 @@ fn chunk_ref((id, bytes): &(ChunkId, Bytes)) -> ChunkRef {
 }
 
 /// The records of one artifact of one original.
-fn commit(original: &str, extension: &str, chunks: &[(ChunkId, Bytes)]) -> (ArtifactId, Commit) {
+pub(super) fn commit(original: &str, extension: &str, chunks: &[(ChunkId, Bytes)]) -> (ArtifactId, Commit) {
     let content_hash = ContentHash::of(original.as_bytes());
     let artifact = ArtifactId::of(format!("{original}.{extension}").as_bytes());
     let format = Format::parse(extension, &[]).unwrap();

@@ -116,6 +116,17 @@ impl TestNode {
         TestNode::start_in(self.directory, config).await
     }
 
+    /// Its data directory.
+    pub(crate) fn data_dir(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// Stops the node, and does something before its data goes.
+    pub(crate) async fn stop_then(self, then: impl FnOnce()) {
+        self.node.stop().await;
+        then();
+    }
+
     /// Stops the node.
     pub(crate) async fn stop(self) {
         self.node.stop().await;
@@ -164,6 +175,17 @@ impl TestNode {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let mut stream = tokio::net::TcpStream::connect(self.node.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// The same, with nothing more from us after the request.
+    pub(crate) async fn raw_and_end(&self, request: &str) -> Vec<u8> {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = tokio::net::TcpStream::connect(self.node.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         answer

@@ -251,6 +251,12 @@ impl Catalogue {
         self.change(Change::Announce(announcement)).await.map(drop)
     }
 
+    /// Has a reference written to the durable tier again, as it is. Does not wait for it; whether there was room in the queue.
+    pub(super) fn try_tell_again(&self, tenant: &Tenant, artifact: &ArtifactId) -> bool {
+        let (reply, _) = oneshot::channel();
+        self.writer.try_send(Job { change: Change::TellAgain(tenant.clone(), *artifact), reply }).is_ok()
+    }
+
     /// Notes what the durable tier knew and this node did not.
     pub(super) async fn learn(&self, learned: Learned) -> Result<(), CacheError> {
         self.change(Change::learn(learned)?).await.map(drop)

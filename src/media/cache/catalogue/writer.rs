@@ -54,6 +54,8 @@ pub(super) enum Change {
     Purge(Rule),
     /// Something for the other nodes.
     Announce(Announcement),
+    /// A reference that has not changed is to be written to the durable tier again.
+    TellAgain(Tenant, ArtifactId),
     /// Rows of the outbox that were told.
     Settle(Vec<i64>),
     /// With the most addresses of which responses are kept.
@@ -353,6 +355,12 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
         }
         Change::Announce(announcement) => {
             Effect { news: vec![Subject::Announcement(announcement.clone())], ..Effect::default() }
+        }
+        Change::TellAgain(tenant, artifact) => {
+            // One that lives in the front alone would be taken for one that was dropped.
+            let is_there = query::reference_with_key(db, tenant, artifact)?.is_some();
+            let subject = is_there.then(|| Subject::Reference(tenant.clone(), *artifact));
+            Effect { news: subject.into_iter().collect(), ..Effect::default() }
         }
         Change::Settle(numbers) => {
             pending::settle(db, numbers)?;

@@ -8,7 +8,17 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::s3;
-use crate::{problem::ConfigProblems, units::duration_text};
+use crate::{
+    problem::ConfigProblems,
+    units::{ByteCount, duration_text},
+};
+
+/// Uses are noted once a day: what is used every day must not expire.
+const ARTIFACTS_KEEP_MIN: Duration = Duration::from_secs(2 * 24 * 3600);
+/// Several parts in a second would keep a store busy with lists.
+const SWEEP_EVERY_MIN: Duration = Duration::from_secs(60);
+/// Longer than any write takes.
+const ORPHANS_KEEP_MIN: Duration = Duration::from_secs(3600);
 
 /// `[media.cache.durable]`: where finished audio is kept for good, and how long a store that fails is left alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +54,21 @@ pub struct Config {
     /// How long the node's end waits for what is still to be written. 10 s; the rest follows after the next start.
     #[serde(with = "duration_text")]
     pub drain: Duration,
+    /// For how long audio stays there that is not used, with its index entries; `0s` is for ever, and the default: only an operator knows
+    /// what may go. Nodes that share a store should agree on this and the next ones.
+    #[serde(with = "duration_text")]
+    pub artifacts_keep: Duration,
+    /// For how long kept originals stay there; `0s` is for ever, and the default: audio is made again from them when its origin is gone.
+    #[serde(with = "duration_text")]
+    pub originals_keep: Duration,
+    /// Bytes there, uploads aside; beyond, the oldest go. `0B` is no bound, and the default: buckets have none.
+    pub bytes_max: ByteCount,
+    /// How long one pass of the sweep takes; `0s` switches it off on this node. 1 h: a request every few seconds.
+    #[serde(with = "duration_text")]
+    pub sweep_every: Duration,
+    /// For how long what nothing leads to stays, because its writer may not be done. 1 day: longer than most outages.
+    #[serde(with = "duration_text")]
+    pub orphans_keep: Duration,
     /// The store of `store = "s3"`.
     pub s3: s3::Config,
 }
@@ -75,6 +100,11 @@ impl Default for Config {
             writers: 8,
             pending_max: 1_000_000,
             drain: Duration::from_secs(10),
+            artifacts_keep: Duration::ZERO,
+            originals_keep: Duration::ZERO,
+            bytes_max: ByteCount::bytes(0),
+            sweep_every: Duration::from_secs(3600),
+            orphans_keep: Duration::from_secs(24 * 3600),
             s3: s3::Config::default(),
         }
     }
@@ -94,12 +124,35 @@ impl Config {
         problems.check(self.rest_first <= self.rest_max, &key("rest_first"), "must not be longer than rest_max");
         problems.check(self.writers > 0, &key("writers"), "must be at least 1");
         problems.check(self.pending_max > 0, &key("pending_max"), "must be at least 1");
+        let is_off_or_from = |span: Duration, min: Duration| span.is_zero() || min <= span;
+        let problem = "must be 0s or at least 2days: uses are noted once a day";
+        problems.check(is_off_or_from(self.artifacts_keep, ARTIFACTS_KEEP_MIN), &key("artifacts_keep"), problem);
+        let problem = "must be 0s or at least 1min";
+        problems.check(is_off_or_from(self.sweep_every, SWEEP_EVERY_MIN), &key("sweep_every"), problem);
+        problems.check(ORPHANS_KEEP_MIN <= self.orphans_keep, &key("orphans_keep"), "must be at least 1h");
         self.s3.validate(&key("s3"), self.store == StoreKind::S3, problems);
     }
 
     /// Whether there is a durable tier.
     pub fn is_on(&self) -> bool {
         self.store != StoreKind::Off
+    }
+
+    /// Whether anything there expires by when it was used last.
+    pub fn expires(&self) -> bool {
+        !self.artifacts_keep.is_zero() || self.bytes_max.get() > 0
+    }
+
+    /// A name for the store, to tell it from others.
+    pub fn place(&self, data_dir: &Path) -> String {
+        match self.store {
+            StoreKind::Off => "off".to_owned(),
+            StoreKind::Directory => format!("directory {}", self.directory(data_dir).display()),
+            StoreKind::S3 => {
+                let s3::Config { endpoint, bucket, prefix, .. } = &self.s3;
+                format!("s3 {endpoint:?} {bucket:?} {prefix:?}")
+            }
+        }
     }
 
     /// The directory of `store = "directory"`.
@@ -132,6 +185,11 @@ mod tests {
         check("slow = \"0s\"", &["d.slow"]);
         check("rest_first = \"0s\"", &["d.rest_first"]);
         check("rest_first = \"2m\"", &["d.rest_first"]);
+        check("artifacts_keep = \"1day\"", &["d.artifacts_keep"]);
+        check("artifacts_keep = \"30days\"\noriginals_keep = \"1day\"\nbytes_max = \"1TiB\"", &[]);
+        check("sweep_every = \"0s\"", &[]);
+        check("sweep_every = \"1s\"", &["d.sweep_every"]);
+        check("orphans_keep = \"0s\"", &["d.orphans_keep"]);
         check("s3.prefix = \"/a\"", &["d.s3.prefix"]);
         check("s3.prefix = \"a//b\"", &["d.s3.prefix"]);
         check("s3.prefix = \"voice/v1.\"", &[]);

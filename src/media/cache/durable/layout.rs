@@ -8,7 +8,7 @@
 //! chunks/<aa>/<content hash>                    record: its chunks; none where it is a single one, which its name names
 //! index/<tenant>/<aa>/<source key>              record: what is known of a source
 //! announcements/<microseconds, 20 digits>-<16 hexadecimal digits>   record: what all nodes are to do
-//! uploads/<tenant>/<aa>/<content hash>          what people put there: no cache, never removed by us
+//! uploads/<tenant>/<aa>/<content hash>          what people put there: no cache, never removed but by them
 //! ```
 //!
 //! `<aa>` are the first two digits of what follows, so that lists can be taken in 256 parts. Artifacts, originals and manifests stand for
@@ -31,6 +31,9 @@ use crate::{
 
 /// What begins the names of announcements.
 pub(in crate::media::cache) const ANNOUNCEMENTS: &str = "announcements/";
+
+/// What begins the names of index entries.
+pub(in crate::media::cache) const INDEX: &str = "index/";
 
 /// Digits of the time in an announcement's name.
 const TIME_DIGITS: usize = 20;
@@ -82,7 +85,18 @@ pub(in crate::media::cache) fn chunks(hash: &ContentHash) -> ObjectKey {
 
 pub(in crate::media::cache) fn source(tenant: &Tenant, source: &SourceKey) -> ObjectKey {
     let source = source.to_string();
-    key(format!("index/{tenant}/{}/{source}", part(&source)))
+    key(format!("{INDEX}{tenant}/{}/{source}", part(&source)))
+}
+
+/// Whose an index entry of this name is.
+pub(in crate::media::cache) fn tenant_of_source(key: &ObjectKey) -> Option<Tenant> {
+    key.as_str().strip_prefix(INDEX)?.split_once('/')?.0.parse().ok()
+}
+
+/// A name behind those of all index entries of a tenant, and before those of the next tenant. No name has digits that are not
+/// hexadecimal.
+pub(in crate::media::cache) fn behind_sources_of(tenant: &Tenant) -> ObjectKey {
+    key(format!("{INDEX}{tenant}/zz"))
 }
 
 /// Announcements that say the same lie under the same name.

@@ -1,0 +1,350 @@
+//! Uploads: originals that people put here. They are no cache: what was acknowledged stays until it is removed by whoever put it there.
+//!
+//! A body is spooled, hashed and recognised before anything is written under its name, so that a name stands for whole audio of that hash
+//! or for nothing. It is acknowledged when the store has it on stable storage. The store is the durable tier's where there is one, else a
+//! directory of this node. Names begin with the tenant: what is another's is as unknown as what is nobody's.
+
+mod config;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io::{self, Cursor, Read, Seek, SeekFrom},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _, stream};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+
+pub use self::config::Config;
+use crate::{
+    ids::{ContentHash, Tenant},
+    media::{
+        audio,
+        cache::{
+            Cache, CacheError,
+            durable::{Directory, ObjectBytes, ObjectKey, ObjectStore, Replace, StoreError, Upload, Written, layout},
+        },
+        spool::{Spool, Spools},
+    },
+    problem::{Kind, Problem},
+    units::ByteCount,
+};
+
+/// Bytes that go to the spool at a time: worth the way to a thread that may wait for a disk.
+const PIECE: usize = 256 << 10;
+
+/// Receives, keeps and gives back uploads. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Uploads {
+    store: Arc<dyn ObjectStore>,
+    spools: Spools,
+    /// A permit for each body that is being received.
+    places: Arc<Semaphore>,
+    bytes_max: ByteCount,
+    timeout: Duration,
+}
+
+/// What was received and is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uploaded {
+    /// Its name.
+    pub content_hash: ContentHash,
+    /// Its bytes.
+    pub bytes: u64,
+    /// What it is, by its content.
+    pub content_type: String,
+    /// Whether it was there before.
+    pub was_there: bool,
+}
+
+impl Uploads {
+    /// Uploads in the durable store of `cache`, else in `uploads` in `data_dir`.
+    ///
+    /// # Errors
+    /// That directory cannot be made or written.
+    pub(in crate::media) async fn open(
+        config: &Config,
+        data_dir: &Path,
+        cache: &Cache,
+        spools: Spools,
+    ) -> Result<Uploads, CacheError> {
+        let store = match cache.durable_store() {
+            Some(store) => store,
+            None => Arc::new(Directory::open(data_dir.join("uploads")).await?) as Arc<dyn ObjectStore>,
+        };
+        let places = Arc::new(Semaphore::new(config.receiving_max.min(Semaphore::MAX_PERMITS)));
+        Ok(Uploads { store, spools, places, bytes_max: config.bytes_max, timeout: config.timeout })
+    }
+
+    /// Receives a body and keeps it. When this returns, it is on stable storage. `declared` is the length that its sender says;
+    /// `idle_max` is how long nothing of it may come.
+    ///
+    /// **Cancel-safe**: then nothing is kept, or all of it.
+    ///
+    /// # Errors
+    /// `bad-request` where nothing came or the body broke off; `not-audio`; `over-limit`; `request-timeout`; `storage-full`; `busy` where
+    /// the store fails or too many are being received. Nothing was kept then.
+    pub async fn receive<E>(
+        &self,
+        tenant: &Tenant,
+        declared: Option<u64>,
+        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        idle_max: Duration,
+    ) -> Result<Uploaded, Problem> {
+        // Before anything of it is read.
+        if declared.is_some_and(|declared| self.bytes_max.get() < declared) {
+            return Err(self.too_long());
+        }
+        let _place = self.places.try_acquire().map_err(|_| {
+            Problem::new(Kind::Busy, "as many uploads as may are being received (media.uploads.receiving_max)")
+        })?;
+        let late = |_| Problem::new(Kind::RequestTimeout, "the body did not come in time (media.uploads.timeout)");
+        let received =
+            tokio::time::timeout(self.timeout, self.spool(declared, body, idle_max)).await.map_err(late)??;
+        let kind = received.recognize().await?;
+        let content_type = kind.content_type().into_owned();
+        let key = layout::upload(tenant, &received.content_hash);
+        let written = self.keep(&key, &received, &content_type).await.map_err(|error| problem(&error))?;
+        let uploaded = Uploaded {
+            content_hash: received.content_hash,
+            bytes: received.spool.length(),
+            content_type,
+            was_there: written == Written::WasThere,
+        };
+        metrics::counter!("ringback_media_uploads_total").increment(1);
+        metrics::counter!("ringback_media_uploads_bytes_total").increment(uploaded.bytes);
+        tracing::info!(content_hash = %uploaded.content_hash, bytes = uploaded.bytes, kind = kind.as_str(), "upload kept");
+        Ok(uploaded)
+    }
+
+    /// Has a body in a spool, to its end.
+    async fn spool<E>(
+        &self,
+        declared: Option<u64>,
+        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        idle_max: Duration,
+    ) -> Result<Received, Problem> {
+        let mut arriving = Arriving { spool: self.spools.create(), digest: Sha256::new() };
+        let mut waiting = BytesMut::new();
+        let mut length = 0_u64;
+        loop {
+            let piece = tokio::time::timeout(idle_max, body.next()).await.map_err(|_| {
+                Problem::new(Kind::RequestTimeout, "nothing of the body came for too long (http.body_timeout)")
+            })?;
+            let piece = piece.transpose().map_err(|_| Problem::new(Kind::BadRequest, "the body broke off"))?;
+            if let Some(piece) = &piece {
+                length += piece.len() as u64;
+                if self.bytes_max.get() < length {
+                    return Err(self.too_long());
+                }
+                waiting.extend_from_slice(piece);
+            }
+            let has_ended = piece.is_none();
+            if PIECE <= waiting.len() || (has_ended && !waiting.is_empty()) {
+                arriving = arriving.append(waiting.split().freeze()).await?;
+            }
+            if has_ended {
+                break;
+            }
+        }
+        if length == 0 {
+            return Err(Problem::new(Kind::BadRequest, "the body is empty"));
+        }
+        if declared.is_some_and(|declared| declared != length) {
+            return Err(Problem::new(Kind::BadRequest, "the body is not as long as Content-Length says"));
+        }
+        let content_hash = ContentHash::from_bytes(arriving.digest.finalize().into());
+        Ok(Received { spool: arriving.spool, content_hash })
+    }
+
+    fn too_long(&self) -> Problem {
+        let detail = format!("an upload has at most {} (media.uploads.bytes_max)", self.bytes_max);
+        Problem::new(Kind::OverLimit, detail)
+    }
+
+    async fn keep(&self, key: &ObjectKey, received: &Received, content_type: &str) -> Result<Written, StoreError> {
+        let upload = |replace| Upload {
+            body: received.body(),
+            length: received.spool.length(),
+            content_type: content_type.to_owned(),
+            // Its owner can remove it, and others must not keep it.
+            immutable: false,
+            replace,
+        };
+        if self.store.put(key, upload(Replace::Never)).await? == Written::Yes {
+            return Ok(Written::Yes);
+        }
+        // What is said to be kept is looked at: its sender may throw away what he has.
+        if self.is_sound(key, &received.content_hash).await? {
+            return Ok(Written::WasThere);
+        }
+        tracing::warn!(%key, "an upload was damaged in the store and is written anew");
+        self.store.put(key, upload(Replace::Always)).await
+    }
+
+    async fn is_sound(&self, key: &ObjectKey, hash: &ContentHash) -> Result<bool, StoreError> {
+        let mut body = match self.store.get(key, None).await {
+            Ok(got) => got.body,
+            // Removed in the meantime.
+            Err(StoreError::NotFound { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let mut digest = Sha256::new();
+        while let Some(piece) = body.next().await {
+            digest.update(piece?);
+        }
+        Ok(ContentHash::from_bytes(digest.finalize().into()) == *hash)
+    }
+
+    /// Removes an upload.
+    ///
+    /// # Errors
+    /// `not-found`, also where the name is none; `busy` where the store fails.
+    pub async fn remove(&self, tenant: &Tenant, name: &str) -> Result<(), Problem> {
+        let (_, key) = self::key(tenant, name)?;
+        self.store.head(&key).await.map_err(|error| problem(&error))?;
+        self.store.delete(&key).await.map_err(|error| problem(&error))
+    }
+}
+
+/// The name of an upload. What is no name is as unknown as any other.
+fn key(tenant: &Tenant, name: &str) -> Result<(ContentHash, ObjectKey), Problem> {
+    let hash: ContentHash = name.parse().map_err(|_| unknown())?;
+    Ok((hash, layout::upload(tenant, &hash)))
+}
+
+fn unknown() -> Problem {
+    Problem::new(Kind::NotFound, "there is no such upload")
+}
+
+/// What callers are told of a store that fails: nothing of where it is.
+fn problem(error: &StoreError) -> Problem {
+    match error {
+        StoreError::NotFound { .. } => unknown(),
+        StoreError::Full { .. } => full(),
+        StoreError::Body { .. } => Problem::new(Kind::Internal, "what was received cannot be read back"),
+        error => {
+            tracing::warn!(%error, "the store of uploads failed");
+            Problem::new(Kind::Busy, "the store of uploads cannot be asked at the moment")
+        }
+    }
+}
+
+fn full() -> Problem {
+    Problem::new(Kind::StorageFull, "there is no room for the upload, and nothing of it was kept")
+}
+
+/// A body that is being received.
+struct Arriving {
+    spool: Arc<Spool>,
+    digest: Sha256,
+}
+
+impl Arriving {
+    /// Where waiting for a disk holds nobody up.
+    async fn append(mut self, bytes: Bytes) -> Result<Arriving, Problem> {
+        let append = move || {
+            self.digest.update(&bytes);
+            self.spool.append(&bytes).map(|()| self)
+        };
+        let appended = tokio::task::spawn_blocking(append).await;
+        let appended = appended.map_err(|_| Problem::new(Kind::Internal, "the upload was given up"))?;
+        // A spool goes on in memory when its disk is full; an upload that is too long for that has found no room.
+        appended.map_err(|problem| if problem.kind == Kind::OverLimit { full() } else { problem })
+    }
+}
+
+/// A body that has come to its end.
+struct Received {
+    spool: Arc<Spool>,
+    content_hash: ContentHash,
+}
+
+impl Received {
+    /// What it is, by its content: what its sender says counts for nothing.
+    async fn recognize(&self) -> Result<audio::Kind, Problem> {
+        let original = Original { spool: Arc::clone(&self.spool), position: 0 };
+        let kind = tokio::task::spawn_blocking(move || audio::recognize(Box::new(original))).await;
+        kind.map_err(|_| Problem::new(Kind::Internal, "the upload was given up"))?.map_err(|error| error.problem())
+    }
+
+    fn body(&self) -> ObjectBytes<io::Error> {
+        let start = (Arc::clone(&self.spool), 0);
+        Box::pin(stream::try_unfold(start, |(spool, offset)| async move {
+            let bytes = spool.read(offset, PIECE).await?;
+            let next = offset + bytes.len() as u64;
+            Ok((!bytes.is_empty()).then_some((bytes, (spool, next))))
+        }))
+    }
+}
+
+/// A spool as the audio room reads it.
+struct Original {
+    spool: Arc<Spool>,
+    position: u64,
+}
+
+impl Read for Original {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.spool.read_at(self.position, buffer)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Original {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+            SeekFrom::End(by) => self.spool.length().checked_add_signed(by),
+        };
+        self.position = position.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.position)
+    }
+}
+
+impl audio::Input for Original {
+    fn length(&self) -> Option<u64> {
+        Some(self.spool.length())
+    }
+
+    fn complete_length(&self) -> Option<u64> {
+        self.length()
+    }
+
+    fn wait_complete(&mut self) -> io::Result<u64> {
+        Ok(self.spool.length())
+    }
+}
+
+/// The beginning of an original as the audio room reads it.
+struct Beginning(Cursor<Bytes>);
+
+impl Read for Beginning {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Seek for Beginning {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+impl audio::Input for Beginning {
+    fn length(&self) -> Option<u64> {
+        Some(self.0.get_ref().len() as u64)
+    }
+
+    fn wait_complete(&mut self) -> io::Result<u64> {
+        Ok(self.0.get_ref().len() as u64)
+    }
+}

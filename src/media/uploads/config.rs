@@ -1,0 +1,39 @@
+//! What operators can set about uploads.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    problem::ConfigProblems,
+    units::{ByteCount, duration_text},
+};
+
+/// `[media.uploads]`: audio that people put here. It lies in the durable tier where there is one, else in `uploads` in the data directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Bytes of one upload. 512 MiB, as for sources.
+    pub bytes_max: ByteCount,
+    /// Uploads that are being received at once. 16: each may take `bytes_max` of the spool.
+    pub receiving_max: usize,
+    /// How long one may take to arrive. 1 h: the largest at 1.2 Mbit/s.
+    #[serde(with = "duration_text")]
+    pub timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { bytes_max: ByteCount::mib(512), receiving_max: 16, timeout: Duration::from_secs(3600) }
+    }
+}
+
+impl Config {
+    /// Notes each mistake under `prefix`, the dotted key of this table.
+    pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
+        let key = |name: &str| format!("{prefix}.{name}");
+        problems.check(self.bytes_max.get() > 0, &key("bytes_max"), "must be more than 0B");
+        problems.check(self.receiving_max > 0, &key("receiving_max"), "must be at least 1");
+        problems.check(!self.timeout.is_zero(), &key("timeout"), "must be more than 0s");
+    }
+}
