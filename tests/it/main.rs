@@ -57,4 +57,8 @@ mod loops;
 
 mod process;
 
+mod sim;
+
+mod durable_kill;
+
 mod proxy;
