@@ -302,7 +302,7 @@ impl Teller {
             }
             Act::RemoveReference(tenant, artifact) => match self.heard.forgotten_at(tenant, artifact) {
                 // Another node may have made it again in the meantime.
-                Some(at) => durable.remove_reference(tenant, artifact, at).await,
+                Some(at) => durable.remove_reference(tenant, artifact, at).await.map(drop),
                 None => durable.remove(&layout::reference(artifact, tenant)).await,
             },
             Act::PutSource(tenant, key, record) => {
@@ -332,8 +332,11 @@ impl Teller {
     async fn announce(&self, announcement: &Announcement) -> Result<(), StoreError> {
         self.durable.announce(announcement).await?;
         let Some((tenant, artifact)) = announcement.forgotten() else { return Ok(()) };
-        self.durable.remove_reference(&tenant, &artifact, announcement.at).await?;
-        self.durable.remove_artifact(&artifact).await
+        if self.durable.remove_reference(&tenant, &artifact, announcement.at).await? {
+            // Who dropped it has left the bytes because of that reference. Where there was none, somebody may be writing them anew.
+            self.durable.remove_artifact(&artifact).await?;
+        }
+        Ok(())
     }
 
     async fn put_original(&self, kept: &KeptSource) -> Result<(), StoreError> {

@@ -310,17 +310,19 @@ impl Durable {
         self.shared.store.delete(key).await
     }
 
-    /// Removes a tenant's reference, unless it came into being after `at`.
+    /// Removes a tenant's reference, unless it came into being after `at`. Whether there was one to be removed.
     pub(in crate::media::cache) async fn remove_reference(
         &self,
         tenant: &Tenant,
         artifact: &ArtifactId,
         at: SystemTime,
-    ) -> Result<(), StoreError> {
-        match self.reference(tenant, artifact).await? {
-            Some(shared) if at < shared.reference.created_at => Ok(()),
-            _ => self.remove(&layout::reference(artifact, tenant)).await,
+    ) -> Result<bool, StoreError> {
+        let found = self.reference(tenant, artifact).await?;
+        if found.as_ref().is_some_and(|shared| at < shared.reference.created_at) {
+            return Ok(false);
         }
+        self.remove(&layout::reference(artifact, tenant)).await?;
+        Ok(found.is_some())
     }
 
     /// Removes an artifact that no tenant has a reference to, whichever node it was made by.
