@@ -61,4 +61,8 @@ mod loops;
 
 mod process;
 
+mod sim;
+
+mod durable_kill;
+
 mod proxy;

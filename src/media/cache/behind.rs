@@ -21,6 +21,7 @@ use super::{
     CacheError, KeptSource, Manifest, SourceRecord,
     catalogue::{Announcement, Catalogue, Learned, Pending, Subject},
     durable::{Durable, Home, ORIGINAL_TYPE, Replace, StoreError, Written, layout},
+    fleet::Heard,
     local::Local,
     records::SharedReference,
 };
@@ -56,10 +57,18 @@ struct State {
 
 impl Behind {
     /// Starts the task. It works until [`close`](Behind::close), or until this is dropped.
-    pub(super) fn start(local: Local, catalogue: Catalogue, durable: Durable, clock: Clock, writers: usize) -> Behind {
+    pub(super) fn start(
+        local: Local,
+        catalogue: Catalogue,
+        durable: Durable,
+        heard: Heard,
+        clock: Clock,
+        writers: usize,
+    ) -> Behind {
         let (closing, ended) = (CancellationToken::new(), CancellationToken::new());
         let state = Arc::new(State::default());
-        let teller = Teller { local, catalogue, durable, clock, state: Arc::clone(&state), counters: Counters::new() };
+        let counters = Counters::new();
+        let teller = Teller { local, catalogue, durable, clock, heard, state: Arc::clone(&state), counters };
         let work = Work { teller: Arc::new(teller), writers, closing: closing.clone() };
         let until = ended.clone();
         let task = tokio::spawn(async move {
@@ -232,6 +241,7 @@ struct Teller {
     catalogue: Catalogue,
     durable: Durable,
     clock: Clock,
+    heard: Heard,
     state: Arc<State>,
     counters: Counters,
 }
@@ -290,12 +300,16 @@ impl Teller {
             Act::PutReference(tenant, artifact, shared) => {
                 durable.put_record(&layout::reference(artifact, tenant), &**shared, Replace::Always).await.map(drop)
             }
-            Act::RemoveReference(tenant, artifact) => durable.remove(&layout::reference(artifact, tenant)).await,
+            Act::RemoveReference(tenant, artifact) => match self.heard.forgotten_at(tenant, artifact) {
+                // Another node may have made it again in the meantime.
+                Some(at) => durable.remove_reference(tenant, artifact, at).await.map(drop),
+                None => durable.remove(&layout::reference(artifact, tenant)).await,
+            },
             Act::PutSource(tenant, key, record) => {
                 durable.put_record(&layout::source(tenant, key), &**record, Replace::Always).await.map(drop)
             }
             Act::RemoveSource(tenant, key) => durable.remove(&layout::source(tenant, key)).await,
-            Act::Announce(announcement) => durable.announce(announcement).await,
+            Act::Announce(announcement) => self.announce(announcement).await,
             Act::RemoveArtifact(artifact) => durable.remove_artifact(artifact).await,
             Act::RemoveOriginal(hash) => durable.remove_original(hash).await,
         };
@@ -314,41 +328,59 @@ impl Teller {
         }
     }
 
+    /// Tells the other nodes. What they are to forget is not to be found either, whoever has put it there meanwhile.
+    async fn announce(&self, announcement: &Announcement) -> Result<(), StoreError> {
+        self.durable.announce(announcement).await?;
+        let Some((tenant, artifact)) = announcement.forgotten() else { return Ok(()) };
+        if self.durable.remove_reference(&tenant, &artifact, announcement.at).await? {
+            // Who dropped it has left the bytes because of that reference. Where there was none, somebody may be writing them anew.
+            self.durable.remove_artifact(&artifact).await?;
+        }
+        Ok(())
+    }
+
     async fn put_original(&self, kept: &KeptSource) -> Result<(), StoreError> {
         let home = Home::Original(kept.content_hash);
         let body = self.local.body(kept.chunks.clone());
         self.durable.put_whole(&home, ORIGINAL_TYPE, kept.length, body, false).await?;
         // A single chunk is named as the whole.
-        if kept.chunks.len() > 1 {
-            self.durable.put_record(&layout::chunks(&kept.content_hash), kept, Replace::Never).await?;
+        let key = layout::chunks(&kept.content_hash);
+        if kept.chunks.len() > 1
+            && self.durable.put_record(&key, kept, Replace::Never).await? == Written::WasThere
+            && self.durable.record::<KeptSource>(&key).await?.is_none()
+        {
+            // One that nobody can read.
+            self.durable.put_record(&key, kept, Replace::Always).await?;
         }
         Ok(())
     }
 
     async fn put_artifact(&self, manifest: &Manifest) -> Result<Told, StoreError> {
-        let home = Home::Artifact(manifest.artifact, manifest.format);
-        if self.put_bytes(manifest, &home, false).await? == Written::WasThere {
-            if let Some(theirs) = self.durable.manifest(&manifest.artifact).await {
-                self.adopt(manifest, theirs).await;
-                return Ok(Told::Done);
-            }
-            // Bytes without a manifest: ours from before a kill, or another node's that is about to write it.
-            let digest = self.durable.digest(&home).await?;
-            if digest != Some(manifest.digest) {
-                let age = self.clock.now_wall().duration_since(self.durable.meta(&home).await?.modified);
-                if age.unwrap_or_default() < UNFINISHED_MAX {
-                    return Ok(Told::PutOff);
-                }
-                self.put_bytes(manifest, &home, true).await?;
-            }
-        }
-        let key = layout::manifest(&manifest.artifact);
-        let replace = if self.durable.is_known_damaged(&home) { Replace::Always } else { Replace::Never };
-        if self.durable.put_record(&key, manifest, replace).await? == Written::WasThere
-            && let Some(theirs) = self.durable.manifest(&manifest.artifact).await
+        let (home, key) = (Home::Artifact(manifest.artifact, manifest.format), layout::manifest(&manifest.artifact));
+        if self.put_bytes(manifest, &home, false).await? == Written::Yes
+            && self.durable.put_record(&key, manifest, Replace::Never).await? == Written::Yes
         {
-            self.adopt(manifest, theirs).await;
+            return Ok(Told::Done);
         }
+        let theirs = self.durable.written_manifest(&manifest.artifact).await?;
+        if theirs.as_ref().is_some_and(|theirs| theirs.digest == manifest.digest) {
+            return Ok(Told::Done);
+        }
+        // A manifest stands for the bytes that lie there, whoever wrote the one and the other.
+        let digest = self.durable.digest(&home).await?;
+        if let Some(theirs) = theirs.filter(|theirs| digest == Some(theirs.digest)) {
+            self.adopt(manifest, theirs).await;
+            return Ok(Told::Done);
+        }
+        // Other bytes without a manifest of theirs: what is left of something, or another node's that is about to write it.
+        if digest != Some(manifest.digest) {
+            let age = self.clock.now_wall().duration_since(self.durable.meta(&home).await?.modified);
+            if age.unwrap_or_default() < UNFINISHED_MAX {
+                return Ok(Told::PutOff);
+            }
+            self.put_bytes(manifest, &home, true).await?;
+        }
+        self.durable.put_record(&key, manifest, Replace::Always).await?;
         Ok(Told::Done)
     }
 
@@ -365,9 +397,6 @@ impl Teller {
 
     /// The first to write an artifact wins: where bytes differ (Opus on another kind of CPU), ours are given up for theirs.
     async fn adopt(&self, ours: &Manifest, theirs: Manifest) {
-        if theirs.digest == ours.digest {
-            return;
-        }
         tracing::info!(artifact = %ours.artifact, "another node's bytes of an artifact were first and are used from now on");
         self.counters.adopted.increment(1);
         if let Err(error) = self.catalogue.learn(Learned::Manifest(theirs)).await {

@@ -5,15 +5,14 @@
 //! [`LATE_MAX`]; a node that was away for longer hears everything again when it starts.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use super::{
     Cache, CacheError,
-    catalogue::{Announcement, Order},
-    durable::{ObjectKey, StoreError, layout},
+    durable::{Durable, ObjectKey, StoreError, layout},
 };
 use crate::ids::{ArtifactId, Tenant};
 
@@ -29,6 +28,9 @@ const HEARD_MAX: usize = 100_000;
 pub(super) struct Heard {
     /// A std lock: held for set operations only.
     keys: Arc<Mutex<HashSet<ObjectKey>>>,
+    /// References that were dropped, here or by others, and when: older ones are none, also where the durable tier still has them or has
+    /// them again by a node that had not heard. A std lock, too.
+    forgotten: Arc<Mutex<HashMap<(Tenant, ArtifactId), SystemTime>>>,
 }
 
 /// What came of an announcement.
@@ -41,63 +43,100 @@ pub enum News {
 }
 
 impl Cache {
-    /// Obeys what other nodes have announced since the last time; the first time, since ever. What it led to.
+    /// Obeys what other nodes have announced since the last time; the first time, since ever. What it led to: only where that is nothing,
+    /// there is certainly no more.
     ///
     /// # Errors
     /// The durable tier cannot be asked, or the catalogue not written: the next time hears the same again.
     pub async fn hear(&self, now: SystemTime) -> Result<Vec<News>, CacheError> {
         let Some(durable) = &self.durable else { return Ok(Vec::new()) };
-        let is_first = self.heard.lock().is_empty();
+        let is_first = self.heard.is_empty();
         let since = if is_first { SystemTime::UNIX_EPOCH } else { now - LATE_MAX };
         // Behind all that is older: no announcement bears this very name.
         let mut after = layout::announcements_from(since);
         let mut news = Vec::new();
         loop {
-            let listed = durable
-                .store()
-                .list(layout::ANNOUNCEMENTS, Some(&after), LISTED_MAX)
-                .await
-                .map_err(CacheError::from)?;
-            let Some(last) = listed.last() else { break };
+            let listed = durable.store().list(layout::ANNOUNCEMENTS, Some(&after), LISTED_MAX).await;
+            let listed = match listed {
+                Ok(listed) => listed,
+                Err(error) => return so_far(news, error.into()),
+            };
+            let Some(last) = listed.last() else { return Ok(news) };
             after = last.key.clone();
             for key in listed.into_iter().map(|listed| listed.key) {
-                if self.heard.lock().contains(&key) {
+                if self.heard.has(&key) {
                     continue;
                 }
-                news.extend(self.obey(durable.record(&key).await.map_err(CacheError::from)?).await?);
-                let mut heard = self.heard.lock();
-                if heard.len() >= HEARD_MAX {
-                    heard.clear();
+                match self.obey(durable, &key).await {
+                    Ok(heard) => news.extend(heard),
+                    Err(error) => return so_far(news, error),
                 }
-                heard.insert(key);
+                self.heard.note(key);
             }
         }
-        Ok(news)
     }
 
-    async fn obey(&self, announcement: Option<Announcement>) -> Result<Option<News>, CacheError> {
-        let Some(announcement) = announcement else { return Ok(None) };
+    async fn obey(&self, durable: &Durable, key: &ObjectKey) -> Result<Option<News>, CacheError> {
+        let Some(announcement) = durable.announcement(key).await? else { return Ok(None) };
         if let Some(rule) = announcement.rule() {
             self.rule(rule).await?;
             return Ok(Some(News::Purged));
         }
-        let (Order::Forget(artifact), Ok(tenant)) = (&announcement.order, announcement.tenant.parse::<Tenant>()) else {
-            return Ok(None);
-        };
-        let known = self.catalogue.reference(&tenant, artifact).await?;
+        let Some((tenant, artifact)) = announcement.forgotten() else { return Ok(None) };
+        // Before looking: what is learned from now on is held against it.
+        self.heard.forget(&tenant, &artifact, announcement.at);
+        let known = self.catalogue.reference(&tenant, &artifact).await?;
         // One that came into being since is not meant.
         if known.is_none_or(|reference| announcement.at < reference.created_at) {
             return Ok(None);
         }
-        self.drop_here(&tenant, artifact, false).await?;
-        Ok(Some(News::Forgotten(tenant, *artifact)))
+        self.drop_here(&tenant, &artifact, false).await?;
+        // What this node has written there since, or is writing now, is taken back behind it.
+        self.announce(announcement).await?;
+        Ok(Some(News::Forgotten(tenant, artifact)))
     }
 }
 
+/// What was heard before something failed: whoever listens must learn of it, because it is not heard again. The failure comes again.
+fn so_far(news: Vec<News>, error: CacheError) -> Result<Vec<News>, CacheError> {
+    if news.is_empty() { Err(error) } else { Ok(news) }
+}
+
 impl Heard {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<ObjectKey>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_empty(&self) -> bool {
+        lock(&self.keys).is_empty()
     }
+
+    fn has(&self, key: &ObjectKey) -> bool {
+        lock(&self.keys).contains(key)
+    }
+
+    fn note(&self, key: ObjectKey) {
+        let mut keys = lock(&self.keys);
+        if keys.len() >= HEARD_MAX {
+            keys.clear();
+        }
+        keys.insert(key);
+    }
+
+    /// Notes that a reference was dropped.
+    pub(super) fn forget(&self, tenant: &Tenant, artifact: &ArtifactId, at: SystemTime) {
+        let mut forgotten = lock(&self.forgotten);
+        if forgotten.len() >= HEARD_MAX {
+            forgotten.clear();
+        }
+        let known = forgotten.entry((tenant.clone(), *artifact)).or_insert(at);
+        *known = at.max(*known);
+    }
+
+    /// When a reference was dropped last, as far as is known.
+    pub(super) fn forgotten_at(&self, tenant: &Tenant, artifact: &ArtifactId) -> Option<SystemTime> {
+        lock(&self.forgotten).get(&(tenant.clone(), *artifact)).copied()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl From<StoreError> for CacheError {

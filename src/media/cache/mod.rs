@@ -176,9 +176,10 @@ impl Cache {
         };
         let memory = memory::build(config.memory, metrics.evictions.clone());
         let purges = Purges::of(catalogue.purges().await?);
+        let heard = Heard::default();
         let behind = durable.clone().map(|durable| {
             let local = Local { memory: memory.clone(), disk: disk.clone() };
-            Arc::new(Behind::start(local, catalogue.clone(), durable, clock.clone(), config.durable.writers))
+            Arc::new(Behind::start(local, catalogue.clone(), durable, heard.clone(), clock.clone(), config.durable.writers))
         });
         let uses = Uses::new(&config.durable, durable.is_some(), clock.clone());
         let sweep = durable.clone().map(|durable| {
@@ -196,7 +197,7 @@ impl Cache {
             sweep,
             uses,
             runs: Runs::new(),
-            heard: Heard::default(),
+            heard,
             drain: config.durable.drain,
             metrics,
             _lock: lock,
@@ -378,7 +379,16 @@ impl Cache {
         }
         let Some(shared) = durable.reference(tenant, artifact).await? else { return Ok(None) };
         let reference = Arc::new(shared.reference.clone());
+        let is_forgotten = || self.heard.forgotten_at(tenant, artifact).is_some_and(|at| reference.created_at <= at);
+        if is_forgotten() {
+            return Ok(None);
+        }
         self.learn(Learned::Reference(tenant.clone(), *artifact, shared)).await;
+        // While it was on its way it may have been heard of as dropped.
+        if is_forgotten() {
+            self.drop_here(tenant, artifact, false).await?;
+            return Ok(None);
+        }
         Ok(Some(reference))
     }
 
@@ -580,6 +590,7 @@ impl Cache {
         at: SystemTime,
     ) -> Result<Option<Dropped>, CacheError> {
         let dropped = self.drop_here(tenant, artifact, true).await?;
+        self.heard.forget(tenant, artifact, at);
         self.announce(Announcement::forget(tenant, artifact, at)).await?;
         Ok(dropped)
     }

@@ -19,3 +19,12 @@ pub(crate) mod tls;
 pub(crate) mod tools;
 
 pub(crate) mod wire;
+
+/// What whoever starts the tests says of their extent.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a longer run than that of every day is asked for where the tests are started"
+)]
+pub(crate) fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -28,6 +28,11 @@ impl Process {
 
     /// The same with other arguments.
     pub(crate) fn start_with(data_dir: &Path, arguments: &[&str]) -> Process {
+        Process::start_in(data_dir, arguments, &[])
+    }
+
+    /// The same with settings in its environment, which come before what tests have otherwise.
+    pub(crate) fn start_in(data_dir: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Process {
         let mut child = command()
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
             .args(arguments)
@@ -36,6 +41,7 @@ impl Process {
             .env("RINGBACK_OBSERVABILITY__FORMAT", "json")
             .env("RINGBACK_MEDIA__CACHE__DISK", "256MiB")
             .env("RINGBACK_MEDIA__FILL__GRACE", "20s")
+            .envs(settings.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -19,7 +19,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
-pub(super) use self::pending::{Announcement, Order, Pending, Subject};
+pub(super) use self::pending::{Announcement, Pending, Subject};
 use self::{
     front::{Front, Key, Record},
     writer::{Change, Job, LiveCounts},

@@ -73,6 +73,12 @@ impl Announcement {
         Some(Rule { tenant: self.tenant.parse().ok()?, purge, at: self.at })
     }
 
+    /// The reference that it asks to be dropped.
+    pub(in crate::media::cache) fn forgotten(&self) -> Option<(Tenant, ArtifactId)> {
+        let Order::Forget(artifact) = &self.order else { return None };
+        Some((self.tenant.parse().ok()?, *artifact))
+    }
+
     /// A name for it, the same for equal ones.
     pub(in crate::media::cache) fn digest(&self) -> BodyDigest {
         BodyDigest::of(serde_json::to_string(self).unwrap_or_default().as_bytes())

@@ -162,8 +162,7 @@ pub(super) fn label(
             text
         ])?;
     }
-    let record = source(db, tenant, source_key)?.and_then(|text| serde_json::from_str::<SourceRecord>(&text).ok());
-    let record = record.map(|record| record.labelled(tags));
+    let record = source_record(db, tenant, source_key)?.map(|record| record.labelled(tags));
     if let Some(record) = &record {
         put_source(db, tenant, source_key, &serde_json::to_string(record).map_err(json)?)?;
     }
@@ -315,8 +314,16 @@ fn kept(db: &Connection, hash: &ContentHash) -> rusqlite::Result<Option<String>>
 
 /// Whether the index entry still stands for these bytes: a source that changed since belongs to another artifact.
 fn source_leads_to(db: &Connection, tenant: &Tenant, key: &SourceKey, content: &ContentHash) -> rusqlite::Result<bool> {
-    let record = source(db, tenant, key)?.and_then(|text| serde_json::from_str::<SourceRecord>(&text).ok());
-    Ok(record.is_some_and(|record| record.content_hash == *content))
+    Ok(source_record(db, tenant, key)?.is_some_and(|record| record.content_hash == *content))
+}
+
+/// What the index knows of a source. What this version cannot read counts as absent.
+pub(super) fn source_record(
+    db: &Connection,
+    tenant: &Tenant,
+    key: &SourceKey,
+) -> rusqlite::Result<Option<SourceRecord>> {
+    Ok(source(db, tenant, key)?.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 fn exists(db: &Connection, sql: &str, key: &[u8; 32]) -> rusqlite::Result<bool> {

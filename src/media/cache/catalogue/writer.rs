@@ -315,6 +315,7 @@ impl Writer {
 fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
     let gone = |key| Effect::here(vec![(key, None)]);
     Ok(match change {
+        Change::Commit(rows) if rows.is_overtaken(db)? => Effect::default(),
         Change::Commit(rows) => {
             let reference = rows.put(db)?;
             let changed = rows.records(reference);
@@ -391,6 +392,23 @@ fn responses_record(responses: Responses) -> Option<Record> {
 }
 
 impl Rows {
+    /// Whether what the durable tier knew is older than what has come to be known here while it was on its way.
+    fn is_overtaken(&self, db: &Transaction<'_>) -> rusqlite::Result<bool> {
+        if self.is_news {
+            return Ok(false);
+        }
+        let mut subjects = Vec::new();
+        if let Some(row) = &self.source {
+            let known = query::source_record(db, &self.tenant, &self.source_key)?;
+            if known.is_some_and(|known| row.record.checked_at < known.checked_at) {
+                return Ok(true);
+            }
+            subjects.push(Subject::Source(self.tenant.clone(), self.source_key));
+        }
+        subjects.extend(self.reference.iter().map(|(artifact, _)| Subject::Reference(self.tenant.clone(), *artifact)));
+        subjects.iter().try_fold(false, |is_overtaken, subject| Ok(is_overtaken || pending::names(db, subject)?))
+    }
+
     /// Writes all; answers the reference, where it is not what was given because there was one before.
     fn put(&self, db: &Transaction<'_>) -> rusqlite::Result<Option<Reference>> {
         if let Some(row) = &self.kept {

@@ -138,14 +138,20 @@ pub(in crate::media::cache) fn write<T: Serialize>(key: &ObjectKey, record: &T) 
 
 /// The record that was written under `key`; none where these bytes are not.
 pub(in crate::media::cache) fn read<T: DeserializeOwned>(key: &ObjectKey, bytes: &[u8]) -> Option<T> {
+    // A later version's record is none to this one.
+    serde_json::from_slice(json(key, bytes)?).ok()
+}
+
+/// Whether these bytes were written under `key`, whatever version's record they are.
+pub(in crate::media::cache) fn is_sound(key: &ObjectKey, bytes: &[u8]) -> bool {
+    json(key, bytes).is_some()
+}
+
+fn json<'a>(key: &ObjectKey, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (sealed, json) = bytes.split_at_checked(64)?;
     let json = json.strip_prefix(b"\n")?;
     let sealed: BodyDigest = std::str::from_utf8(sealed).ok()?.parse().ok()?;
-    if sealed != seal(key, json) {
-        return None;
-    }
-    // A later version's record is none to this one.
-    serde_json::from_slice(json).ok()
+    (sealed == seal(key, json)).then_some(json)
 }
 
 fn seal(key: &ObjectKey, json: &[u8]) -> BodyDigest {

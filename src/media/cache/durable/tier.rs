@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -131,9 +131,20 @@ impl Durable {
     }
 
     pub(in crate::media::cache) async fn manifest(&self, artifact: &ArtifactId) -> Option<Manifest> {
-        let found = self.record::<Manifest>(&layout::manifest(artifact)).await;
+        let found = self.written_manifest(artifact).await;
         self.or_nothing(found)
-            .filter(|manifest| manifest.artifact == *artifact && adds_up(&manifest.chunks, manifest.length))
+    }
+
+    /// The manifest that lies there, if it can be read.
+    ///
+    /// # Errors
+    /// The store cannot say: whoever would write in its place must not take that for none.
+    pub(in crate::media::cache) async fn written_manifest(
+        &self,
+        artifact: &ArtifactId,
+    ) -> Result<Option<Manifest>, StoreError> {
+        let found = self.record::<Manifest>(&layout::manifest(artifact)).await?;
+        Ok(found.filter(|manifest| manifest.artifact == *artifact && adds_up(&manifest.chunks, manifest.length)))
     }
 
     pub(in crate::media::cache) async fn kept(&self, hash: &ContentHash) -> Option<KeptSource> {
@@ -157,7 +168,11 @@ impl Durable {
     /// Whether all bytes are there, as far as the store says.
     pub(in crate::media::cache) async fn holds(&self, home: &Home, length: u64) -> bool {
         match self.shared.store.head(&home.key()).await {
-            Ok(meta) => meta.length == length,
+            Ok(meta) if meta.length == length => true,
+            Ok(_) => {
+                self.is_damaged(*home);
+                false
+            }
             Err(error) => {
                 self.count(&error);
                 false
@@ -185,7 +200,7 @@ impl Durable {
             Ok(got) if got.meta.length == length => {
                 Some(Run { durable: self.clone(), home, body: got.body, left: chunks.into_iter(), over: Bytes::new() })
             }
-            Ok(_) => {
+            Ok(_) | Err(StoreError::OutOfRange { .. }) => {
                 self.is_damaged(home);
                 None
             }
@@ -231,6 +246,33 @@ impl Durable {
         &self,
         key: &ObjectKey,
     ) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.record_bytes(key).await? else { return Ok(None) };
+        let record = layout::read(key, &bytes);
+        if record.is_none() {
+            self.shared.counters.damaged.increment(1);
+            tracing::warn!(%key, "a record of the durable tier is damaged, or of a later version, and counts as absent");
+        }
+        Ok(record)
+    }
+
+    /// An announcement; none where it is gone by now, or a later version's.
+    ///
+    /// # Errors
+    /// The store failed or gave other bytes: what was announced has to be asked for again.
+    pub(in crate::media::cache) async fn announcement(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<Announcement>, StoreError> {
+        let Some(bytes) = self.record_bytes(key).await? else { return Ok(None) };
+        if !layout::is_sound(key, &bytes) {
+            self.shared.counters.damaged.increment(1);
+            return Err(StoreError::Unavailable { subject: key.to_string(), reason: "it came damaged".to_owned() });
+        }
+        Ok(layout::read(key, &bytes))
+    }
+
+    /// The bytes of a record; none where there are none, or more than any record has.
+    async fn record_bytes(&self, key: &ObjectKey) -> Result<Option<BytesMut>, StoreError> {
         let got = match self.shared.store.get(key, None).await {
             Ok(got) if got.meta.length <= RECORD_MAX => got,
             Ok(_) => return Ok(None),
@@ -246,12 +288,7 @@ impl Durable {
             }
             bytes.extend_from_slice(&piece);
         }
-        let record = layout::read(key, &bytes);
-        if record.is_none() {
-            self.shared.counters.damaged.increment(1);
-            tracing::warn!(%key, "a record of the durable tier is damaged, or of a later version, and counts as absent");
-        }
-        Ok(record)
+        Ok(Some(bytes))
     }
 
     /// sha256 of the bytes of a whole, as they lie there; none where there are none.
@@ -271,6 +308,21 @@ impl Durable {
     /// Removes one object.
     pub(in crate::media::cache) async fn remove(&self, key: &ObjectKey) -> Result<(), StoreError> {
         self.shared.store.delete(key).await
+    }
+
+    /// Removes a tenant's reference, unless it came into being after `at`. Whether there was one to be removed.
+    pub(in crate::media::cache) async fn remove_reference(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        at: SystemTime,
+    ) -> Result<bool, StoreError> {
+        let found = self.reference(tenant, artifact).await?;
+        if found.as_ref().is_some_and(|shared| at < shared.reference.created_at) {
+            return Ok(false);
+        }
+        self.remove(&layout::reference(artifact, tenant)).await?;
+        Ok(found.is_some())
     }
 
     /// Removes an artifact that no tenant has a reference to, whichever node it was made by.

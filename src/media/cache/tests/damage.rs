@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,7 +14,8 @@ use tempfile::TempDir;
 use super::{Cache, CacheError, chunk, commit, open, small};
 use crate::{
     clock::Clock,
-    media::cache::{Config, Tier, blocks::Layout},
+    ids::Tenant,
+    media::cache::{Config, Reader, Tier, Whole, blocks::Layout, durable::Directory},
     problem::Kind,
     units::ByteCount,
 };
@@ -75,6 +77,78 @@ async fn a_flipped_byte_anywhere_is_a_miss_and_never_a_wrong_byte() {
         assert!(0 < lost, "the flips of round {round} hit nothing");
         cache.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_any_file_is_a_miss_and_never_a_wrong_byte() {
+    const CHUNKS: u32 = 3_500;
+    let config = Config { disk: ByteCount::mib(64), ..small() };
+    let dir = tempfile::tempdir().unwrap();
+    fill(&config, dir.path(), 0..CHUNKS).await;
+    let files: Vec<_> = blocks(dir.path()).into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect();
+    let used = files.iter().filter(|(whole, _)| whole.iter().any(|byte| *byte != 0)).count();
+    assert!(used >= 3, "only {used} files hold anything");
+    for round in 0..3_usize {
+        for (whole, path) in &files {
+            let mut damaged = whole.clone();
+            // Every index page, where a block begins, and then a place in every 100 000 bytes.
+            let places = (round * 517..4_096).step_by(2_048).chain((round * 33_331..whole.len()).step_by(100_003));
+            places.for_each(|place| damaged[place] ^= 1 << (round % 8));
+            fs::write(path, damaged).unwrap();
+        }
+        let cache = open(&config, dir.path()).await;
+        let mut lost = 0;
+        for number in 0..CHUNKS {
+            let (id, bytes) = chunk(number, 10_000);
+            match cache.chunk(&id).await {
+                Some((found, _)) => assert_eq!(found, bytes),
+                None => lost += 1,
+            }
+        }
+        assert!(0 < lost, "the flips of round {round} hit nothing");
+        cache.close().await;
+    }
+}
+
+#[tokio::test]
+async fn files_cut_short_under_a_running_node_are_misses() {
+    const CHUNKS: u32 = 300;
+    let dir = tempfile::tempdir().unwrap();
+    let cache = open(&small(), dir.path()).await;
+    for number in 0..CHUNKS {
+        let (id, bytes) = chunk(number, 10_000);
+        cache.admit(id, bytes).await;
+    }
+    cache.flush().await;
+    for (length, least) in [(1_500_000, 50), (0, CHUNKS)] {
+        for file in blocks(dir.path()) {
+            OpenOptions::new().write(true).open(file).unwrap().set_len(length).unwrap();
+        }
+        let mut lost = 0;
+        for number in 0..CHUNKS {
+            let (id, bytes) = chunk(number, 10_000);
+            drop(cache.memory.remove(&id));
+            match cache.chunk(&id).await {
+                Some((found, _)) => assert_eq!(found, bytes),
+                None => lost += 1,
+            }
+        }
+        assert!(least <= lost, "{lost} lost of files of {length} bytes");
+    }
+    // What is written now lies behind the end of the files, and is read from there.
+    takes_chunks(&cache, 1_000..1_100).await;
+}
+
+#[tokio::test]
+async fn folders_in_the_place_of_files_are_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&small(), dir.path(), 0..50).await;
+    for file in blocks(dir.path()) {
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+    }
+    let cache = open(&small(), dir.path()).await;
+    takes_chunks(&cache, 100..150).await;
 }
 
 #[tokio::test]
@@ -220,6 +294,46 @@ async fn a_full_disk_is_survived_and_used_again_when_there_is_room() {
     takes_chunks(&cache, 2_000..2_100).await;
     cache.commit(records).await.unwrap();
     cache.close().await;
+}
+
+/// What the durable tier is to be told waits until there is room, and nobody is served less meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_full_durable_directory_is_told_when_there_is_room() {
+    let Some(disk) = SmallDisk::mount(8) else {
+        eprintln!("NOT TESTED: mounting a file system needs root");
+        return;
+    };
+    let durable = disk.0.path().join("durable");
+    let ballast = disk.0.path().join("ballast");
+    let open_on = async |dir: &Path| {
+        let store = Directory::open(durable.clone()).await.unwrap();
+        Cache::open_on(&small(), dir, Some(Arc::new(store)), Clock::system()).await.unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let cache = open_on(dir.path()).await;
+    let _full = fs::write(&ballast, vec![1; 64 << 20]);
+    let (id, bytes) = chunk(1, 200_000);
+    cache.admit(id, bytes.clone()).await;
+    let (artifact, records) = commit("greeting", "ulaw", &[(id, bytes.clone())]);
+    cache.commit(records).await.unwrap();
+    while !cache.stats().durable_failing {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(0 < cache.stats().counts.pending);
+    assert_eq!(cache.chunk(&id).await, Some((bytes.clone(), Tier::Memory)));
+    assert!(cache.manifest(&artifact).await.unwrap().is_some());
+
+    fs::remove_file(ballast).unwrap();
+    while 0 < cache.stats().counts.pending {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let empty = tempfile::tempdir().unwrap();
+    let other = open_on(empty.path()).await;
+    let tenant = Tenant::default_tenant();
+    assert!(other.reference(&tenant, &artifact).await.unwrap().is_some());
+    let manifest = other.manifest(&artifact).await.unwrap().unwrap();
+    let mut reader = Reader::new(&other, Whole::Artifact(manifest), 0..1);
+    assert_eq!(reader.next().await, Some((bytes, Tier::Directory)));
 }
 
 #[tokio::test]
