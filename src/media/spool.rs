@@ -1,12 +1,13 @@
-//! Spool files: where a fill's bytes stand while they arrive, so that every reader is fed from one place.
+//! Spools: where a fill's bytes stand while they arrive, so that every reader is fed from one place.
 //!
-//! A spool is appended to by one writer and read at any offset by any number of readers, blocking or async. Its file has no
-//! name (it is unlinked as soon as it is made), so a crash leaves nothing behind and a reader can never lose it. When the
-//! disk refuses, a spool goes on in memory up to a limit: a full disk must not stop the sound.
+//! A spool is appended to by one writer and read at any offset by any number of readers, blocking or async. What is short stays in
+//! memory: a file costs more than all else that is done for a prompt's bytes. The file of a longer one has no name (it is unlinked as
+//! soon as it is made), so a crash leaves nothing behind and a reader can never lose it. When the disk refuses, a spool goes on in
+//! memory up to a limit: a full disk must not stop the sound.
 
 use std::{
     fs::File,
-    io,
+    io, mem,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
@@ -38,6 +39,7 @@ struct Shared {
     /// Of these, bytes that are in memory.
     memory: Budget,
     memory_max: u64,
+    short_max: u64,
 }
 
 /// What a spool may take at most.
@@ -45,6 +47,8 @@ struct Shared {
 pub struct Limits {
     /// Bytes of all open spools together.
     pub total: ByteCount,
+    /// Bytes of one spool up to which no file is made, while there is memory; no more than of one in memory.
+    pub short: ByteCount,
     /// Bytes of one spool in memory, where the disk refuses.
     pub memory: ByteCount,
     /// Bytes of all spools together in memory.
@@ -85,14 +89,15 @@ impl Spools {
             all: Budget::new(limits.total),
             memory: Budget::new(limits.memory_total),
             memory_max: limits.memory.get(),
+            short_max: limits.short.get().min(limits.memory.get()),
         };
         Ok(Spools { shared: Arc::new(shared) })
     }
 
-    /// An empty spool. Costs no file until bytes come.
+    /// An empty spool. Costs no file until more bytes come than stay in memory.
     pub fn create(&self) -> Arc<Spool> {
         let (progress, _) = watch::channel(Progress::default());
-        Arc::new(Spool { store: RwLock::new(Store::Empty), progress, shared: Arc::clone(&self.shared) })
+        Arc::new(Spool { store: RwLock::new(Store::Short(Vec::new())), progress, shared: Arc::clone(&self.shared) })
     }
 
     /// Bytes in all open spools.
@@ -130,14 +135,16 @@ pub struct Spool {
 
 #[derive(Debug)]
 enum Store {
-    /// Nothing came yet.
-    Empty,
+    /// In memory, because it is short so far.
+    Short(Vec<u8>),
     File(File),
+    /// In memory, because the disk refuses.
     Memory(Vec<u8>),
 }
 
 impl Spool {
-    /// Appends bytes and wakes the readers. Blocks on the disk: a copy into the page cache.
+    /// Appends bytes and wakes the readers. Blocks on the disk, if they do not [stay in memory](Spool::stays_short): a copy into the
+    /// page cache.
     ///
     /// # Errors
     /// `busy` when all spools together are at a limit; `over-limit` when the disk refuses and memory does not suffice.
@@ -157,8 +164,14 @@ impl Spool {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Problem> {
         let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        if let Store::Empty = &*store {
-            *store = self.shared.open_store();
+        if let Store::Short(short) = &mut *store {
+            let added = bytes.len() as u64;
+            if offset + added <= self.shared.short_max && self.shared.memory.reserve(added) {
+                short.extend_from_slice(bytes);
+                return Ok(());
+            }
+            let short = mem::take(short);
+            *store = self.shared.open_store(short);
         }
         if let Store::File(file) = &*store {
             let Err(error) = file.write_all_at(bytes, offset) else { return Ok(()) };
@@ -175,6 +188,12 @@ impl Spool {
             memory.extend(added);
         }
         Ok(())
+    }
+
+    /// Whether so many bytes more would leave it in memory, so that appending them is only a copy.
+    pub fn stays_short(&self, added: usize) -> bool {
+        let is_short = matches!(*self.store.read().unwrap_or_else(PoisonError::into_inner), Store::Short(_));
+        is_short && self.length() + added as u64 <= self.shared.short_max
     }
 
     /// Says how it ended and wakes the readers. The first end stands.
@@ -222,9 +241,8 @@ impl Spool {
         let wanted = buffer.len().min(usize::try_from(there).unwrap_or(usize::MAX));
         let buffer = &mut buffer[..wanted];
         match &*self.store.read().unwrap_or_else(PoisonError::into_inner) {
-            Store::Empty => {}
             Store::File(file) => file.read_exact_at(buffer, offset)?,
-            Store::Memory(memory) => {
+            Store::Short(memory) | Store::Memory(memory) => {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX).min(memory.len());
                 buffer.copy_from_slice(&memory[start..start + wanted]);
             }
@@ -232,29 +250,40 @@ impl Spool {
         Ok(wanted)
     }
 
-    /// Reads up to `length_max` bytes at `offset` on the blocking pool: for async readers.
+    /// Reads up to `length_max` bytes at `offset` for async readers: from a file on the blocking pool.
     ///
     /// # Errors
     /// The disk's.
     pub async fn read(self: &Arc<Self>, offset: u64, length_max: usize) -> io::Result<Bytes> {
-        let spool = Arc::clone(self);
-        let there = usize::try_from(spool.length().saturating_sub(offset)).unwrap_or(usize::MAX);
+        let there = usize::try_from(self.length().saturating_sub(offset)).unwrap_or(usize::MAX);
         // Made here: what a thread of the pool allocates stays with that thread when it rests.
         let mut buffer = vec![0; length_max.min(there)];
+        if !matches!(*self.store.read().unwrap_or_else(PoisonError::into_inner), Store::File(_)) {
+            // It may have gone to a file since; then this is one read of what was written a moment ago.
+            return self.read_at(offset, &mut buffer).map(|_| Bytes::from(buffer));
+        }
+        let spool = Arc::clone(self);
         let read = move || spool.read_at(offset, &mut buffer).map(|_| Bytes::from(buffer));
         tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
     }
 }
 
 impl Shared {
-    /// A file, or memory where the disk has none to give.
-    fn open_store(&self) -> Store {
-        match tempfile::tempfile_in(&self.directory) {
-            Ok(file) => Store::File(file),
+    /// A file with what was short so far, or memory where the disk has none to give.
+    fn open_store(&self, short: Vec<u8>) -> Store {
+        let opened = tempfile::tempfile_in(&self.directory).and_then(|file| {
+            file.write_all_at(&short, 0)?;
+            Ok(file)
+        });
+        match opened {
+            Ok(file) => {
+                self.memory.release(short.len() as u64);
+                Store::File(file)
+            }
             Err(error) => {
                 tracing::warn!(%error, "spool file refused, spooling in memory");
                 metrics::counter!("ringback_media_spool_memory_total").increment(1);
-                Store::Memory(Vec::new())
+                Store::Memory(short)
             }
         }
     }
@@ -287,7 +316,7 @@ impl Drop for Spool {
     fn drop(&mut self) {
         self.shared.all.release(self.progress.borrow().length);
         let store = self.store.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Store::Memory(memory) = store {
+        if let Store::Short(memory) | Store::Memory(memory) = store {
             self.shared.memory.release(memory.len() as u64);
         }
     }

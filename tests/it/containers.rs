@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ringback::{
     media::format::Format,
+    problem,
     testing::signal::{Depth, Signal},
     units::SampleRate,
 };
@@ -114,6 +115,43 @@ fn au_of_another_byte_order_is_read() {
     work.write("in.wav", &original);
     work.run("sox -D in.wav -L x.au");
     assert!(transcode(&work.read("x.au"), "sln") == ("au", transcode(&original, "sln").1));
+}
+
+#[test]
+fn g722_in_au_and_aiff_is_decoded_as_ffmpeg_decodes_it() {
+    let work = Work::new();
+    work.write("in.wav", &original());
+    work.ffmpeg("-i in.wav -ar 16000 -c:a g722 x.au");
+    let au = work.read("x.au");
+    // ffmpeg reads AIFF-C of it and does not write it. Its data in AU begins behind 32 bytes.
+    let aiff = aiff_of_g722(16_000, &au[32..]);
+    work.write("x.aifc", &aiff);
+    for (kind, name, bytes) in [("au", "x.au", &au), ("aiff", "x.aifc", &aiff)] {
+        let (found, body) = transcode(bytes, "sln16");
+        assert_eq!((found, body.len()), (kind, 4 * FRAMES), "{name}");
+        assert!(body == work.ffmpeg(&format!("-i {name} -f s16le -")), "{name}");
+        let cut = audio::transcode(&bytes[..bytes.len() - 100], Format::parse("sln16", &[]).unwrap()).unwrap();
+        assert!(cut.0.truncated && body.starts_with(&cut.1), "{name}");
+    }
+    // At another rate it would be heard at another pitch.
+    let other_rate = [&au[..16], &8_000u32.to_be_bytes(), &au[20..]].concat();
+    let stereo = [&au[..20], &2u32.to_be_bytes(), &au[24..]].concat();
+    for refused in [other_rate, stereo, aiff_of_g722(8_000, &au[32..])] {
+        let error = audio::transcode(&refused, Format::parse("sln16", &[]).unwrap()).unwrap_err();
+        assert_eq!(error.problem().kind, problem::Kind::NotAudio, "{error:?}");
+    }
+}
+
+/// AIFF-C, mono, of G.722 bytes.
+fn aiff_of_g722(hz: u16, data: &[u8]) -> Vec<u8> {
+    let chunk = |id: &[u8], body: &[u8]| [id, &(body.len() as u32).to_be_bytes(), body].concat();
+    // The rate in 80 bits: its exponent, and a mantissa whose highest bit is its leading one.
+    let shift = hz.leading_zeros() as u16;
+    let rate = [(16_383 + 15 - shift).to_be_bytes(), (hz << shift).to_be_bytes()].concat();
+    let frames = (data.len() as u32).to_be_bytes();
+    let common = [&[0, 1], frames.as_slice(), &[0, 16], &rate, &[0; 6], b"G722\0\0"].concat();
+    let chunks = [chunk(b"COMM", &common), chunk(b"SSND", &[&[0; 8], data].concat())].concat();
+    chunk(b"FORM", &[b"AIFC", chunks.as_slice()].concat())
 }
 
 #[test]

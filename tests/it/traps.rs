@@ -203,6 +203,57 @@ fn he_aac_by_its_description_plays_its_core() {
 }
 
 #[test]
+fn m4a_priming_that_only_itunes_tag_tells_of_is_not_heard() {
+    const FRAMES: usize = 44_100;
+    /// What ffmpeg's encoder puts before the audio.
+    const PRIMING: usize = 1_024;
+    let work = Work::new();
+    work.write("in.wav", &changing(44_100, 1.0).wav(Depth::S16));
+    work.ffmpeg("-i in.wav -c:a aac -b:a 96k -aac_pns 0 listed.m4a");
+    work.ffmpeg("-i in.wav -c:a aac -b:a 96k -aac_pns 0 -use_editlist 0 plain.m4a");
+    let plain = work.read("plain.m4a");
+    let coded = (PRIMING + FRAMES).next_multiple_of(1_024);
+    let padding = coded - PRIMING - FRAMES;
+    let tagged = with_itunes_tag(&plain, &format!(" 00000000 {PRIMING:08X} {padding:08X} {FRAMES:016X} 00000000"));
+    work.write("tagged.m4a", &tagged);
+
+    let (summary, heard) = ours(&tagged, "sln");
+    assert_eq!((summary.frames, summary.truncated), (8_000, false));
+    assert_same(&theirs(&work, "tagged.m4a", 8_000), &heard, 50.0, "iTunSMPB");
+    // The audio is that of the same stream whose edit list says the same, to the bit.
+    assert!(heard == ours(&work.read("listed.m4a"), "sln").1);
+    // Without either all of it is heard: there was something to cut.
+    assert_eq!(ours(&plain, "sln").0.frames as usize, (coded * 8_000 + 22_050) / 44_100);
+    // A tag that says nothing is none.
+    for text in [" 00000000", " 00000000 no 00000000 000000000000AC44", " 00000000 00000400 00000000 0000000000000000"]
+    {
+        let (summary, _) = ours(&with_itunes_tag(&plain, text), "sln");
+        assert_eq!(summary.frames as usize, (coded * 8_000 + 22_050) / 44_100, "{text}");
+    }
+}
+
+/// The file with iTunes' tag as the last item of `moov/udta/meta/ilst`, each of which ends where the file does, as ffmpeg writes them.
+fn with_itunes_tag(file: &[u8], text: &str) -> Vec<u8> {
+    let atom = |name: &[u8], body: &[u8]| [&(8 + body.len() as u32).to_be_bytes(), name, body].concat();
+    let full = |name: &[u8], flags: u32, body: &[u8]| atom(name, &[&flags.to_be_bytes(), body].concat());
+    let parts = [
+        full(b"mean", 0, b"com.apple.iTunes"),
+        full(b"name", 0, b"iTunSMPB"),
+        // Of type 1, which is UTF-8, in no language.
+        full(b"data", 1, &[&[0; 4], text.as_bytes()].concat()),
+    ];
+    let item = atom(b"----", &parts.concat());
+    let mut tagged = [file, &item].concat();
+    for outer in [b"moov", b"udta", b"meta", b"ilst"] {
+        let at = file.windows(4).rposition(|name| name == outer).unwrap() - 4;
+        let size = u32::from_be_bytes(*file[at..].first_chunk().unwrap());
+        assert_eq!(at + size as usize, file.len(), "{}", outer.escape_ascii());
+        tagged[at..at + 4].copy_from_slice(&(size + item.len() as u32).to_be_bytes());
+    }
+    tagged
+}
+
+#[test]
 fn fragmented_mp4_plays_and_its_damaged_kin_only_fail() {
     const MUTANTS: u64 = 400;
     let work = Work::new();

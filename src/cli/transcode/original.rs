@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     mem,
     os::unix::fs::FileExt as _,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
 };
 
@@ -28,8 +28,8 @@ pub(super) struct Original {
     length: u64,
     hashed: Arc<Mutex<Hashed>>,
     declared: Option<Headerless>,
-    /// CPUs of the machine.
-    cpus: usize,
+    /// CPUs of the machine, once somebody wants more than one: finding out takes a prompt a tenth of its time.
+    cpus: OnceLock<usize>,
     /// Held once for the CPU that transcodes, and once more for each that is borrowed.
     used_cpus: Arc<()>,
 }
@@ -70,10 +70,12 @@ impl Original {
 
     pub(super) fn new(file: File, declared: Option<Headerless>) -> io::Result<(Original, Content)> {
         let length = file.metadata()?.len();
-        let cpus = thread::available_parallelism().map_or(1, usize::from);
         let (file, hashed) = (Arc::new(file), Arc::default());
         let content = Content { file: Arc::clone(&file), hashed: Arc::clone(&hashed) };
-        Ok((Original { file, position: 0, length, hashed, declared, cpus, used_cpus: Arc::default() }, content))
+        Ok((
+            Original { file, position: 0, length, hashed, declared, cpus: OnceLock::new(), used_cpus: Arc::default() },
+            content,
+        ))
     }
 }
 
@@ -130,7 +132,8 @@ impl media::Input for Original {
     /// All CPUs of the machine but the one that transcodes.
     fn spare_cpu(&self) -> Option<Box<dyn Send>> {
         let borrow = || Box::new(Arc::clone(&self.used_cpus)) as Box<dyn Send>;
-        (Arc::strong_count(&self.used_cpus) < self.cpus).then(borrow)
+        let cpus = self.cpus.get_or_init(|| thread::available_parallelism().map_or(1, usize::from));
+        (Arc::strong_count(&self.used_cpus) < *cpus).then(borrow)
     }
 
     fn wait_complete(&mut self) -> io::Result<u64> {

@@ -14,7 +14,8 @@ pub(super) struct Chunker {
     /// The chunk that is being filled.
     open: Sha256,
     open_length: usize,
-    body: Sha256,
+    /// That of the whole body, once it is more than one chunk: until then the open chunk's is the same, and is not made twice.
+    body: Option<Sha256>,
     length: u64,
 }
 
@@ -32,14 +33,17 @@ pub(super) struct Body {
 impl Chunker {
     /// Takes the next bytes of the body.
     pub(super) fn update(&mut self, mut bytes: &[u8]) {
-        self.body.update(bytes);
         self.length += bytes.len() as u64;
         while !bytes.is_empty() {
             let (part, rest) = bytes.split_at(bytes.len().min(CHUNK_MAX - self.open_length));
             self.open.update(part);
+            if let Some(body) = &mut self.body {
+                body.update(part);
+            }
             self.open_length += part.len();
             bytes = rest;
             if self.open_length == CHUNK_MAX {
+                self.body.get_or_insert_with(|| self.open.clone());
                 self.close();
             }
         }
@@ -54,10 +58,11 @@ impl Chunker {
 
     /// The digests of all that passed.
     pub(super) fn finish(mut self) -> Body {
+        let body = self.body.take().unwrap_or_else(|| self.open.clone());
         if self.open_length > 0 {
             self.close();
         }
-        Body { chunks: self.chunks, digest: BodyDigest::from_bytes(self.body.finalize().into()), length: self.length }
+        Body { chunks: self.chunks, digest: BodyDigest::from_bytes(body.finalize().into()), length: self.length }
     }
 }
 

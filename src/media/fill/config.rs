@@ -5,13 +5,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    media::spool,
+    media::{cache::CHUNK_MAX, spool},
     problem::ConfigProblems,
     units::{ByteCount, duration_text},
 };
 
 /// Threads of transcodes at most: the runtime has 512 for all that blocks, and spools, stores and look-ups need theirs.
 const THREADS_MAX: usize = 384;
+
+/// Bytes of a spool that no file is made for: one chunk, which most prompts and what is made of them do not fill.
+const SHORT: ByteCount = ByteCount::bytes(CHUNK_MAX as u64);
 
 /// `[media.fill]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,9 +33,9 @@ pub struct Config {
     pub grace_source_max: ByteCount,
     /// Bytes of all spool files together.
     pub spool: ByteCount,
-    /// Bytes that one fill may hold in memory when the disk refuses.
+    /// Bytes that one fill may hold in memory when the disk refuses. What is short is there in any case, up to 256 KiB of it.
     pub memory: ByteCount,
-    /// Bytes that all fills together may hold in memory when the disk refuses.
+    /// Bytes that all fills together may hold in memory, those of short ones included.
     pub memory_total: ByteCount,
     /// Originals up to this length are kept, so that a new format needs no download; longer ones are not.
     pub source_keep: ByteCount,
@@ -96,6 +99,6 @@ impl Config {
 
     /// What spools may take.
     pub(in crate::media) fn spool_limits(&self) -> spool::Limits {
-        spool::Limits { total: self.spool, memory: self.memory, memory_total: self.memory_total }
+        spool::Limits { total: self.spool, short: SHORT, memory: self.memory, memory_total: self.memory_total }
     }
 }

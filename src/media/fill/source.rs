@@ -390,6 +390,9 @@ fn fresh_until(freshness: &Freshness) -> SystemTime {
 /// Keeps `now + fresh_for` inside what a wall clock can hold, whatever an origin claims.
 const FRESH_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
+/// Bytes that are hashed and copied in some twenty microseconds.
+const QUICK_MAX: usize = 32 * 1024;
+
 /// A spool that is written to, and the digests of what was written.
 struct Hashed {
     spool: Arc<Spool>,
@@ -401,12 +404,17 @@ impl Hashed {
         Hashed { spool: Arc::clone(spool), chunker: Chunker::default() }
     }
 
-    /// Writes and hashes on the blocking pool: neither belongs on a thread that serves hits.
+    /// Writes and hashes: a disk that is slow must not hold up what else runs here, and so many bytes must not either. A piece of a
+    /// few KiB that stays in memory is done before a thread of the blocking pool would be awake.
     async fn append(mut self, bytes: Bytes) -> Result<Hashed, Problem> {
+        let is_quick = bytes.len() <= QUICK_MAX && self.spool.stays_short(bytes.len());
         let job = move || {
             self.chunker.update(&bytes);
             self.spool.append(&bytes).map(|()| self)
         };
+        if is_quick {
+            return job();
+        }
         let joined = tokio::task::spawn_blocking(job).await;
         joined.unwrap_or_else(|_| Err(Problem::new(Kind::Internal, "writing to the spool died")))
     }

@@ -5,11 +5,17 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// Spools with so much room in all, and so much in memory where the disk refuses.
+/// Spools with so much room in all, and so much in memory where the disk refuses; none of them is short.
 fn spools(total_max: u64, memory_max: u64) -> (TempDir, Spools) {
+    spools_of_short(0, total_max, memory_max)
+}
+
+/// The same, where so many bytes are short.
+fn spools_of_short(short_max: u64, total_max: u64, memory_max: u64) -> (TempDir, Spools) {
     let directory = tempfile::tempdir().unwrap();
     let limits = Limits {
         total: ByteCount::bytes(total_max),
+        short: ByteCount::bytes(short_max),
         memory: ByteCount::bytes(memory_max),
         memory_total: ByteCount::bytes(2 * memory_max),
     };
@@ -33,6 +39,14 @@ fn refuse_writes(spool: &Spool) {
 
 fn in_memory(spool: &Spool) -> bool {
     matches!(*spool.store.read().unwrap(), Store::Memory(_))
+}
+
+fn is_short(spool: &Spool) -> bool {
+    matches!(*spool.store.read().unwrap(), Store::Short(_))
+}
+
+fn is_file(spool: &Spool) -> bool {
+    matches!(*spool.store.read().unwrap(), Store::File(_))
 }
 
 fn read_all(spool: &Spool) -> Vec<u8> {
@@ -66,15 +80,70 @@ fn what_was_appended_is_read_at_any_offset() {
 fn a_spool_has_no_name_and_its_room_comes_back() {
     let (directory, spools) = spools(10, 10);
     let (first, second) = (spools.create(), spools.create());
-    assert!(!in_memory(&first));
     first.append(b"1234").unwrap();
     second.append(b"567").unwrap();
+    assert!(is_file(&first) && is_file(&second));
     assert_eq!(spools.used().get(), 7);
     assert_eq!(std::fs::read_dir(directory.path().join("spool")).unwrap().count(), 0);
     drop(first);
     assert_eq!(spools.used().get(), 3);
     drop(second);
     assert_eq!(spools.used().get(), 0);
+}
+
+#[test]
+fn what_is_short_needs_no_file_until_it_is_longer() {
+    let (_directory, spools) = spools_of_short(5, 100, 20);
+    let spool = spools.create();
+    assert!(spool.stays_short(5) && !spool.stays_short(6));
+    spool.append(b"123").unwrap();
+    assert!(spool.stays_short(2) && !spool.stays_short(3));
+    spool.append(b"45").unwrap();
+    assert!(is_short(&spool));
+    assert_eq!((read_all(&spool), spools.used().get()), (b"12345".to_vec(), 5));
+    spool.append(b"6").unwrap();
+    assert!(is_file(&spool) && !spool.stays_short(0));
+    assert_eq!((read_all(&spool), spools.used().get()), (b"123456".to_vec(), 6));
+    let mut two = [0; 2];
+    assert_eq!((spool.read_at(4, &mut two).unwrap(), &two), (2, b"56"));
+    drop(spool);
+    assert_eq!(spools.used().get(), 0);
+}
+
+#[test]
+fn short_ones_take_no_more_memory_than_all_may() {
+    // Ten bytes in memory for all.
+    let (_directory, spools) = spools_of_short(5, 100, 5);
+    let [first, second, third] = [(); 3].map(|()| spools.create());
+    first.append(b"12345").unwrap();
+    second.append(b"1234").unwrap();
+    third.append(b"12").unwrap();
+    assert!(is_short(&first) && is_short(&second) && is_file(&third));
+    // One that goes to a file makes room for another.
+    first.append(b"6").unwrap();
+    let fourth = spools.create();
+    fourth.append(b"12345").unwrap();
+    assert!(is_file(&first) && is_short(&fourth));
+    assert_eq!((read_all(&first), read_all(&third)), (b"123456".to_vec(), b"12".to_vec()));
+}
+
+#[test]
+fn what_was_short_goes_on_in_memory_where_there_is_no_disk() {
+    let (directory, spools) = spools_of_short(3, 100, 5);
+    std::fs::remove_dir_all(directory.path()).unwrap();
+    let spool = spools.create();
+    spool.append(b"123").unwrap();
+    assert!(is_short(&spool));
+    spool.append(b"45").unwrap();
+    assert!(in_memory(&spool));
+    assert_eq!(spool.append(b"6").unwrap_err().kind, Kind::OverLimit);
+    assert_eq!((read_all(&spool), spools.used().get()), (b"12345".to_vec(), 5));
+    drop(spool);
+    // All that it had is there for the next one.
+    let [next, other] = [(); 2].map(|()| spools.create());
+    next.append(b"12345").unwrap();
+    other.append(b"12345").unwrap();
+    assert_eq!(spools.used().get(), 10);
 }
 
 #[test]
@@ -242,12 +311,13 @@ proptest! {
     fn a_spool_is_its_pieces_in_order(
         pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..12),
         with_disk in any::<bool>(),
+        short_max in 0_u64..100,
         refuses_at in 0_usize..24,
         offset in 0_u64..500,
         length in 0_usize..500,
     ) {
         let (_directory, spools) = if with_disk {
-            let (directory, spools) = spools(10_000, 10_000);
+            let (directory, spools) = spools_of_short(short_max, 10_000, 10_000);
             (Some(directory), spools)
         } else {
             (None, without_disk(10_000, 10_000))

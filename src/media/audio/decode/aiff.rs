@@ -1,4 +1,4 @@
-//! AIFF and AIFF-C (Apple, 1989 and 1991), with the codings that QuickTime added.
+//! AIFF and AIFF-C (Apple, 1989 and 1991), with the codings that QuickTime and Silicon Graphics added.
 //!
 //! ```text
 //! "FORM" length:u32 ("AIFF" | "AIFC") { id:4 length:u32 body pad-to-even }*      all big-endian
@@ -9,7 +9,7 @@
 //! length 0 is one whose writer never came back to fill it in and goes to the end.
 
 use super::{
-    Decode, checked_channels, checked_rate, gsm, ima,
+    Decode, checked_channels, checked_rate, g722, gsm, ima,
     pcm::{self, Coding, Order, Shape},
 };
 use crate::{
@@ -60,7 +60,8 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
     match &common.coding {
         b"ima4" => Ok(ima::open(source, rate, layout)),
         b"GSM " if layout.channels() == Channels::MONO => Ok(gsm::open(source, Kind::Aiff, gsm::Packing::Frames, rate)),
-        b"G722" => Err(AudioError::unsupported("G.722 in AIFF")),
+        b"G722" if layout.channels() == Channels::MONO && rate == SampleRate::HZ_16000 => Ok(g722::open(source)),
+        b"G722" => Err(AudioError::unsupported("G.722 in AIFF that is not mono at 16 kHz")),
         _ => Ok(pcm::open(source, Shape { coding: common.samples()?, rate, layout })),
     }
 }

@@ -7,10 +7,13 @@
 //! A length of 0xFFFFFFFF, or of 0 where the writer never came back to fill it in, means "to the end".
 
 use super::{
-    Decode, checked_channels, checked_rate,
+    Decode, checked_channels, checked_rate, g722,
     pcm::{self, Coding, Order, Shape},
 };
-use crate::media::audio::{AudioError, Kind, mix::Layout, source::Source};
+use crate::{
+    media::audio::{AudioError, Kind, mix::Layout, source::Source},
+    units::{Channels, SampleRate},
+};
 
 /// Numbers of the header.
 const FIELDS: usize = 5;
@@ -26,6 +29,7 @@ const LINEAR_8: u32 = 2;
 const LINEAR_32: u32 = 5;
 const FLOAT_32: u32 = 6;
 const FLOAT_64: u32 = 7;
+/// Sun's number of it (`multimedia/audio_filehdr.h`).
 const G722: u32 = 24;
 const ALAW: u32 = 27;
 
@@ -65,13 +69,19 @@ pub(super) fn open(mut source: Source) -> Result<Box<dyn Decode>, AudioError> {
     if offset < HEADER_SIZE {
         return Err(damaged("its data begins within its header"));
     }
-    let layout = Layout::wave_default(checked_channels(Kind::Au, channels as usize)?);
-    let shape = Shape { coding: coding_of(coding, order)?, rate: checked_rate(Kind::Au, rate)?, layout };
+    let (channels, rate) = (checked_channels(Kind::Au, channels as usize)?, checked_rate(Kind::Au, rate)?);
     source.skip(u64::from(offset))?;
     if !matches!(length, 0 | UNKNOWN) {
         source.end_after(u64::from(length));
     }
-    Ok(pcm::open(source, shape))
+    match coding {
+        G722 if (channels, rate) == (Channels::MONO, SampleRate::HZ_16000) => Ok(g722::open(source)),
+        G722 => Err(AudioError::unsupported("G.722 in AU that is not mono at 16 kHz")),
+        _ => Ok(pcm::open(
+            source,
+            Shape { coding: coding_of(coding, order)?, rate, layout: Layout::wave_default(channels) },
+        )),
+    }
 }
 
 fn coding_of(number: u32, order: Order) -> Result<Coding, AudioError> {
@@ -81,7 +91,6 @@ fn coding_of(number: u32, order: Order) -> Result<Coding, AudioError> {
         LINEAR_8..=LINEAR_32 => Coding::signed((number - LINEAR_8 + 1) as usize, order),
         FLOAT_32 => Some(Coding::Float32(order)),
         FLOAT_64 => Some(Coding::Float64(order)),
-        G722 => return Err(AudioError::unsupported("G.722 in AU")),
         _ => None,
     };
     coding.ok_or_else(|| AudioError::unsupported(format!("AU with coding {number}")))

@@ -71,6 +71,6 @@ impl Decode for G722 {
     }
 
     fn truncated(&self) -> bool {
-        false
+        self.source.ends_short()
     }
 }

@@ -17,7 +17,7 @@ mod subframe;
 #[cfg(test)]
 mod tests;
 
-pub(super) use ogg::open as open_ogg;
+pub(super) use ogg::Link;
 pub(super) use packets::Packets;
 pub(super) use stream::open;
 

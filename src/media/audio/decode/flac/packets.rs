@@ -59,21 +59,29 @@ impl Packets {
         packet: &[u8],
         block: &mut Block,
     ) -> Result<(), AudioError> {
-        let header = Header::parse(packet, &self.info);
-        if header.is_some_and(|header| self.decoder.decode(packet, &header, &self.info, block).is_ok()) {
+        if self.decode_or_silence(packet, block) {
             self.damaged = 0;
-            self.last_frames = block.frames();
             return Ok(());
         }
         self.damaged += 1;
         if self.damaged > DAMAGED_MAX {
             return Err(AudioError::undecodable(self.kind, "too much of it in a row is damaged"));
         }
+        Ok(())
+    }
+
+    /// The same for a container that counts what is damaged itself; `false` where the packet is.
+    pub(super) fn decode_or_silence(&mut self, packet: &[u8], block: &mut Block) -> bool {
+        let header = Header::parse(packet, &self.info);
+        if header.is_some_and(|header| self.decoder.decode(packet, &header, &self.info, block).is_ok()) {
+            self.last_frames = block.frames();
+            return true;
+        }
         block.rate = self.info.rate;
         block.layout = Layout::MONO;
         block.samples.clear();
         block.samples.resize(self.last_frames, 0.0);
-        Ok(())
+        false
     }
 
     /// Whether the stream, at its end, turns out to have been none: nothing could be decoded although there was something.

@@ -64,13 +64,21 @@ impl FrameDecoder {
         matches!(self, FrameDecoder::Reduced { decoder, .. } if decoder.is_settled())
     }
 
+    /// Samples that a frame with this header gives.
+    pub(super) fn samples_of(&self, header: Header) -> usize {
+        match self {
+            FrameDecoder::Full(_) => header.samples() * header.channels(),
+            FrameDecoder::Reduced { reduction, .. } => header.samples() / reduction.factor(),
+        }
+    }
+
     /// Replaces `samples` by those of a frame, or by silence of its length where it cannot be decoded; then `false`.
     pub(super) fn decode(&mut self, header: Header, frame: &[u8], samples: &mut Vec<f32>) -> bool {
+        let count = self.samples_of(header);
         match self {
             FrameDecoder::Full(decoder) => {
                 samples.resize(nanomp3::MAX_SAMPLES_PER_FRAME, 0.0);
                 let (_, outcome) = decoder.decode(frame, samples);
-                let count = header.samples() * header.channels();
                 samples.truncate(count);
                 let is_whole =
                     outcome.is_ok_and(|info| info.samples_produced * usize::from(info.channels.num()) == count);
@@ -79,10 +87,10 @@ impl FrameDecoder {
                 }
                 is_whole
             }
-            FrameDecoder::Reduced { decoder, reduction, .. } => {
+            FrameDecoder::Reduced { decoder, .. } => {
                 samples.clear();
                 let is_whole = decoder.decode(header, frame, samples).is_some();
-                samples.resize(header.samples() / reduction.factor(), 0.0);
+                samples.resize(count, 0.0);
                 is_whole
             }
         }

@@ -151,24 +151,23 @@ impl Mp3 {
         self.describe(header, frames, block)
     }
 
-    /// Has the frames that come next decoded on spare CPUs, if the source is all there and long: one that arrives is decoded as it
-    /// comes.
+    /// Has frames that come later decoded on a spare CPU, if the source is all there and long: one that arrives is decoded as it comes.
     fn lend(&mut self) {
-        while !self.ahead.is_full() && self.found.is_none() && self.part.is_some() {
-            if self.source.complete_left().is_none_or(|left| left < self.ahead.sizes().left_min) {
-                return;
-            }
-            let Some(decoder) = self.decoder.another() else { return };
-            let Some(cpu) = self.source.spare_cpu() else { return };
-            if self.ahead.is_empty() {
-                // This thread has something to decode, too, and the other one something to warm up with.
-                let own = self.read_ahead();
-                self.ahead.push(own);
-            }
-            let frames = self.read_ahead();
-            if frames.count() == 0 {
-                return;
-            }
+        if !self.ahead.can_lend() || self.found.is_some() || self.part.is_none() {
+            return;
+        }
+        if self.source.complete_left().is_none_or(|left| left < self.ahead.sizes().left_min) {
+            return;
+        }
+        let Some(decoder) = self.decoder.another() else { return };
+        let Some(cpu) = self.source.spare_cpu() else { return };
+        if self.ahead.is_dry() {
+            // The other thread falls behind: this one has something to decode, too, and the other one something to warm up with.
+            let own = self.read_ahead();
+            self.ahead.push(own);
+        }
+        let frames = self.read_ahead();
+        if 0 < frames.count() {
             self.ahead.push_lent(frames, decoder, cpu);
         }
     }

@@ -6,7 +6,7 @@ mod page;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use self::{
     packets::Packets,
@@ -49,8 +49,16 @@ pub(super) struct PageEnd {
 pub(super) trait Link: Sized {
     const KIND: Kind;
 
+    /// Bytes of a packet that are kept. What is longer is a picture among the comments, of which nothing is wanted.
+    const PACKET_MAX: usize = 256 * 1024;
+
     /// Reads a stream's first packet; `None` if it is one of another codec.
     fn open(head: &[u8], purpose: Purpose) -> Result<Option<Self>, AudioError>;
+
+    /// How long the first packet says that the audio is, if it does.
+    fn declared(&self) -> Option<Duration> {
+        None
+    }
 
     /// Takes a packet if it is a header; `false` once all of those are there.
     fn take_header(&mut self, packet: &[u8]) -> Result<bool, AudioError>;
@@ -62,19 +70,28 @@ pub(super) trait Link: Sized {
     fn decode(&mut self, packet: &[u8], block: &mut Block) -> bool;
 }
 
-pub(super) fn open<L: Link + 'static>(source: Source, target: SampleRate, channel: Channel) -> Box<dyn Decode> {
-    Box::new(Ogg::<L> {
+/// Opens the streams that begin where the source stands, and reads the first page.
+pub(super) fn open<L: Link + 'static>(
+    source: Source,
+    target: SampleRate,
+    channel: Channel,
+) -> Result<Box<dyn Decode>, AudioError> {
+    let mut ogg = Ogg::<L> {
         progress: source.position(),
         source,
         purpose: Purpose { target, channel },
         link: None,
         serial: 0,
-        packets: Packets::new(),
+        packets: Packets::new(L::PACKET_MAX),
+        declared: None,
         damaged: 0,
         decoded_any: false,
         is_complete: false,
         at_end: false,
-    })
+    };
+    ogg.advance()?;
+    ogg.declared = ogg.link.as_ref().and_then(L::declared);
+    Ok(Box::new(ogg))
 }
 
 struct Ogg<L> {
@@ -84,6 +101,8 @@ struct Ogg<L> {
     link: Option<L>,
     serial: u32,
     packets: Packets,
+    /// How long the first stream says that it is.
+    declared: Option<Duration>,
     damaged: u32,
     decoded_any: bool,
     /// Whether the last page of the logical stream was there.
@@ -100,7 +119,7 @@ impl<L: Link> Ogg<L> {
         let is_ours = page.serial == self.serial && self.link.is_some();
         if page.begins {
             // A stream of something else, beside or behind, is none of ours.
-            let mut packets = Packets::new();
+            let mut packets = Packets::new(L::PACKET_MAX);
             packets.take(&page, bytes);
             let head = packets.queue.pop_front().unwrap_or_default();
             if let Some(link) = L::open(&head, self.purpose)? {
@@ -179,6 +198,10 @@ impl<L: Link> Decode for Ogg<L> {
             return Err(AudioError::undecodable(L::KIND, "no packet of it can be decoded"));
         }
         Ok(false)
+    }
+
+    fn declared(&self) -> Option<Duration> {
+        self.declared
     }
 
     fn truncated(&self) -> bool {

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use super::page::Page;
 
-/// Bytes of a packet that are kept. What is longer is a picture among the comments, of which nothing is wanted.
-const PACKET_MAX: usize = 256 * 1024;
 const SEGMENT: u8 = 255;
 
 /// The packets of one logical stream.
 #[derive(Debug)]
 pub(super) struct Packets {
+    /// Bytes of a packet that are kept.
+    size_max: usize,
     /// Whole ones, in order.
     pub(super) queue: VecDeque<Vec<u8>>,
     /// One that goes on on the next page.
@@ -20,8 +20,8 @@ pub(super) struct Packets {
 }
 
 impl Packets {
-    pub(super) fn new() -> Packets {
-        Packets { queue: VecDeque::new(), open: None, sequence: None }
+    pub(super) fn new(size_max: usize) -> Packets {
+        Packets { size_max, queue: VecDeque::new(), open: None, sequence: None }
     }
 
     /// Takes the packets of a page apart. One whose other part is on a page that is lost is lost, too.
@@ -36,7 +36,7 @@ impl Packets {
         for length in lacing {
             let (segment, behind) = body.split_at_checked(usize::from(*length)).unwrap_or_default();
             body = behind;
-            let room = PACKET_MAX.saturating_sub(packet.len());
+            let room = self.size_max.saturating_sub(packet.len());
             packet.extend_from_slice(segment.get(..room).unwrap_or(segment));
             is_open = *length == SEGMENT;
             if !is_open {

@@ -63,7 +63,7 @@ impl Link for Echo {
 
 /// What an echo gives of a file, and whether the file was cut short.
 fn echo(file: &[u8]) -> Result<(Vec<f32>, bool), AudioError> {
-    let mut decoder = open::<Echo>(Source::new(fuzz::input(file)), SampleRate::HZ_8000, Channel::Mix);
+    let mut decoder = open::<Echo>(Source::new(fuzz::input(file)), SampleRate::HZ_8000, Channel::Mix)?;
     let (mut block, mut samples) = (Block::new(), Vec::new());
     while decoder.next_block(&mut block)? {
         samples.extend_from_slice(&block.samples);

@@ -1,9 +1,10 @@
-//! Huffman decoding (ISO/IEC 11172-3 §2.4.2.7, huffmancodebits): code words with their sign bits by one look into a table.
+//! Huffman decoding (ISO/IEC 11172-3 §2.4.2.7, huffmancodebits): a code word by one look into a table, and mostly two a step.
 //!
-//! A table is looked into with the next [`FIRST_BITS`] bits; a code word that is longer, signs counted in, links to a second table
-//! for what follows. Values come out raised to the power of 4/3 and signed, not yet multiplied by their band's gain.
+//! A table is looked into with the next [`FIRST_BITS`] bits; a code word that is longer links to a second table for what follows. The
+//! signs behind it are no part of the look: with them, words of loud music would be too long for one. Values come out raised to the
+//! power of 4/3 and signed, not yet multiplied by their band's gain.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use super::{
     LINES, Spectrum,
@@ -12,7 +13,7 @@ use super::{
     side_info::Granule,
 };
 
-/// Bits of the first look. With ten, five in six code words of loud music need no second; the table is 4 KiB.
+/// Bits of the first look. With ten, nearly no code word of loud music needs a second; the table is 4 KiB.
 const FIRST_BITS: u32 = 10;
 /// Largest value of a code word itself.
 const WORD_MAX: u8 = 15;
@@ -21,51 +22,80 @@ const VALUE_MAX: usize = WORD_MAX as usize + (1 << 13) - 1;
 
 /// What a look finds, in bits:
 ///
-/// | | 0–7 | 8–15 | 16–23 | 30 | 31 |
-/// |---|---|---|---|---|---|
-/// | two values | length with signs | 15 + x | 15 + y | 0 | 0 |
-/// | a value of 15 with more bits to come | length without signs | 15 + \|x\| | 15 + \|y\| | 0 | 1 |
-/// | a link | bits of the second look | its table's place, to bit 29 | | 1 | 0 |
+/// | | 0–7 | 8–12 | 13–17 | 18–21 | 22–25 | 26–27 | 30 |
+/// |---|---|---|---|---|---|---|---|
+/// | two values | length with signs | length without | that and the sign of x | x | y | how many have more bits to come | 0 |
+/// | a link | bits of the second look | its table's place, to bit 29 | | | | | 1 |
 type Entry = u32;
 
+const BEFORE_X_SIGN: u32 = 8;
+const BEFORE_Y_SIGN: u32 = 13;
+const X: u32 = 18;
+const Y: u32 = 22;
+const ESCAPES: u32 = 26;
 const LINK: Entry = 1 << 30;
-const ESCAPE: Entry = 1 << 31;
 
 struct Tree {
     first: Box<[Entry; 1 << FIRST_BITS]>,
     second: Vec<Entry>,
 }
 
-/// Everything computed from the code tables, once.
+/// Everything computed from the code tables, each when it is first needed: a prompt uses a few of them.
 pub(super) struct Tables {
-    pairs: Vec<Tree>,
+    pairs: [OnceLock<Tree>; PAIRS.len()],
     /// By table and the next ten bits: length, and four fields of two bits (0, 1, 2 for −1) from bit 8 on.
     quadruples: [Box<[u16; 1 << FIRST_BITS]>; 2],
-    /// n^(4/3).
-    powers: Vec<f32>,
-    /// The same of −15 to 15, by 15 + n.
-    signed: [f32; 32],
+}
+
+/// n^(4/3).
+pub(super) static POWERS: [f32; VALUE_MAX + 1] = powers();
+
+/// The same of 0 to 15, by twice the value, and at the next place with the other sign. There is no −0.
+static SIGNED_POWERS: [f32; 32] = signed_powers();
+
+const fn powers() -> [f32; VALUE_MAX + 1] {
+    let mut powers = [0.0; VALUE_MAX + 1];
+    let (mut value, mut root) = (1, 1.0);
+    while value < powers.len() {
+        // Newton's steps towards the cube root, from that of the number before.
+        let mut steps = 0;
+        while steps < 6 {
+            root -= (root * root * root - value as f64) / (3.0 * root * root);
+            steps += 1;
+        }
+        powers[value] = (value as f64 * root) as f32;
+        value += 1;
+    }
+    powers
+}
+
+const fn signed_powers() -> [f32; 32] {
+    let (mut signed, mut value) = ([0.0; 32], 1);
+    while value <= WORD_MAX as usize {
+        signed[2 * value] = POWERS[value];
+        signed[2 * value + 1] = -POWERS[value];
+        value += 1;
+    }
+    signed
 }
 
 impl Tables {
     pub(super) fn get() -> &'static Tables {
-        static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
+        static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
+            pairs: [const { OnceLock::new() }; PAIRS.len()],
+            quadruples: QUADRUPLES.map(quadruple_table),
+        });
         &TABLES
     }
 
-    fn new() -> Tables {
-        let powers: Vec<f32> = (0..=VALUE_MAX).map(|value| (value as f64).powf(4.0 / 3.0) as f32).collect();
-        let mut signed = [0.0; 32];
-        for (at, to) in signed.iter_mut().enumerate().take(2 * usize::from(WORD_MAX) + 1) {
-            let value = at as f64 - f64::from(WORD_MAX);
-            *to = (value.abs().powf(4.0 / 3.0) * value.signum()) as f32;
-        }
-        let pairs = PAIRS.iter().enumerate().map(|(at, codes)| Tree::new(codes, at >= FIRST_WITH_LINBITS)).collect();
-        Tables { pairs, quadruples: QUADRUPLES.map(quadruple_table), powers, signed }
+    /// Number `at` of [`PAIRS`].
+    fn tree(&self, at: usize) -> Option<&Tree> {
+        let codes = PAIRS.get(at)?;
+        Some(self.pairs.get(at)?.get_or_init(|| Tree::new(codes, at >= FIRST_WITH_LINBITS)))
     }
 }
 
-/// A code word with signs: where its bits begin, left-aligned in 32; how many they are; and what it stands for.
+/// A code word: where its bits begin, left-aligned in 32; how many they are; and what it stands for.
 struct Word {
     bits: u32,
     length: u32,
@@ -107,32 +137,24 @@ impl Tree {
     }
 }
 
-/// All code words of a table with all signs, in ascending order.
+/// All code words of a table, in ascending order.
 fn words(codes: Codes, has_linbits: bool) -> Vec<Word> {
-    let mut words = Vec::new();
     let mut bits = 0u32;
-    for code in codes {
+    let word = |code: &u16| {
         let length = u32::from(code >> 8);
-        let [x, y] = [(code >> 4) as u8 & WORD_MAX, *code as u8 & WORD_MAX];
-        if has_linbits && (x == WORD_MAX || y == WORD_MAX) {
-            words.push(Word { bits, length, entry: ESCAPE | entry(length, i32::from(x), i32::from(y)) });
-        } else {
-            let (x_signs, y_signs) = (u32::from(x != 0), u32::from(y != 0));
-            let total = length + x_signs + y_signs;
-            for signs in 0..1 << (x_signs + y_signs) {
-                let signed = |value: u8, sign: u32| if sign & 1 == 1 { -i32::from(value) } else { i32::from(value) };
-                let entry = entry(total, signed(x, signs >> y_signs), signed(y, signs & y_signs));
-                words.push(Word { bits: bits | signs << (32 - total), length: total, entry });
-            }
-        }
+        let [x, y] = [code >> 4, *code].map(|value| u32::from(value) & u32::from(WORD_MAX));
+        let word = Word { bits, length, entry: entry(length, x, y, has_linbits) };
         bits = bits.wrapping_add(1 << (32 - length));
-    }
-    words
+        word
+    };
+    codes.iter().map(word).collect()
 }
 
-fn entry(length: u32, x: i32, y: i32) -> Entry {
-    let field = |value: i32| (value + i32::from(WORD_MAX)) as u32;
-    length | field(x) << 8 | field(y) << 16
+fn entry(length: u32, x: u32, y: u32, has_linbits: bool) -> Entry {
+    let escapes = [x, y].iter().filter(|value| has_linbits && **value == u32::from(WORD_MAX)).count() as u32;
+    let before_y = length + u32::from(x != 0);
+    let whole = before_y + u32::from(y != 0);
+    escapes << ESCAPES | y << Y | x << X | before_y << BEFORE_Y_SIGN | length << BEFORE_X_SIGN | whole
 }
 
 fn quadruple_table(codes: Codes) -> Box<[u16; 1 << FIRST_BITS]> {
@@ -183,45 +205,33 @@ impl Tables {
 
     fn region(&self, bits: &mut Bits<'_>, table: u8, lines: &mut [f32]) {
         let codes = SELECTABLE[usize::from(table) % SELECTABLE.len()];
-        let Some(tree) = codes.tree.and_then(|tree| self.pairs.get(tree)) else {
+        let Some(tree) = codes.tree.and_then(|tree| self.tree(tree)) else {
             lines.fill(0.0);
             return;
         };
-        for pair in lines.as_chunks_mut().0 {
+        if codes.linbits > 0 {
+            for pair in lines.as_chunks_mut().0 {
+                *pair = escaped_pair(bits, tree, codes.linbits);
+            }
+            return;
+        }
+        let (fours, two) = lines.as_chunks_mut::<4>();
+        for four in fours {
+            let window = bits.window();
+            let first = tree.look(window);
+            let behind = window << (first & 0xff);
+            let second = tree.look(behind);
+            // Together 42 bits at most: they are all in the window.
+            bits.skip((first & 0xff) as usize + (second & 0xff) as usize);
+            let ([a, b], [c, d]) = (signed_pair(window, first), signed_pair(behind, second));
+            *four = [a, b, c, d];
+        }
+        for pair in two.as_chunks_mut().0 {
             let window = bits.window();
             let entry = tree.look(window);
             bits.skip((entry & 0xff) as usize);
-            if entry & ESCAPE == 0 {
-                let value = |shift: u32| self.signed[(entry >> shift & 31) as usize];
-                *pair = [value(8), value(16)];
-            } else {
-                *pair = self.escaped(bits, [entry >> 8, entry >> 16], codes.linbits);
-            }
+            *pair = signed_pair(window, entry);
         }
-    }
-
-    /// Two values whose signs stand apart, with perhaps more of the value before each.
-    fn escaped(&self, bits: &mut Bits<'_>, fields: [u32; 2], linbits: u32) -> [f32; 2] {
-        let mut window = bits.window();
-        let mut used = 0;
-        let values = fields.map(|field| {
-            let mut value = (field & 0xff) - u32::from(WORD_MAX);
-            if value == u32::from(WORD_MAX) {
-                value += top(window, linbits);
-                window <<= linbits;
-                used += linbits;
-            }
-            let power = self.powers.get(value as usize).copied().unwrap_or_default();
-            if value == 0 {
-                return 0.0;
-            }
-            let is_negative = window >> 63 == 1;
-            window <<= 1;
-            used += 1;
-            if is_negative { -power } else { power }
-        });
-        bits.skip(used as usize);
-        values
     }
 
     /// Decodes quadruples from line `from` on; gives where they end.
@@ -252,4 +262,35 @@ impl Tables {
         }
         at
     }
+}
+
+/// The two values of an entry whose code word is the highest bits of `window`.
+#[inline(always)]
+fn signed_pair(window: u64, entry: Entry) -> [f32; 2] {
+    [(X, BEFORE_X_SIGN), (Y, BEFORE_Y_SIGN)].map(|(value, before_sign)| {
+        let twice = entry >> (value - 1) & (2 * WORD_MAX as u32);
+        let is_negative = (window << (entry >> before_sign & 31) >> 63) as u32;
+        SIGNED_POWERS[(twice | is_negative) as usize & 31]
+    })
+}
+
+/// Decodes two values of a table in which 15 means that more bits of the value follow before its sign. Without a branch, because loud
+/// music has such values in no order that a processor could foresee.
+#[inline(always)]
+fn escaped_pair(bits: &mut Bits<'_>, tree: &Tree, linbits: u32) -> [f32; 2] {
+    let window = bits.window();
+    let entry = tree.look(window);
+    bits.skip((entry & 0xff) as usize + (entry >> ESCAPES & 3) as usize * linbits as usize);
+    let mut rest = window << (entry >> BEFORE_X_SIGN & 31);
+    [X, Y].map(|at| {
+        let word = entry >> at & u32::from(WORD_MAX);
+        let more = if word == u32::from(WORD_MAX) { linbits } else { 0 };
+        let value = word + top(rest, more);
+        rest <<= more;
+        let is_coded = u32::from(word != 0);
+        let sign = ((rest >> 63) as u32 & is_coded) << 31;
+        rest <<= is_coded;
+        let power = POWERS.get(value as usize).copied().unwrap_or_default();
+        f32::from_bits(power.to_bits() ^ sign)
+    })
 }

@@ -108,7 +108,7 @@ struct Decoded {
 }
 
 fn decode(file: &[u8], target: SampleRate) -> Result<Decoded, AudioError> {
-    let mut decoder = ogg::open::<super::Link>(Source::new(fuzz::input(file)), target, Channel::Mix);
+    let mut decoder = ogg::open::<super::Link>(Source::new(fuzz::input(file)), target, Channel::Mix)?;
     let (mut block, mut samples, mut frames) = (Block::new(), Vec::new(), 0);
     while decoder.next_block(&mut block)? {
         samples.extend(block.samples.iter().map(|sample| f64::from(*sample)));

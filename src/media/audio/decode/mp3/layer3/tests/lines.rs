@@ -4,6 +4,7 @@ use super::{super::*, random};
 use crate::media::audio::decode::mp3::layer3::{
     bits::{Bits, top},
     codes::{PAIRS, QUADRUPLES, SELECTABLE},
+    huffman::POWERS,
     requantise::requantise,
     scale_factors::{FACTORS, Gains, power_of_two},
     side_info::{Blocks, Granule, Window},
@@ -95,6 +96,13 @@ fn write_word(writer: &mut Writer, codes: &[u16], linbits: u32, values: &[i32]) 
 
 fn power(value: i32) -> f32 {
     (f64::from(value).abs().powf(4.0 / 3.0) * f64::from(value.signum())) as f32
+}
+
+#[test]
+fn powers_are_those_of_the_formula() {
+    for (value, power) in POWERS.iter().enumerate() {
+        assert_eq!(*power, (value as f64).powf(4.0 / 3.0) as f32, "{value}");
+    }
 }
 
 #[test]
