@@ -179,7 +179,14 @@ impl Cache {
         let heard = Heard::default();
         let behind = durable.clone().map(|durable| {
             let local = Local { memory: memory.clone(), disk: disk.clone() };
-            Arc::new(Behind::start(local, catalogue.clone(), durable, heard.clone(), clock.clone(), config.durable.writers))
+            Arc::new(Behind::start(
+                local,
+                catalogue.clone(),
+                durable,
+                heard.clone(),
+                clock.clone(),
+                config.durable.writers,
+            ))
         });
         let uses = Uses::new(&config.durable, durable.is_some(), clock.clone());
         let sweep = durable.clone().map(|durable| {

@@ -44,7 +44,7 @@ use self::{
     tally::Tally,
 };
 use super::{
-    catalogue::{Announcement, Order},
+    catalogue::Announcement,
     durable::{self, Durable, ObjectKey, StoreError, layout},
     uses::Uses,
 };
@@ -240,7 +240,7 @@ impl Sweeper {
     async fn is_purge(&self, key: &ObjectKey) -> Result<bool, StoreError> {
         let announcement = self.durable.record::<Announcement>(key).await?;
         // One that cannot be read may be a later version's, of whatever kind.
-        Ok(announcement.is_none_or(|announcement| !matches!(announcement.order, Order::Forget(_))))
+        Ok(announcement.is_none_or(|announcement| announcement.forgotten().is_none()))
     }
 
     /// Tells operators what the last whole pass has found.

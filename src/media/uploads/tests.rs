@@ -34,7 +34,7 @@ impl World {
         let directory = Directory::open(dir.path().join("store")).await.unwrap();
         let store = FaultyStore::new(Arc::new(directory), 3);
         let limit = ByteCount::mib(8);
-        let limits = Limits { total: limit, memory: limit, memory_total: limit };
+        let limits = Limits { total: limit, memory: limit, memory_total: limit, short: ByteCount::bytes(0) };
         let uploads = Uploads {
             store: Arc::new(store.clone()),
             spools: Spools::open(&dir.path().join("spool"), limits).unwrap(),
