@@ -1,4 +1,5 @@
-//! The upper tiers, as those read them who do not use what they read: nothing is promoted, nothing counted as a hit.
+//! The upper tiers by themselves, without the lock on the data directory: for tasks that may outlive the cache by a moment. Nothing that
+//! they read is promoted, or counted as a hit.
 
 use std::{collections::VecDeque, io};
 
@@ -21,6 +22,14 @@ pub(super) struct Local {
 }
 
 impl Local {
+    /// Keeps a chunk that came from the durable tier, unless the disk is busy: it is written there again when it is wanted again.
+    pub(super) fn promote(&self, id: ChunkId, bytes: Bytes) {
+        let entry = self.memory.insert(id, bytes);
+        if let Some(disk) = &self.disk {
+            disk.write_again(id, &entry);
+        }
+    }
+
     /// A chunk, if it is there and is what its name says.
     pub(super) async fn chunk(&self, id: &ChunkId) -> Option<Bytes> {
         if let Some(entry) = self.memory.get(id) {

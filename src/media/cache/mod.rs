@@ -245,14 +245,6 @@ impl Cache {
         Some((bytes, tier))
     }
 
-    /// Keeps a chunk that came from the durable tier, unless the disk is busy: it is written there again when it is wanted again.
-    fn promote(&self, id: ChunkId, bytes: Bytes) {
-        let entry = self.memory.insert(id, bytes);
-        if let Some(disk) = &self.disk {
-            disk.write_again(id, &entry);
-        }
-    }
-
     /// Whether every chunk of a body is there, in whatever tier: in the durable one as far as it says. The slowest that holds some of it.
     pub async fn holds(&self, whole: &Whole) -> Option<Tier> {
         let mut slowest = Tier::Memory;

@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     Cache, ChunkRef, KeptSource, Manifest, Tier,
     durable::{Durable, Home, Run},
+    local::Local,
 };
 use crate::ids::ChunkId;
 
@@ -146,7 +147,9 @@ impl Reader {
         if run.left == 0 || brought.is_none() {
             self.run = None;
         }
-        brought.map(|(bytes, _room)| (bytes, tier))
+        let (bytes, _room) = brought?;
+        self.cache.metrics.hit(tier);
+        Some((bytes, tier))
     }
 
     async fn find(&mut self, id: ChunkId) -> Option<(Bytes, Tier)> {
@@ -179,7 +182,8 @@ impl Reader {
         let run = durable.read(self.whole.home(), self.whole.length(), self.offset, chunks).await;
         let Some(run) = run else { return Begun::Nothing };
         let (sender, receiver) = mpsc::channel(RUN_MAX);
-        runs.runtime.spawn(bring(self.cache.clone(), run, room, sender, claimed));
+        let local = Local { memory: self.cache.memory.clone(), disk: self.cache.disk.clone() };
+        runs.runtime.spawn(bring(local, run, room, sender, claimed));
         Begun::Run(Taking { chunks: receiver, left })
     }
 
@@ -243,17 +247,14 @@ impl Drop for Claimed {
 
 /// Reads a run to its end: into the upper tiers, and to the reader while there is one.
 async fn bring(
-    cache: Cache,
+    local: Local,
     mut run: Run,
     mut room: Option<OwnedSemaphorePermit>,
     reader: mpsc::Sender<Brought>,
     mut claimed: Claimed,
 ) {
     while let Some((id, bytes)) = run.next().await {
-        if let Some(durable) = &cache.durable {
-            cache.metrics.hit(durable.tier());
-        }
-        cache.promote(id, bytes.clone());
+        local.promote(id, bytes.clone());
         claimed.is_there(&id);
         let permit = room.as_mut().and_then(|room| room.split(1));
         // There is room for all of a run, so this fails only where nobody reads any more.

@@ -94,6 +94,7 @@ async fn what_was_purged_is_of_no_use_and_where_nothing_expires_uses_do_not_coun
     let cache = world.cache(node.path()).await;
     cache.purge(&tenant(), Purge::All, world.clock.now_wall()).await.unwrap();
     cache.close().await;
+    drop(cache);
     world.touch(node.path(), &artifact, 1).await;
     assert_eq!(world.puts_of(&artifact), 1);
 }
