@@ -21,6 +21,7 @@ mod references;
 
 mod purge;
 
+mod opus;
 mod origins;
 
 mod streaming;

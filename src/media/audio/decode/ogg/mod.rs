@@ -60,6 +60,9 @@ pub(super) trait Link: Sized {
 
     /// Decodes a packet into `block`; `false` if it is damaged.
     fn decode(&mut self, packet: &[u8], block: &mut Block) -> bool;
+
+    /// After the last packet: gives what of the samples was not ready before, if there is any.
+    fn finish(&mut self, _block: &mut Block) {}
 }
 
 pub(super) fn open<L: Link + 'static>(source: Source, target: SampleRate, channel: Channel) -> Box<dyn Decode> {
@@ -68,6 +71,7 @@ pub(super) fn open<L: Link + 'static>(source: Source, target: SampleRate, channe
         source,
         purpose: Purpose { target, channel },
         link: None,
+        ended: None,
         serial: 0,
         packets: Packets::new(),
         damaged: 0,
@@ -82,6 +86,8 @@ struct Ogg<L> {
     purpose: Purpose,
     /// The logical stream being decoded, and its number; another one may follow it.
     link: Option<L>,
+    /// The one before, of which the last samples are still to come.
+    ended: Option<L>,
     serial: u32,
     packets: Packets,
     damaged: u32,
@@ -104,7 +110,7 @@ impl<L: Link> Ogg<L> {
             packets.take(&page, bytes);
             let head = packets.queue.pop_front().unwrap_or_default();
             if let Some(link) = L::open(&head, self.purpose)? {
-                self.link = Some(link);
+                self.ended = self.link.replace(link);
                 self.serial = page.serial;
                 self.is_complete = false;
                 self.packets = packets;
@@ -159,6 +165,10 @@ impl<L: Link> Decode for Ogg<L> {
     fn next_block(&mut self, block: &mut Block) -> Result<bool, AudioError> {
         block.samples.clear();
         block.reduced = None;
+        if let Some(mut link) = self.ended.take() {
+            link.finish(block);
+            return Ok(true);
+        }
         if let Some(link) = &mut self.link
             && let Some(packet) = self.packets.queue.pop_front()
         {
@@ -178,7 +188,10 @@ impl<L: Link> Decode for Ogg<L> {
         if !self.decoded_any && (self.truncated() || self.damaged > 0) {
             return Err(AudioError::undecodable(L::KIND, "no packet of it can be decoded"));
         }
-        Ok(false)
+        if let Some(link) = &mut self.link {
+            link.finish(block);
+        }
+        Ok(!block.samples.is_empty())
     }
 
     fn truncated(&self) -> bool {
