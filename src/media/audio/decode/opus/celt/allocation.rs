@@ -133,13 +133,13 @@ impl Slope {
         let Layout { end, size, channels } = layout;
         let mut threshold = [0; BANDS];
         let mut tilt = [0; BANDS];
-        for band in 0..end {
+        for (band, (threshold, tilt)) in threshold.iter_mut().zip(&mut tilt).enumerate().take(end) {
             let lines = (width(band) << size) as i32;
-            threshold[band] = (channels as i32 * BIT).max(3 * lines * BIT >> 4);
+            *threshold = (channels as i32 * BIT).max((3 * lines * BIT) >> 4);
             let weight = channels as i32 * width(band) as i32 * (wishes.trim - 5 - size as i32);
-            tilt[band] = (weight * (end - band - 1) as i32 * (BIT << size)) >> 6;
+            *tilt = (weight * (end - band - 1) as i32 * (BIT << size)) >> 6;
             if lines == 1 {
-                tilt[band] -= channels as i32 * BIT;
+                *tilt -= channels as i32 * BIT;
             }
         }
         let of_vector = |vector: usize, band: usize| {
@@ -150,8 +150,8 @@ impl Slope {
         while low <= high {
             let middle = (low + high) / 2;
             let mut bits = [0; BANDS];
-            for band in 0..end {
-                bits[band] = of_vector(middle, band) + wishes.boosts[band];
+            for (band, bits) in bits.iter_mut().enumerate().take(end) {
+                *bits = of_vector(middle, band) + wishes.boosts[band];
             }
             match sum(&bits[..end], &threshold, &wishes.caps, channels as i32 * BIT) > total {
                 true => high = middle - 1,
@@ -160,8 +160,7 @@ impl Slope {
         }
         let (lower_vector, upper_vector) = (low - 1, low);
         let mut slope = Slope { lower: [0; BANDS], step: [0; BANDS], threshold, kept: 0 };
-        for band in 0..end {
-            let boost = wishes.boosts[band];
+        for (band, boost) in wishes.boosts.into_iter().enumerate().take(end) {
             let lower = of_vector(lower_vector, band) + if lower_vector > 0 { boost } else { 0 };
             let upper = match upper_vector < ALLOCATIONS.len() {
                 true => of_vector(upper_vector, band),
@@ -179,7 +178,7 @@ impl Slope {
     }
 
     fn at(&self, place: i32, band: usize) -> i32 {
-        self.lower[band] + (place * self.step[band] >> STEPS_LOG)
+        self.lower[band] + ((place * self.step[band]) >> STEPS_LOG)
     }
 
     fn share(
@@ -343,7 +342,7 @@ impl Allocation {
             let log = freedom * (LOG_WIDTHS[band] + layout.size as i32 * BIT);
             let mut offset = (log >> 1) - freedom * FINE_OFFSET;
             if lines == 2 {
-                offset += freedom * BIT >> 2;
+                offset += (freedom * BIT) >> 2;
             }
             if bits + offset < freedom * 2 * BIT {
                 offset += log >> 2;

@@ -145,10 +145,10 @@ fn read_laplace(range: &mut RangeDecoder<'_>, zero: u32, decay: u32) -> i32 {
     if place >= zero {
         value = 1;
         low = zero;
-        share = ((TOTAL - 2 * CERTAIN - zero) * ((1 << 14) - decay) >> 15) + 1;
+        share = (((TOTAL - 2 * CERTAIN - zero) * ((1 << 14) - decay)) >> 15) + 1;
         while share > 1 && place >= low + 2 * share {
             low += 2 * share;
-            share = ((2 * share - 2) * decay >> 15) + 1;
+            share = (((2 * share - 2) * decay) >> 15) + 1;
             value += 1;
         }
         if share <= 1 {

@@ -147,7 +147,7 @@ impl FrameDecoder {
             _ => levels[channel][band],
         };
         self.shapes.fill_collapsed(coding, heard, |band, channel| {
-            let depth = (1 + allocation.shapes[band]) / width(band) as i32 >> size;
+            let depth = ((1 + allocation.shapes[band]) / width(band) as i32) >> size;
             let threshold = 0.5 * (-0.125 * depth as f32).exp2();
             let quieter = of(last, band, channel).min(of(before, band, channel));
             let rise = (now[channel][band] - quieter).max(0.0);

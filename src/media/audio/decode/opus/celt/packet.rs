@@ -27,7 +27,7 @@ pub(super) fn parse(packet: &[u8]) -> Option<(FrameKind, impl Iterator<Item = &[
         _ => {
             let (flags, body) = body.split_first()?;
             let count = usize::from(flags & 0x3f);
-            if SAMPLES_MAX < count * SHORT_LINES << kind.size {
+            if SAMPLES_MAX < (count * SHORT_LINES) << kind.size {
                 return None;
             }
             let body = if flags & 0x40 != 0 { without_padding(body)? } else { body };
@@ -39,7 +39,7 @@ pub(super) fn parse(packet: &[u8]) -> Option<(FrameKind, impl Iterator<Item = &[
     };
     let sizes = sizes.into_iter().take(count);
     // Of an empty frame, or one of a single byte, there is nothing to decode: it is lost, or was not sent.
-    if sizes.clone().any(|size| size < 2 || FRAME_BYTES_MAX < size) {
+    if sizes.clone().any(|size| !(2..=FRAME_BYTES_MAX).contains(&size)) {
         return None;
     }
     let mut rest = body;

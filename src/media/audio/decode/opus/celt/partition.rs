@@ -192,7 +192,7 @@ impl Band<'_, '_> {
             0 => fill &= all,
             RIGHT_ANGLE => fill &= all << half.blocks,
             angle if is_in_time && angle > RIGHT_ANGLE / 2 => theta.delta -= theta.delta >> (4 - half.size),
-            _ if is_in_time => theta.delta = (theta.delta + (half.lines as i32 * BIT >> (5 - half.size))).min(0),
+            _ if is_in_time => theta.delta = (theta.delta + ((half.lines as i32 * BIT) >> (5 - half.size))).min(0),
             _ => {}
         }
         self.left -= used;
@@ -284,5 +284,5 @@ fn join_pairs(mask: u32) -> u32 {
 
 /// And before.
 fn split_pairs(mask: u32) -> u32 {
-    (0..4).fold(0, |split, pair| split | (mask >> pair & 1) * 3 << (2 * pair))
+    (0..4).fold(0, |split, pair| split | ((mask >> pair & 1) * 3) << (2 * pair))
 }
