@@ -1,6 +1,6 @@
 //! Opus (RFC 6716); in Ogg (RFC 7845), and packet by packet for other containers.
 //!
-//! Streams of one or two channels whose packets are CELT alone, as of music, are decoded for 8 and 16 kHz by a decoder of our own
+//! Streams of one or two channels whose packets are CELT alone, as of music, are decoded for 8 kHz by a decoder of our own
 //! ([`celt`]); all others by libopus, at the output's rate where it is one of its own. A stream that is no longer what ours can do goes
 //! on in libopus.
 

@@ -66,7 +66,7 @@ fn music_then_speech() -> (Vec<Vec<u8>>, usize) {
 #[test]
 fn libopus_takes_over_to_the_sample() {
     let (packets, celt) = music_then_speech();
-    for hz in [8_000, 16_000] {
+    for hz in [8_000] {
         let full = libopus(&packets, hz, Channels::Mono);
         let (ours, damaged) = decode(open(1, 0, hz, Channel::Mix), &packets);
         assert_eq!(damaged, 0);
@@ -147,7 +147,7 @@ fn the_headers_gain_is_heard() {
 #[test]
 fn other_rates_and_more_channels_are_for_libopus() {
     let packets = Make::MUSIC.packets(music, 0.5);
-    for hz in [24_000, 48_000] {
+    for hz in [16_000, 24_000, 48_000] {
         let (ours, _) = decode(open(2, 0, hz, Channel::Mix), &packets);
         assert!(ours == libopus(&packets, hz, Channels::Mono));
     }

@@ -9,6 +9,9 @@ use std::f64::consts::{PI, TAU};
 use super::{Decoder, Mix};
 use crate::media::audio::decode::{opus::testing, random::Random};
 
+/// Targets that there is a decoder for, in hertz.
+const RATES: [u32; 1] = [8_000];
+
 /// What is decoded of both channels.
 const MIX: Mix = Mix { gains: [0.5, 0.5], may_invert: false };
 

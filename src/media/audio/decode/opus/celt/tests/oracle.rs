@@ -3,7 +3,7 @@
 use ::opus::{Application, Channels, FrameSize};
 
 use super::{
-    Decoder, MIX, Mix, Random, decode, snr,
+    Decoder, MIX, Mix, RATES, Random, decode, snr,
     testing::{Make, clicks, libopus, music, noise, speech},
 };
 
@@ -37,7 +37,7 @@ fn packets_of_all_kinds() -> Vec<(String, Vec<Vec<u8>>)> {
 fn every_symbol_is_read_as_libopus_reads_it() {
     for (name, packets) in packets_of_all_kinds() {
         let mut theirs = ::opus::Decoder::new(48_000, Channels::Mono).unwrap();
-        let mut ours = [8_000, 16_000].map(|hz| Decoder::new(hz, MIX, 1.0).unwrap());
+        let mut ours = RATES.map(|hz| Decoder::new(hz, MIX, 1.0).unwrap());
         let (mut room, mut samples) = (vec![0.0; 5_760], Vec::new());
         for (at, packet) in packets.iter().enumerate() {
             theirs.decode_float(packet, &mut room, false).unwrap();
@@ -53,7 +53,7 @@ fn every_symbol_is_read_as_libopus_reads_it() {
 fn every_kind_sounds_as_libopus_at_the_full_rate() {
     for (name, packets) in packets_of_all_kinds() {
         let full = libopus(&packets, 48_000, Channels::Mono);
-        for hz in [8_000, 16_000] {
+        for hz in RATES {
             let snr = snr(&full, &decode(&packets, hz, MIX), hz);
             // Clicks and noise are as loud above the reduced rate's band as in ours: what is cut there sounds through the windows.
             let is_white = name.starts_with("clicks") || name.starts_with("noise");
@@ -69,7 +69,7 @@ fn narrower_bands_are_decoded_as_well() {
     for bandwidth in [Bandwidth::Narrowband, Bandwidth::Wideband, Bandwidth::Superwideband] {
         let packets = Make { bandwidth, bits: 32_000, ..Make::MUSIC }.packets(music, 1.0);
         let full = libopus(&packets, 48_000, Channels::Mono);
-        for hz in [8_000, 16_000] {
+        for hz in RATES {
             let snr = snr(&full, &decode(&packets, hz, MIX), hz);
             assert!(snr > 70.0, "{bandwidth:?} to {hz} Hz: {snr} dB");
         }
@@ -102,7 +102,7 @@ fn channels_sizes_and_bands_may_change_in_the_middle() {
         }
     }
     let full = libopus(&packets, 48_000, Channels::Mono);
-    for hz in [8_000, 16_000] {
+    for hz in RATES {
         let snr = snr(&full, &decode(&packets, hz, MIX), hz);
         assert!(snr > 60.0, "to {hz} Hz: {snr} dB");
     }
