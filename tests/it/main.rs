@@ -23,6 +23,8 @@ mod uploads;
 
 mod purge;
 
+mod opus;
+
 mod durable;
 
 mod origins;

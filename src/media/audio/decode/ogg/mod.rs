@@ -68,6 +68,9 @@ pub(super) trait Link: Sized {
 
     /// Decodes a packet into `block`; `false` if it is damaged.
     fn decode(&mut self, packet: &[u8], block: &mut Block) -> bool;
+
+    /// After the last packet: gives what of the samples was not ready before, if there is any.
+    fn finish(&mut self, _block: &mut Block) {}
 }
 
 /// Opens the streams that begin where the source stands, and reads the first page.
@@ -81,6 +84,7 @@ pub(super) fn open<L: Link + 'static>(
         source,
         purpose: Purpose { target, channel },
         link: None,
+        ended: None,
         serial: 0,
         packets: Packets::new(L::PACKET_MAX),
         declared: None,
@@ -99,6 +103,8 @@ struct Ogg<L> {
     purpose: Purpose,
     /// The logical stream being decoded, and its number; another one may follow it.
     link: Option<L>,
+    /// The one before, of which the last samples are still to come.
+    ended: Option<L>,
     serial: u32,
     packets: Packets,
     /// How long the first stream says that it is.
@@ -123,7 +129,7 @@ impl<L: Link> Ogg<L> {
             packets.take(&page, bytes);
             let head = packets.queue.pop_front().unwrap_or_default();
             if let Some(link) = L::open(&head, self.purpose)? {
-                self.link = Some(link);
+                self.ended = self.link.replace(link);
                 self.serial = page.serial;
                 self.is_complete = false;
                 self.packets = packets;
@@ -178,6 +184,10 @@ impl<L: Link> Decode for Ogg<L> {
     fn next_block(&mut self, block: &mut Block) -> Result<bool, AudioError> {
         block.samples.clear();
         block.reduced = None;
+        if let Some(mut link) = self.ended.take() {
+            link.finish(block);
+            return Ok(true);
+        }
         if let Some(link) = &mut self.link
             && let Some(packet) = self.packets.queue.pop_front()
         {
@@ -197,7 +207,10 @@ impl<L: Link> Decode for Ogg<L> {
         if !self.decoded_any && (self.truncated() || self.damaged > 0) {
             return Err(AudioError::undecodable(L::KIND, "no packet of it can be decoded"));
         }
-        Ok(false)
+        if let Some(link) = &mut self.link {
+            link.finish(block);
+        }
+        Ok(!block.samples.is_empty())
     }
 
     fn declared(&self) -> Option<Duration> {

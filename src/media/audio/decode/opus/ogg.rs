@@ -67,6 +67,11 @@ impl ogg::Link for Link {
         self.cut(block);
         decoded
     }
+
+    fn finish(&mut self, block: &mut Block) {
+        self.decoder.finish(block);
+        self.cut(block);
+    }
 }
 
 impl Link {

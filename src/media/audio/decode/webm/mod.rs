@@ -213,6 +213,10 @@ impl WebM {
     fn decode(&mut self, packet: &Packet, block: &mut Block) -> Result<(), AudioError> {
         let Some(voice) = &mut self.voice else { return Ok(()) };
         let decoded = voice.decoder.decode(&packet.bytes, block);
+        if 0 < packet.padding {
+            // What is taken from the end must be there.
+            voice.decoder.finish(block);
+        }
         voice.cut(packet.padding, block);
         if !decoded {
             return self.count_damage();
@@ -238,6 +242,12 @@ impl WebM {
 }
 
 impl Voice {
+    /// Gives what of the samples was not ready before.
+    fn finish(&mut self, block: &mut Block) {
+        self.decoder.finish(block);
+        self.cut(0, block);
+    }
+
     /// Takes out the delay at the start, and padding.
     fn cut(&mut self, padding: u64, block: &mut Block) {
         let channels = block.layout.channels().count();
@@ -259,14 +269,20 @@ impl Decode for WebM {
             }
             return Ok(true);
         }
-        if std::mem::take(&mut self.is_over) {
-            self.voice = None;
+        if std::mem::take(&mut self.is_over)
+            && let Some(mut voice) = self.voice.take()
+        {
+            voice.finish(block);
+            return Ok(true);
         }
         if self.at_end {
             if !self.decoded_any && (self.damaged > 0 || self.voice.is_none()) {
                 return Err(damaged("no audio in it can be decoded"));
             }
-            return Ok(false);
+            if let Some(voice) = &mut self.voice {
+                voice.finish(block);
+            }
+            return Ok(!block.samples.is_empty());
         }
         if !self.read_element()? {
             self.end();
