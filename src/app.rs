@@ -169,6 +169,11 @@ impl Node {
         })
     }
 
+    /// Bytes of audio on its way: none once every fill has ended and its readers have gone.
+    pub fn spooled(&self) -> u64 {
+        self.media.spooled()
+    }
+
     /// Drains the node: no new connections, running requests end, fills that somebody was promised end, stores are closed.
     pub async fn stop(mut self) {
         tracing::info!("node is draining");

@@ -550,6 +550,11 @@ impl Media {
         Lacks { disk_tier: stats.disk_bytes.is_some() && !stats.disk_writing, durable_tier: stats.durable_failing }
     }
 
+    /// Bytes of audio on its way: none once every fill has ended and its readers have gone.
+    pub fn spooled(&self) -> u64 {
+        self.fill.spooled()
+    }
+
     /// Writes what is still in memory to disk. After it nothing is stored any more.
     pub async fn close(&self) {
         self.cache.close().await;

@@ -140,9 +140,9 @@ async fn an_upload_that_was_damaged_is_not_taken_for_whole_and_can_be_put_again(
     let mut damaged = body.clone();
     damaged[body.len() / 2] ^= 1;
     std::fs::write(&file, &damaged).unwrap();
-    let response = node.request(Method::GET, &url).send().await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    response.bytes().await.unwrap_err();
+    // The connection ends before the last piece, and with a single one it may end before the headers have left.
+    let whole = async { node.request(Method::GET, &url).send().await?.bytes().await };
+    whole.await.unwrap_err();
     assert_eq!(put(&node, body.clone()).await.status, StatusCode::CREATED);
     assert!(node.get(&url).await.body == body);
     node.stop().await;

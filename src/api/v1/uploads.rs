@@ -1,17 +1,25 @@
 //! `PUT /v1/media/uploads`, and `GET`, `HEAD` and `DELETE /v1/media/uploads/{content_hash}`.
 
+use std::time::Duration;
+
 use axum::{
     Json,
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
+use futures_util::StreamExt as _;
 use http::{StatusCode, header};
 use serde::Serialize;
 
 use crate::ids::ContentHash;
 
 use super::{Failed, Named, V1};
+
+/// Bytes of a refused body that are taken.
+const DISCARDED_MAX: usize = 4 << 20;
+/// How long its rest is waited for.
+const DISCARD_MAX: Duration = Duration::from_secs(1);
 
 /// What is told of an upload.
 #[derive(Debug, Serialize)]
@@ -26,9 +34,15 @@ struct Kept {
 pub(super) async fn receive(State(v1): State<V1>, sent: Request) -> Result<Response, Failed> {
     let declared = sent.headers().get(header::CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
-    let body = sent.into_body().into_data_stream();
+    let mut body = sent.into_body().into_data_stream();
     let uploads = v1.parts.media.uploads();
-    let uploaded = uploads.receive(&v1.parts.tenant, declared, body, v1.body_timeout).await?;
+    let uploaded = match uploads.receive(&v1.parts.tenant, declared, &mut body, v1.body_timeout).await {
+        Ok(uploaded) => uploaded,
+        Err(problem) => {
+            discard(body).await;
+            return Err(problem.into());
+        }
+    };
     let url = v1.parts.addresses.path(&format!("/v1/media/uploads/{}", uploaded.content_hash));
     let status = if uploaded.was_there { StatusCode::OK } else { StatusCode::CREATED };
     let kept = Kept {
@@ -38,6 +52,20 @@ pub(super) async fn receive(State(v1): State<V1>, sent: Request) -> Result<Respo
         url: url.clone(),
     };
     Ok((status, [(header::LOCATION, url)], Json(kept)).into_response())
+}
+
+/// Takes what is still coming of a refused body, within bounds: a sender whose connection ends while it sends may never read the answer.
+async fn discard(mut body: BodyDataStream) {
+    let rest = async {
+        let mut discarded = 0;
+        while discarded < DISCARDED_MAX
+            && let Some(Ok(piece)) = body.next().await
+        {
+            discarded += piece.len();
+        }
+    };
+    // Whoever sends no more has read the answer, or will.
+    let _over = tokio::time::timeout(DISCARD_MAX, rest).await;
 }
 
 /// The original, as it came.

@@ -36,6 +36,8 @@ const BATCH: usize = 256;
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// Longest such pause.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How often the outbox is gone through at the end, where the store fails.
+const CLOSING_PASSES: u32 = 3;
 /// For how long an object without its record is taken to be another node's that is about to write it.
 const UNFINISHED_MAX: Duration = Duration::from_secs(600);
 
@@ -110,12 +112,17 @@ struct Work {
 
 impl Work {
     async fn run(self) {
-        let mut pause = PAUSE_FIRST;
+        let (mut pause, mut passes_at_the_end) = (PAUSE_FIRST, 0);
         loop {
             let went_well = self.pass().await;
             self.teller.state.failing.store(!went_well, Ordering::Relaxed);
             if self.closing.is_cancelled() {
-                return;
+                passes_at_the_end += 1;
+                if went_well || passes_at_the_end == CLOSING_PASSES {
+                    return;
+                }
+                tokio::time::sleep(PAUSE_FIRST).await;
+                continue;
             }
             if went_well {
                 pause = PAUSE_FIRST;

@@ -455,7 +455,7 @@ impl Cache {
     }
 
     /// The store of the durable tier, for what is no cache and lies there too.
-    pub(in crate::media) fn durable_store(&self) -> Option<Arc<dyn ObjectStore>> {
+    pub(crate) fn durable_store(&self) -> Option<Arc<dyn ObjectStore>> {
         self.durable.as_ref().map(|durable| Arc::clone(durable.store()))
     }
 

@@ -53,6 +53,7 @@ impl Bucket {
         // The machine may be busy with other tests.
         durable.index_wait = std::time::Duration::from_secs(20);
         durable.slow = std::time::Duration::from_secs(20);
+        durable.drain = std::time::Duration::from_secs(60);
     }
 
     /// A look into it.

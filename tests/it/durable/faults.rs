@@ -162,7 +162,7 @@ async fn a_range_of_a_long_artifact_reads_only_its_chunks() {
     let length = made.body.len();
     let from = length / 2;
     let part = second.get_with(&address, "range", &format!("bytes={from}-{}", from + 999)).await;
-    assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
+    assert_eq!(part.status, StatusCode::PARTIAL_CONTENT, "{}", String::from_utf8_lossy(&part.body));
     assert!(part.body == made.body[from..from + 1000]);
     let seen = stand.way.take_seen();
     let ranges: Vec<&String> = seen.iter().filter(|request| request.contains("/artifacts/")).collect();

@@ -135,14 +135,14 @@ impl TestNode {
     /// Returns when no fill of this node holds a spool any more: then none is left over.
     pub(crate) async fn settled(&self) {
         let settled = async {
-            while self.open_spools() > 0 {
+            while self.node.spooled() > 0 || self.open_spools() > 0 {
                 tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(10), settled).await.expect("every fill lets go of its spools");
     }
 
-    /// Spools have no names on disk: only the open files of the process tell how many there are.
+    /// Those that are not short have files, without names: only the open files of the process tell how many there are.
     fn open_spools(&self) -> usize {
         let spools = self.directory.path().join("spool");
         let open = std::fs::read_dir("/proc/self/fd").unwrap();

@@ -122,7 +122,7 @@ pub(in crate::media::cache) fn announced_at(key: &ObjectKey) -> Option<SystemTim
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros))
 }
 
-pub(in crate::media) fn upload(tenant: &Tenant, hash: &ContentHash) -> ObjectKey {
+pub(crate) fn upload(tenant: &Tenant, hash: &ContentHash) -> ObjectKey {
     let hash = hash.to_string();
     key(format!("uploads/{tenant}/{}/{hash}", part(&hash)))
 }

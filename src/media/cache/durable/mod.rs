@@ -7,7 +7,7 @@ mod config;
 #[cfg(test)]
 mod conformance;
 mod directory;
-pub(in crate::media) mod layout;
+pub(crate) mod layout;
 mod metrics;
 mod resting;
 pub mod s3;

@@ -22,8 +22,11 @@ const OCTAVES_OF_GAIN: f64 = 6.488_140_81e-4;
 /// Decodes CELT packets to one channel.
 #[derive(Debug)]
 pub(super) struct Reduced {
-    decoder: Decoder,
+    /// Made for the first packet: streams can begin without end and have none.
+    decoder: Option<Decoder>,
     rate: SampleRate,
+    mix: Mix,
+    gain: f64,
     /// The last packets, and their ticks.
     recent: VecDeque<Vec<u8>>,
     ticks: u64,
@@ -38,13 +41,23 @@ impl Reduced {
             Channel::Left => Mix { gains: [1.0, 0.0], may_invert: true },
             Channel::Right => Mix { gains: [0.0, 1.0], may_invert: true },
         };
-        let decoder = Decoder::new(rate.hz(), mix, (OCTAVES_OF_GAIN * f64::from(gain)).exp2())?;
-        Some(Reduced { decoder, rate, recent: VecDeque::new(), ticks: 0 })
+        let gain = (OCTAVES_OF_GAIN * f64::from(gain)).exp2();
+        Decoder::is_for(rate.hz()).then(|| Reduced {
+            decoder: None,
+            rate,
+            mix,
+            gain,
+            recent: VecDeque::new(),
+            ticks: 0,
+        })
     }
 
     /// Decodes a packet and appends what is ready; `false`, and nothing, if it is for libopus.
     pub(super) fn decode(&mut self, packet: &[u8], samples: &mut Vec<f32>) -> bool {
-        let is_done = self.decoder.decode(packet, samples).is_ok();
+        if self.decoder.is_none() {
+            self.decoder = Decoder::new(self.rate.hz(), self.mix, self.gain);
+        }
+        let is_done = self.decoder.as_mut().is_some_and(|decoder| decoder.decode(packet, samples).is_ok());
         if is_done {
             self.remember(packet);
         }
@@ -53,7 +66,9 @@ impl Reduced {
 
     /// Appends what was not ready.
     pub(super) fn finish(&mut self, samples: &mut Vec<f32>) {
-        self.decoder.finish(samples);
+        if let Some(decoder) = &mut self.decoder {
+            decoder.finish(samples);
+        }
     }
 
     fn remember(&mut self, packet: &[u8]) {
@@ -83,7 +98,8 @@ impl Reduced {
                 break;
             }
         }
-        let due = (self.decoder.late() * channels).min(primed.len());
+        let late = self.decoder.as_ref().map_or(0, Decoder::late);
+        let due = (late * channels).min(primed.len());
         samples.extend_from_slice(primed.get(primed.len() - due..).unwrap_or_default());
     }
 }

@@ -23,7 +23,11 @@ use std::{
 };
 
 use aws_sdk_s3::primitives::DateTime;
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::{
+    FutureExt as _,
+    future::{self, BoxFuture},
+};
+use tokio::runtime::Handle;
 
 use self::client::Clients;
 pub use self::config::{Checksums, Config, Secret};
@@ -39,6 +43,8 @@ pub struct S3 {
     part_bytes: usize,
     /// Whether the server is asked to write only where nothing is. Cleared for good by the first refusal that goes away without it.
     creates_only: Arc<AtomicBool>,
+    /// Where connections live. Requests come from lanes, too, and those end before what is still to be written is.
+    runtime: Handle,
 }
 
 impl S3 {
@@ -53,7 +59,18 @@ impl S3 {
             read_timeout: config.read_timeout,
             part_bytes: config.part_bytes.as_usize(),
             creates_only: Arc::new(AtomicBool::new(config.create_only)),
+            runtime: Handle::current(),
         }
+    }
+
+    /// A request whose connection, if it makes one, is the runtime's that this was opened on.
+    fn request<'a, T: 'a>(&'a self, future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
+        let mut future = future.boxed();
+        future::poll_fn(move |context| {
+            let _entered = self.runtime.enter();
+            future.poll_unpin(context)
+        })
+        .boxed()
     }
 
     /// The name in the bucket.
@@ -69,19 +86,19 @@ impl S3 {
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for S3 {
     fn put<'a>(&'a self, key: &'a ObjectKey, upload: Upload) -> BoxFuture<'a, Result<Written, StoreError>> {
-        self.write(key, upload).boxed()
+        self.request(self.write(key, upload))
     }
 
     fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Got, StoreError>> {
-        self.read(key, range).boxed()
+        self.request(self.read(key, range))
     }
 
     fn head<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<ObjectMeta, StoreError>> {
-        self.look(key).boxed()
+        self.request(self.look(key))
     }
 
     fn delete<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.remove(key).boxed()
+        self.request(self.remove(key))
     }
 
     fn list<'a>(
@@ -90,7 +107,7 @@ impl ObjectStore for S3 {
         after: Option<&'a ObjectKey>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Listed>, StoreError>> {
-        self.list_all(prefix, after, limit).boxed()
+        self.request(self.list_all(prefix, after, limit))
     }
 
     fn name(&self) -> &'static str {

@@ -53,6 +53,11 @@ pub(super) struct Decoder {
 const TARGETS: [(u32, usize, usize); 1] = [(8_000, 4, 15)];
 
 impl Decoder {
+    /// Whether there is a decoder for a target of so many hertz.
+    pub(super) fn is_for(hz: u32) -> bool {
+        TARGETS.iter().any(|(target, ..)| *target == hz)
+    }
+
     /// A decoder for a target of so many hertz, if there is one. What is heard is `gain` times as loud.
     pub(super) fn new(hz: u32, mix: Mix, gain: f64) -> Option<Decoder> {
         let (_, factor, bands) = TARGETS.into_iter().find(|(target, ..)| *target == hz)?;
