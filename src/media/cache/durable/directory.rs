@@ -225,10 +225,16 @@ fn keep(mut temporary: NamedTempFile, root: &Path, path: &Path, replace: Replace
     temporary.as_file().sync_all()?;
     for _ in 0..FOLDER_TRIES_MAX {
         if let Some(folder) = path.parent()
-            && absent_is_none(fs::create_dir_all(folder))?.is_none()
-            && path.ancestors().skip(1).any(Path::is_file)
+            && let Err(error) = fs::create_dir_all(folder)
         {
-            return Err(io::ErrorKind::NotADirectory.into());
+            // It says that a folder exists, too, where that is gone again a moment later.
+            if !is_absent(&error) && error.kind() != io::ErrorKind::AlreadyExists {
+                return Err(error);
+            }
+            if path.ancestors().skip(1).any(Path::is_file) {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+            continue;
         }
         let kept = match replace {
             Replace::Never => temporary.persist_noclobber(path),
