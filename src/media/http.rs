@@ -192,6 +192,7 @@ pub async fn fetch(
 ) -> Result<Response<AudioBody>, Problem> {
     let mut asked = asked(media, ignored, parts)?;
     asked.request.hops = Hops::of(&parts.headers);
+    asked.request.conditions = Conditions::of(parts);
     let opened = media.fetch(tenant, &asked.request).await?;
     Ok(fetched(media, addresses, parts, &asked, opened))
 }
@@ -205,7 +206,7 @@ struct Asked {
     expires: Option<SystemTime>,
 }
 
-/// Reads a `/fetch` path. What the request went through is of interest only to a miss.
+/// Reads a `/fetch` path. What the request went through, and which bytes have to be read for it, is of no interest to a hit in memory.
 fn asked(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<Asked, Problem> {
     let path = FetchPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     let expires = path.expires().map_err(|error| error.problem())?;
@@ -219,7 +220,7 @@ fn asked(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<Asked, 
         url: CanonicalUrl::parse(&path.source, ignored).map_err(|error| error.problem())?,
         directives: RequestDirectives::of(&parts.headers),
         whole: wants_whole(parts),
-        conditions: Conditions::of(parts),
+        conditions: Conditions::no_bytes(),
         tags: Vec::new(),
         hops: Hops::default(),
     };

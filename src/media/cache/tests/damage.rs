@@ -26,6 +26,19 @@ fn blocks(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// How many of the first chunks are gone. Those that are there are what their names say.
+async fn lost_of(cache: &Cache, count: u32) -> u32 {
+    let mut lost = 0;
+    for number in 0..count {
+        let (id, bytes) = chunk(number, 10_000);
+        match cache.chunk(&id).await {
+            Some((found, _)) => assert_eq!(found, bytes),
+            None => lost += 1,
+        }
+    }
+    lost
+}
+
 async fn fill(config: &Config, dir: &Path, numbers: std::ops::Range<u32>) {
     let cache = open(config, dir).await;
     for number in numbers {
@@ -66,14 +79,7 @@ async fn a_flipped_byte_anywhere_is_a_miss_and_never_a_wrong_byte() {
         OpenOptions::new().write(true).open(file).unwrap().write_all_at(&damaged, 0).unwrap();
 
         let cache = open(&small(), dir.path()).await;
-        let mut lost = 0;
-        for number in 0..CHUNKS {
-            let (id, bytes) = chunk(number, 10_000);
-            match cache.chunk(&id).await {
-                Some((found, _)) => assert_eq!(found, bytes),
-                None => lost += 1,
-            }
-        }
+        let lost = lost_of(&cache, CHUNKS).await;
         assert!(0 < lost, "the flips of round {round} hit nothing");
         cache.close().await;
     }
@@ -97,14 +103,7 @@ async fn a_flipped_bit_in_any_file_is_a_miss_and_never_a_wrong_byte() {
             fs::write(path, damaged).unwrap();
         }
         let cache = open(&config, dir.path()).await;
-        let mut lost = 0;
-        for number in 0..CHUNKS {
-            let (id, bytes) = chunk(number, 10_000);
-            match cache.chunk(&id).await {
-                Some((found, _)) => assert_eq!(found, bytes),
-                None => lost += 1,
-            }
-        }
+        let lost = lost_of(&cache, CHUNKS).await;
         assert!(0 < lost, "the flips of round {round} hit nothing");
         cache.close().await;
     }
