@@ -129,13 +129,14 @@ impl Edge {
     /// The answer, where audio in memory is all it takes.
     fn in_memory(&self, head: &http::request::Parts) -> Option<Response<AudioBody>> {
         let Parts { media, tenant, ignored_query, addresses, .. } = &self.inner.parts;
-        let (room, reads) = (Room::of(head.uri.path()), matches!(head.method, Method::GET | Method::HEAD));
-        if !reads || self.admit(room, head).is_err() {
+        let room = Room::of(head.uri.path());
+        if !reads(head) || self.admit(room, head).is_err() {
             return None;
         }
         match room {
             Room::Media => media_http::artifact_in_memory(media, tenant, head),
             Room::Fetch => media_http::fetch_in_memory(media, tenant, ignored_query, addresses, head),
+            Room::Prompts => media_http::prompt_in_memory(media, tenant, addresses, head),
             Room::V1 | Room::Other => None,
         }
     }
@@ -163,7 +164,7 @@ impl Edge {
         let (head, body) = request.into_parts();
         let answered = match self.admit(room, &head) {
             Err(problem) => Err(problem),
-            Ok(()) if room == Room::V1 => {
+            Ok(()) if room == Room::V1 || (room == Room::Prompts && !reads(&head)) => {
                 let request = Request::from_parts(head, Body::new(body));
                 // The router's errors are answers: it cannot fail.
                 return match self.inner.router.clone().oneshot(request).await {
@@ -186,11 +187,13 @@ impl Edge {
             (Anonymous::All, _) => true,
             // What is told of artifacts and fills is more than audio: their sources, tags and formats.
             (Anonymous::Read, Room::V1) => false,
+            (Anonymous::Read, Room::Prompts) => reads(head),
             // Nothing but reading is done there, and what does not exist may be said not to.
             (Anonymous::Read, Room::Media | Room::Fetch | Room::Other) => true,
             (Anonymous::Off | Anonymous::Auto, _) => false,
         };
-        let signing = &self.inner.parts.signing;
+        let parts = &self.inner.parts;
+        let signing = &parts.signing;
         let may = match room {
             // A signature is a credential: it opens its path where strangers may do nothing.
             Room::Fetch => match signing.standing(head.uri.path()) {
@@ -199,7 +202,9 @@ impl Edge {
                 Standing::Refused if is_open || signing.has_keys() => return Err(signing.refusal()),
                 Standing::Refused => false,
             },
-            Room::Media | Room::V1 | Room::Other => is_open,
+            // So is a capability, which says whose the audio is.
+            Room::Media => is_open || parts.media.opens_at(&parts.tenant, head.uri.path()),
+            Room::Prompts | Room::V1 | Room::Other => is_open,
         };
         let refused = || Problem::new(Kind::Forbidden, "callers without credentials may not do this (http.anonymous)");
         may.then_some(()).ok_or_else(refused)
@@ -210,13 +215,14 @@ impl Edge {
         if room == Room::Other {
             return Err(Problem::new(Kind::NotFound, "there is nothing under this path"));
         }
-        if !matches!(head.method, Method::GET | Method::HEAD) {
+        if !reads(head) {
             return Err(Problem::new(Kind::MethodNotAllowed, "audio is asked for by GET and HEAD"));
         }
-        if room == Room::Media {
-            return media_http::artifact(media, tenant, addresses, head).await;
+        match room {
+            Room::Media => media_http::artifact(media, tenant, addresses, head).await,
+            Room::Prompts => media_http::prompt(media, tenant, addresses, head).await,
+            _ => media_http::fetch(media, tenant, ignored_query, addresses, head).await,
         }
-        media_http::fetch(media, tenant, ignored_query, addresses, head).await
     }
 }
 
@@ -265,11 +271,16 @@ fn refuse(problem: &Problem) -> Response<AudioBody> {
     response
 }
 
+fn reads(head: &http::request::Parts) -> bool {
+    matches!(head.method, Method::GET | Method::HEAD)
+}
+
 /// Which room a path belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Room {
     Media,
     Fetch,
+    Prompts,
     V1,
     Other,
 }
@@ -279,6 +290,7 @@ impl Room {
         match path.split('/').nth(1) {
             Some("media") => Room::Media,
             Some("fetch") => Room::Fetch,
+            Some("prompts") => Room::Prompts,
             Some("v1") => Room::V1,
             _ => Room::Other,
         }
@@ -288,6 +300,7 @@ impl Room {
         match self {
             Room::Media => "media",
             Room::Fetch => "fetch",
+            Room::Prompts => "prompts",
             Room::V1 => "v1",
             Room::Other => "other",
         }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use crate::{
     ids::{ArtifactId, Tenant},
     media::{
-        address::{CanonicalUrl, IgnoredQuery},
         audio,
-        cache::{Manifest, Reference, Tier},
+        cache::{Manifest, Reference, Tier, Visibility},
         conditional::Conditions,
         fill::Stored,
         freshness::RequestDirectives,
@@ -19,7 +18,7 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{Audio, FetchRequest, Media, Opened, Via};
+use super::{Audio, FetchRequest, Media, Opened, Source, Via};
 
 /// What an artifact's name leads to.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ pub(in crate::media) enum Named {
     /// Its audio.
     Opened(Opened),
     /// It was evicted and made by an older pipeline: this is the same recipe by today's.
-    Successor(ArtifactId),
+    Successor(ArtifactId, Visibility),
 }
 
 /// A request for an artifact by its name.
@@ -41,6 +40,8 @@ pub(in crate::media) struct ByName<'a> {
     pub(in crate::media) conditions: Conditions,
     /// What the request went through before this node.
     pub(in crate::media) hops: Hops,
+    /// Whether it came with what opens private audio of this name.
+    pub(in crate::media) opens_private: bool,
 }
 
 /// What a tenant may know of an artifact of its own.
@@ -61,6 +62,8 @@ pub struct Obtained {
     pub manifest: Arc<Manifest>,
     /// Whether it was there before.
     pub cached: bool,
+    /// Who may have it.
+    pub visibility: Visibility,
 }
 
 impl Media {
@@ -71,7 +74,8 @@ impl Media {
         artifact: &ArtifactId,
         wanted: ByName<'_>,
     ) -> Result<Named, Problem> {
-        let reference = match self.named(tenant, artifact, &wanted.conditions).await? {
+        let may = |reference: &Reference| wanted.opens_private || reference.visibility == Visibility::Public;
+        let reference = match self.named(tenant, artifact, &wanted.conditions, may).await? {
             Found::Hit(hit) => return Ok(Named::Opened(Opened { audio: Audio::Hit(hit, None), via: Via::Hit })),
             Found::Lost(reference) => reference,
             Found::Unknown => return Err(unknown_artifact()),
@@ -87,10 +91,17 @@ impl Media {
     }
 
     /// What is under an artifact's name. What was purged counts as evicted: by its source it is a matter of the index.
-    async fn named(&self, tenant: &Tenant, artifact: &ArtifactId, conditions: &Conditions) -> Result<Found, Problem> {
+    /// Where the reference is not what `may` lets through, there is nothing.
+    async fn named(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        conditions: &Conditions,
+        may: impl FnOnce(&Reference) -> bool,
+    ) -> Result<Found, Problem> {
         let sent =
             |manifest: &Manifest, tags: &Tags| conditions.sent(tags.representation(manifest, http::pipeline_since()));
-        let found = hit::lookup(&self.cache, tenant, artifact, sent).await.map_err(|error| error.problem())?;
+        let found = hit::lookup(&self.cache, tenant, artifact, may, sent).await.map_err(|error| error.problem())?;
         Ok(match found {
             Found::Hit(hit) if self.cache.is_purged(tenant, &hit.reference) => Found::Lost(hit.reference),
             found => found,
@@ -108,11 +119,11 @@ impl Media {
         // Today's pipeline makes another artifact of the same original.
         let (original, input) = (&reference.content_hash, reference.input);
         let successor = reference.format.artifact_id(original, input, audio::PIPELINE);
+        let successor = self.private.name(reference.visibility, tenant, successor);
         let mut failed = Problem::new(Kind::NotFound, "the audio was evicted and its source has changed since");
         for source in std::iter::once(&reference.source_url).chain(reference.also.iter().map(|also| &also.url)) {
-            let url = CanonicalUrl::parse(source, &IgnoredQuery::default()).map_err(|error| error.problem())?;
             let request = FetchRequest {
-                url,
+                source: Source::parse(source).map_err(|error| error.problem())?,
                 input,
                 format: reference.format,
                 directives: by_name.directives,
@@ -131,7 +142,9 @@ impl Media {
             match opened.artifact() {
                 Some(made) if made == *artifact => return Ok(Named::Opened(opened)),
                 // Its address is of use only if it works.
-                Some(made) if made == successor && opened.is_stored() => return Ok(Named::Successor(made)),
+                Some(made) if made == successor && opened.is_stored() => {
+                    return Ok(Named::Successor(made, reference.visibility));
+                }
                 _ => {}
             }
         }
@@ -143,7 +156,7 @@ impl Media {
     /// # Errors
     /// `not-found` without a reference of this tenant's.
     pub async fn describe(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<Description, Problem> {
-        match self.named(tenant, artifact, &Conditions::no_bytes()).await? {
+        match self.named(tenant, artifact, &Conditions::no_bytes(), |_| true).await? {
             Found::Hit(hit) => {
                 Ok(Description { manifest: Some(hit.manifest), reference: hit.reference, tier: Some(hit.tier) })
             }
@@ -164,8 +177,8 @@ impl Media {
         let reference = reference.ok_or_else(unknown_artifact)?;
         // First: what is being made of its sources must not bring it back.
         for source in std::iter::once(&reference.source_url).chain(reference.also.iter().map(|also| &also.url)) {
-            if let Ok(url) = CanonicalUrl::parse(source, &IgnoredQuery::default()) {
-                self.fill.revoke(tenant, &url.key());
+            if let Ok(source) = Source::parse(source) {
+                self.fill.revoke(tenant, &source.key());
             }
         }
         // One that could never be written down is in memory alone, and gone with this as well.
@@ -182,10 +195,11 @@ impl Media {
     pub async fn obtain(&self, tenant: &Tenant, request: FetchRequest) -> Result<Obtained, Problem> {
         let request = FetchRequest { whole: true, conditions: Conditions::no_bytes(), ..request };
         let opened = self.fetch(tenant, &request).await?;
+        let visibility = request.source.visibility();
         let obtained = match opened.audio {
-            Audio::Hit(hit, _) => Obtained { manifest: hit.manifest, cached: true },
+            Audio::Hit(hit, _) => Obtained { manifest: hit.manifest, cached: true, visibility },
             Audio::Filled(finished, _) => match finished.stored {
-                Stored::Yes => Obtained { manifest: Arc::clone(&finished.manifest), cached: false },
+                Stored::Yes => Obtained { manifest: Arc::clone(&finished.manifest), cached: false, visibility },
                 Stored::Forbidden => {
                     return Err(Problem::new(Kind::OriginFailed, "the origin does not allow this audio to be stored"));
                 }
@@ -205,7 +219,7 @@ impl Media {
         if reference.is_none_or(|known| request.tags.iter().all(|tag| known.tags.contains(tag))) {
             return Ok(());
         }
-        let (source, tags) = (request.url.key(), request.tags.clone());
+        let (source, tags) = (request.source.key(), request.tags.clone());
         self.cache.label(tenant, artifact, &source, tags).await.map_err(|error| error.problem())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    media::{address, audio, cache, fill, origin, presets, signing, uploads},
+    media::{address, audio, cache, fill, origin, presets, private, prompts, signing, uploads},
     problem::ConfigProblems,
 };
 
@@ -33,6 +33,10 @@ pub struct Config {
     pub fill: fill::Config,
     /// What people put here.
     pub uploads: uploads::Config,
+    /// Names that stand for it.
+    pub prompts: prompts::Config,
+    /// Names and addresses of what is not for everybody.
+    pub private: private::Config,
 }
 
 impl Default for Config {
@@ -48,6 +52,8 @@ impl Default for Config {
             audio: audio::Config::default(),
             fill: fill::Config::default(),
             uploads: uploads::Config::default(),
+            prompts: prompts::Config::default(),
+            private: private::Config::default(),
         }
     }
 }
@@ -64,5 +70,7 @@ impl Config {
         self.audio.validate(&format!("{prefix}.audio"), problems);
         self.fill.validate(&format!("{prefix}.fill"), problems);
         self.uploads.validate(&format!("{prefix}.uploads"), problems);
+        self.prompts.validate(&format!("{prefix}.prompts"), problems);
+        self.private.validate(&format!("{prefix}.private"), problems);
     }
 }

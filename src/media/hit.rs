@@ -86,14 +86,17 @@ pub(in crate::media) enum Found {
 }
 
 /// Looks an artifact up in the order that tells nothing about others: the caller's reference before anything else. What `sent` says will
-/// be sent of it is read, as far as headers wait for it.
+/// be sent of it is read, as far as headers wait for it. What `may` does not let through is as unknown as what is not there.
 pub(in crate::media) async fn lookup(
     cache: &Cache,
     tenant: &Tenant,
     artifact: &ArtifactId,
+    may: impl FnOnce(&Reference) -> bool,
     sent: impl FnOnce(&Manifest, &Tags) -> Range<u64>,
 ) -> Result<Found, CacheError> {
-    let Some(reference) = cache.reference(tenant, artifact).await? else { return Ok(Found::Unknown) };
+    let Some(reference) = cache.reference(tenant, artifact).await?.filter(|reference| may(reference)) else {
+        return Ok(Found::Unknown);
+    };
     let Some(manifest) = cache.manifest(artifact).await? else { return Ok(Found::Lost(reference)) };
     let tags = Tags::of(&manifest.digest);
     let wanted = chunks_of(&manifest, sent(&manifest, &tags));

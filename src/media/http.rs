@@ -19,7 +19,7 @@ use crate::{
     media::{
         AudioBody, FetchRequest, Media,
         address::{FetchPath, IgnoredQuery, MediaPath},
-        cache::{Manifest, SourceRecord, Tier},
+        cache::{Manifest, SourceRecord, Tier, Visibility},
         conditional::{self, Conditions, Decision, Representation},
         fill::{Finished, Stages, Stored},
         format::{Format, FormatError},
@@ -31,7 +31,13 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{Audio, Named, Opened, Via, address::CanonicalUrl, artifact::ByName, to_the_second};
+use super::{
+    Audio, Named, Opened, Source, Via,
+    address::{self, CanonicalUrl},
+    artifact::ByName,
+    prompts::{Prompt, PromptName},
+    to_the_second,
+};
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -42,6 +48,8 @@ const RETRY_AFTER_BUSY: Duration = Duration::from_secs(1);
 
 /// Persistent addresses never change meaning.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// What was revoked lives on elsewhere for as long at most (`spec/trust.md` §2).
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, max-age=60");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 const HIT_MEMORY: HeaderValue = HeaderValue::from_static("ringback; hit; ttl=31536000; detail=memory");
@@ -58,9 +66,12 @@ const PIPELINE_SINCE_SECONDS: u64 = 1_795_737_600;
 ///
 /// This is the hot path: it waits for nothing and formats nothing but what the artifact itself says.
 pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Option<Response<AudioBody>> {
-    let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).ok()?;
+    let path = MediaPath::parse(parts.uri.path()).ok()?;
+    let MediaPath { artifact, extension, .. } = path;
     let entry = media.hot.get(&media.cache, tenant, &artifact)?;
-    if media.cache.is_purged_in_memory(tenant, &artifact) {
+    let visibility = entry.reference.visibility;
+    let may = visibility == Visibility::Public || media.opens(tenant, &path);
+    if !may || media.cache.is_purged_in_memory(tenant, &artifact) {
         return None;
     }
     let manifest = &entry.manifest;
@@ -68,7 +79,7 @@ pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Opti
         return None;
     }
     let mut headers = HeaderMap::with_capacity(12);
-    artifact_headers(&mut headers, manifest, entry.tags.clone(), extension);
+    artifact_headers(&mut headers, manifest, visibility, entry.tags.clone(), extension);
     headers.insert(CACHE_STATUS, HIT_MEMORY);
     let decision = decide(parts, &headers, manifest.length, pipeline_since());
     // Bytes that are not sent need not be there: what the tag names never changes.
@@ -87,18 +98,27 @@ pub async fn artifact(
     addresses: &Addresses,
     parts: &Parts,
 ) -> Result<Response<AudioBody>, Problem> {
-    let MediaPath { artifact, extension } = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
+    let path = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
+    let MediaPath { artifact, extension, .. } = path;
     known_extension(extension)?;
-    let (asked, hops) = (RequestDirectives::of(&parts.headers), Hops::of(&parts.headers));
-    let wanted = ByName { extension, directives: asked, conditions: Conditions::of(parts), hops };
+    let wanted = ByName {
+        extension,
+        directives: RequestDirectives::of(&parts.headers),
+        conditions: Conditions::of(parts),
+        hops: Hops::of(&parts.headers),
+        opens_private: media.opens(tenant, &path),
+    };
     let opened = match media.artifact(tenant, &artifact, wanted).await? {
         Named::Opened(opened) => opened,
-        Named::Successor(successor) => return Ok(moved(addresses.artifact_text(&successor, extension))),
+        Named::Successor(successor, visibility) => {
+            return Ok(moved(media.address(tenant, addresses, (&successor, visibility), extension)));
+        }
     };
-    let (manifest, tags, is_stored) = match &opened.audio {
-        Audio::Hit(hit, _) => (&hit.manifest, hit.tags.clone(), true),
+    let (manifest, visibility, tags, is_stored) = match &opened.audio {
+        Audio::Hit(hit, _) => (&hit.manifest, hit.reference.visibility, hit.tags.clone(), true),
         Audio::Filled(finished, _) => {
-            (&finished.manifest, Tags::of(&finished.manifest.digest), finished.stored != Stored::Forbidden)
+            let tags = Tags::of(&finished.manifest.digest);
+            (&finished.manifest, finished.visibility, tags, finished.stored != Stored::Forbidden)
         }
         Audio::Running(_) => return Err(Problem::new(Kind::Internal, "an artifact without its length")),
     };
@@ -106,7 +126,7 @@ pub async fn artifact(
         return Err(wrong_extension(manifest.format));
     }
     let mut headers = HeaderMap::with_capacity(12);
-    artifact_headers(&mut headers, manifest, tags, extension);
+    artifact_headers(&mut headers, manifest, visibility, tags, extension);
     if !is_stored {
         headers.insert(header::CACHE_CONTROL, NO_STORE);
     }
@@ -143,8 +163,9 @@ pub(super) fn pipeline_since() -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(PIPELINE_SINCE_SECONDS))
 }
 
-fn artifact_headers(headers: &mut HeaderMap, manifest: &Manifest, tags: Tags, extension: &str) {
-    headers.insert(header::CACHE_CONTROL, IMMUTABLE);
+fn artifact_headers(headers: &mut HeaderMap, manifest: &Manifest, visibility: Visibility, tags: Tags, extension: &str) {
+    let cache_control = if visibility == Visibility::Public { IMMUTABLE } else { PRIVATE };
+    headers.insert(header::CACHE_CONTROL, cache_control);
     headers.insert(header::LAST_MODIFIED, PIPELINE_SINCE);
     representation_headers(headers, manifest, tags, extension);
 }
@@ -176,7 +197,7 @@ pub fn fetch_in_memory(
 ) -> Option<Response<AudioBody>> {
     let asked = asked(media, ignored, parts).ok()?;
     let opened = media.fetch_in_memory(tenant, &asked.request)?;
-    Some(fetched(media, addresses, parts, &asked, opened))
+    Some(fetched(media, (tenant, addresses), parts, &asked, opened))
 }
 
 /// Answers `GET` and `HEAD /fetch/…` of a path whose signature was judged.
@@ -194,16 +215,80 @@ pub async fn fetch(
     asked.request.hops = Hops::of(&parts.headers);
     asked.request.conditions = Conditions::of(parts);
     let opened = media.fetch(tenant, &asked.request).await?;
-    Ok(fetched(media, addresses, parts, &asked, opened))
+    Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
 }
 
-/// What a `/fetch` path says.
+/// Answers `GET` and `HEAD /prompts/{name}.{ext}` where it is known what the name stands for and its audio is in memory.
+pub fn prompt_in_memory(
+    media: &Media,
+    tenant: &Tenant,
+    addresses: &Addresses,
+    parts: &Parts,
+) -> Option<Response<AudioBody>> {
+    let (name, extension) = prompt_path(parts.uri.path()).ok()?;
+    let prompt = media.prompts.in_memory(tenant, &name)?;
+    let asked = asked_of_prompt(media, &prompt, extension, parts).ok()?;
+    let opened = media.fetch_in_memory(tenant, &asked.request)?;
+    Some(fetched(media, (tenant, addresses), parts, &asked, opened))
+}
+
+/// Answers `GET` and `HEAD /prompts/{name}.{ext}`.
+///
+/// # Errors
+/// The problem to answer instead.
+pub async fn prompt(
+    media: &Media,
+    tenant: &Tenant,
+    addresses: &Addresses,
+    parts: &Parts,
+) -> Result<Response<AudioBody>, Problem> {
+    let (name, extension) = prompt_path(parts.uri.path())?;
+    let prompt = media.prompts.get(tenant, &name).await?;
+    let mut asked = asked_of_prompt(media, &prompt, extension, parts)?;
+    asked.request.conditions = Conditions::of(parts);
+    let opened = media.fetch(tenant, &asked.request).await?;
+    Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
+}
+
+/// The name and the extension of a path of prompts.
+///
+/// # Errors
+/// `not-found`: what is no name is as unknown as any other.
+pub fn prompt_path(path: &str) -> Result<(PromptName, &str), Problem> {
+    let unknown = || Problem::new(Kind::NotFound, "there is no such prompt");
+    let path = path.strip_prefix("/prompts/").ok_or_else(unknown)?;
+    let (name, extension) = path.rsplit_once('.').ok_or_else(unknown)?;
+    if !address::is_extension(extension) {
+        return Err(unknown());
+    }
+    Ok((name.parse().map_err(|_| unknown())?, extension))
+}
+
+fn asked_of_prompt(media: &Media, prompt: &Prompt, extension: &str, parts: &Parts) -> Result<Asked, Problem> {
+    let (format, input) = media.recipe(extension, &[])?;
+    let request = FetchRequest {
+        format,
+        input,
+        source: Source::Upload(prompt.content_hash),
+        directives: RequestDirectives::of(&parts.headers),
+        whole: wants_whole(parts),
+        conditions: Conditions::no_bytes(),
+        tags: Vec::new(),
+        hops: Hops::default(),
+    };
+    let expires = Some(media.clock.now_wall() + media.prompts.age_max());
+    Ok(Asked { request, extension: extension.to_owned(), expires, modified: Some(prompt.set_at) })
+}
+
+/// What a path says that names a source.
 struct Asked {
     request: FetchRequest,
     /// As asked for.
     extension: String,
     /// When the address ends: nobody may keep its answer for longer.
     expires: Option<SystemTime>,
+    /// When it began to name what it names, where that is known.
+    modified: Option<SystemTime>,
 }
 
 /// Reads a `/fetch` path. What the request went through, and which bytes have to be read for it, is of no interest to a hit in memory.
@@ -217,18 +302,27 @@ fn asked(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<Asked, 
     let request = FetchRequest {
         format,
         input,
-        url: CanonicalUrl::parse(&path.source, ignored).map_err(|error| error.problem())?,
+        source: CanonicalUrl::parse(&path.source, ignored).map_err(|error| error.problem())?.into(),
         directives: RequestDirectives::of(&parts.headers),
         whole: wants_whole(parts),
         conditions: Conditions::no_bytes(),
         tags: Vec::new(),
         hops: Hops::default(),
     };
-    Ok(Asked { request, extension: path.extension, expires })
+    Ok(Asked { request, extension: path.extension, expires, modified: None })
 }
 
-fn fetched(media: &Media, addresses: &Addresses, parts: &Parts, asked: &Asked, opened: Opened) -> Response<AudioBody> {
+fn fetched(
+    media: &Media,
+    (tenant, addresses): (&Tenant, &Addresses),
+    parts: &Parts,
+    asked: &Asked,
+    opened: Opened,
+) -> Response<AudioBody> {
     let (request, extension) = (&asked.request, asked.extension.as_str());
+    let visibility = request.source.visibility();
+    let address =
+        |manifest: &Manifest| value(media.address(tenant, addresses, (&manifest.artifact, visibility), extension));
     let mut headers = HeaderMap::with_capacity(16);
     let modified = match &opened.audio {
         Audio::Hit(hit, record) => {
@@ -236,27 +330,27 @@ fn fetched(media: &Media, addresses: &Addresses, parts: &Parts, asked: &Asked, o
             // Who wants nothing kept is given no address to come back to.
             let keeps = !request.directives.no_store;
             if keeps {
-                headers.insert(header::CONTENT_LOCATION, addresses.artifact(&hit.manifest, extension));
+                headers.insert(header::CONTENT_LOCATION, address(&hit.manifest));
             }
-            record.as_deref().and_then(|record| source_headers(&mut headers, media, asked, &Source::of(record, keeps)))
+            record.as_deref().and_then(|record| source_headers(&mut headers, media, asked, &Terms::of(record, keeps)))
         }
         Audio::Filled(finished, _) => {
             let tags = Tags::of(&finished.manifest.digest);
             representation_headers(&mut headers, &finished.manifest, tags, extension);
             if finished.stored == Stored::Yes {
-                headers.insert(header::CONTENT_LOCATION, addresses.artifact(&finished.manifest, extension));
+                headers.insert(header::CONTENT_LOCATION, address(&finished.manifest));
             }
             headers.insert(SERVER_TIMING, server_timing(&finished.stages));
             // A store of ours that refused says nothing of what others may keep.
             let keeps = finished.stored != Stored::Forbidden;
-            source_headers(&mut headers, media, asked, &Source::of(&finished.record, keeps))
+            source_headers(&mut headers, media, asked, &Terms::of(&finished.record, keeps))
         }
         Audio::Running(joined) => {
             let content_type = joined.format().content_type(extension);
             headers.insert(header::CONTENT_TYPE, value(content_type.unwrap_or_default().into_owned()));
             if let Some((arrival, latency)) = joined.arrival() {
                 headers.insert(SERVER_TIMING, value(format!("origin;dur={}", milliseconds(latency))));
-                let source = Source {
+                let source = Terms {
                     fresh_until: arrival.fresh_until,
                     modified: arrival.last_modified,
                     keeps: joined.keeps() && arrival.storable,
@@ -276,26 +370,27 @@ fn fetched(media: &Media, addresses: &Addresses, parts: &Parts, asked: &Asked, o
 }
 
 /// What is said of a source beside its audio.
-struct Source {
+struct Terms {
     fresh_until: SystemTime,
     modified: Option<SystemTime>,
     /// Whether its audio may be kept.
     keeps: bool,
 }
 
-impl Source {
-    fn of(record: &SourceRecord, keeps: bool) -> Source {
-        Source { fresh_until: record.fresh_until, modified: Some(record.modified()), keeps }
+impl Terms {
+    fn of(record: &SourceRecord, keeps: bool) -> Terms {
+        Terms { fresh_until: record.fresh_until, modified: Some(record.modified()), keeps }
     }
 }
 
 /// Cache-Control and Last-Modified of a source's audio; gives back the latter to compare with.
-fn source_headers(headers: &mut HeaderMap, media: &Media, asked: &Asked, source: &Source) -> Option<SystemTime> {
+fn source_headers(headers: &mut HeaderMap, media: &Media, asked: &Asked, source: &Terms) -> Option<SystemTime> {
     let until = asked.expires.map_or(source.fresh_until, |expires| expires.min(source.fresh_until));
+    let scope = if asked.request.source.visibility() == Visibility::Public { "public" } else { "private" };
     let cache_control =
-        if source.keeps { value(format!("public, max-age={}", media.ttl(until).max(0))) } else { NO_STORE };
+        if source.keeps { value(format!("{scope}, max-age={}", media.ttl(until).max(0))) } else { NO_STORE };
     headers.insert(header::CACHE_CONTROL, cache_control);
-    let modified = source.modified?;
+    let modified = asked.modified.or(source.modified)?;
     headers.insert(header::LAST_MODIFIED, value(httpdate::fmt_http_date(modified)));
     to_the_second(modified)
 }
@@ -315,20 +410,45 @@ impl Addresses {
 
     /// The persistent address of an artifact, under the extension that was asked for: players choose their decoder by it.
     pub fn artifact_text(&self, artifact: &ArtifactId, extension: &str) -> String {
-        self.path(&MediaPath { artifact: *artifact, extension }.to_string())
+        self.path(&MediaPath { capability: None, artifact: *artifact, extension }.to_string())
     }
 
     /// The address of a path of this node.
     pub fn path(&self, path: &str) -> String {
         format!("{}{path}", self.public_url)
     }
-
-    fn artifact(&self, manifest: &Manifest, extension: &str) -> HeaderValue {
-        value(self.artifact_text(&manifest.artifact, extension))
-    }
 }
 
 impl Media {
+    /// The persistent address of an artifact for whoever may have it: that of private audio opens it.
+    pub fn address(
+        &self,
+        tenant: &Tenant,
+        addresses: &Addresses,
+        (artifact, visibility): (&ArtifactId, Visibility),
+        extension: &str,
+    ) -> String {
+        match visibility {
+            Visibility::Public => addresses.artifact_text(artifact, extension),
+            Visibility::Private => {
+                let capability = self.private.capability(tenant, artifact, extension, None);
+                let path = MediaPath { capability: Some(&capability), artifact: *artifact, extension };
+                addresses.path(&path.to_string())
+            }
+        }
+    }
+
+    /// Whether a path opens private audio: a credential, for this path and no other.
+    pub fn opens_at(&self, tenant: &Tenant, path: &str) -> bool {
+        MediaPath::parse(path).is_ok_and(|path| self.opens(tenant, &path))
+    }
+
+    fn opens(&self, tenant: &Tenant, path: &MediaPath<'_>) -> bool {
+        let MediaPath { capability, artifact, extension } = path;
+        let now = self.clock.now_wall();
+        capability.is_some_and(|capability| self.private.opens(capability, tenant, artifact, extension, now))
+    }
+
     /// Turns opened audio and its headers into a response, with conditions, ranges and HEAD.
     fn answer(
         &self,
@@ -495,13 +615,16 @@ fn cache_status(opened: &Opened, ttl: i64) -> String {
     let detail = match &opened.audio {
         Audio::Hit(hit, _) => hit.tier.as_str(),
         _ if opened.via == Via::Kept => "kept",
+        _ if opened.via == Via::Upload => "upload",
         _ => "origin",
     };
     let how = match opened.via {
         Via::Hit => format!("hit; ttl={ttl}"),
         Via::Revalidated { status, why } => format!("fwd={why}; fwd-status={}; ttl={ttl}", status.as_u16()),
         Via::StandIn => format!("fwd=stale; ttl={ttl}"),
-        Via::Miss | Via::Kept | Via::Stale | Via::Request | Via::Variant => format!("fwd={}", opened.via.why()),
+        Via::Miss | Via::Kept | Via::Upload | Via::Stale | Via::Request | Via::Variant => {
+            format!("fwd={}", opened.via.why())
+        }
     };
     let stored = match &opened.audio {
         Audio::Filled(finished, _) => finished.stored == Stored::Yes,

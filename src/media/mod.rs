@@ -8,6 +8,10 @@ pub mod format;
 
 pub mod address;
 
+mod source;
+
+mod private;
+
 pub mod freshness;
 
 pub mod origin;
@@ -44,6 +48,8 @@ mod signing;
 
 pub mod uploads;
 
+pub mod prompts;
+
 use std::{
     path::Path,
     sync::Arc,
@@ -55,7 +61,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     clock::Clock,
-    ids::{ArtifactId, SourceKey, Tenant},
+    ids::{ArtifactId, ContentHash, SourceKey, Tenant},
     outbound::{Forwarder, Hops},
     problem::{Kind, Problem, Side},
 };
@@ -63,10 +69,12 @@ use crate::{
 use cache::{Cache, CacheError, Commit, Manifest, Reference, SourceRecord, Tier};
 use fill::{Fill, Finished, From, Joined, Ready, Tried, Wanted};
 use format::{Format, Headerless};
-use freshness::Decision;
+use freshness::{Decision, Said, Selection};
 use hit::{Found, Hit};
 use hot::{Hot, Tags};
 use origin::Origin;
+use private::Private;
+use prompts::Prompts;
 use proxy::Proxy;
 use spool::Spools;
 use uploads::Uploads;
@@ -80,9 +88,13 @@ pub use conditional::Conditions;
 pub use config::Config;
 pub use freshness::RequestDirectives;
 pub use presets::{PresetError, Presets};
+pub use private::{Config as PrivateConfig, NodeKey};
 pub use purge::PurgeRequest;
 pub use signing::{Config as SigningConfig, Pair, PairError, Signing, SigningError, Standing};
+pub use source::Source;
 
+/// How long what is known by its name may be used without asking: it never changes.
+const KNOWN_FRESH: Duration = Duration::from_secs(365 * 86_400);
 /// How often a request looks at the index again because a fill found that there was nothing to fetch.
 const LOOKS_MAX: usize = 4;
 
@@ -98,6 +110,8 @@ pub struct Media {
     hot: Hot,
     hits: Hits,
     uploads: Uploads,
+    prompts: Prompts,
+    private: Private,
     presets: Presets,
     /// How long the origin is waited for where stale audio may stand in.
     stale_wait: Duration,
@@ -140,11 +154,11 @@ impl std::fmt::Debug for Hits {
     }
 }
 
-/// Audio of a remote source.
+/// Audio of a source.
 #[derive(Clone, Debug)]
 pub struct FetchRequest {
     /// Where from.
-    pub url: CanonicalUrl,
+    pub source: Source,
     /// What it is, where neither its bytes nor its origin say so, or the origin is wrong: counts only if it has no container.
     pub input: Option<Headerless>,
     /// Into what.
@@ -203,13 +217,15 @@ pub(in crate::media) enum Via {
     Variant,
     /// Made from an original that was kept.
     Kept,
+    /// Made from what its tenant put here.
+    Upload,
 }
 
 impl Via {
     /// Why the origin was asked: `fwd` of Cache-Status (RFC 9211 §2.2).
     pub(in crate::media) fn why(self) -> &'static str {
         match self {
-            Via::Hit | Via::Miss | Via::Kept => "miss",
+            Via::Hit | Via::Miss | Via::Kept | Via::Upload => "miss",
             Via::Stale | Via::StandIn => "stale",
             Via::Request => "request",
             Via::Variant => "vary-miss",
@@ -237,9 +253,20 @@ impl Media {
         let spools = Spools::open(&spool_directory, config.fill.spool_limits())
             .map_err(|source| CacheError::DataDirectory { path: spool_directory, source: Arc::new(source) })?;
         let uploads = Uploads::open(&config.uploads, data_directory, &cache, spools.clone()).await?;
+        let prompts = Prompts::new(&config.prompts, uploads.store(), clock.clone());
+        let private = Private::open(&config.private, data_directory)
+            .map_err(|source| CacheError::DataDirectory { path: data_directory.into(), source: Arc::new(source) })?;
         let stale_wait = config.fill.stale_wait;
-        let (filled, spooled) = (tasks.clone(), spools.clone());
-        let fill = Fill::new(config.fill, config.audio, cache.clone(), origin.clone(), spooled, clock.clone(), filled);
+        let parts = fill::Parts {
+            cache: cache.clone(),
+            origin: origin.clone(),
+            uploads: uploads.clone(),
+            private: private.clone(),
+            spools: spools.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        };
+        let fill = Fill::new(config.fill, config.audio, parts);
         Ok(Media {
             cache,
             spools,
@@ -250,6 +277,8 @@ impl Media {
             hot,
             hits: Hits::new(),
             uploads,
+            prompts,
+            private,
             presets,
             presets_only,
             stale_wait,
@@ -276,6 +305,11 @@ impl Media {
         &self.uploads
     }
 
+    /// Names that stand for what people have put here.
+    pub fn prompts(&self) -> &Prompts {
+        &self.prompts
+    }
+
     /// A reverse proxy on the stores of this layer, in a namespace of its own.
     pub fn proxy(&self, forwarder: Forwarder, config: proxy::Config) -> Proxy {
         let (cache, spools) = (self.cache.clone(), self.spools.clone());
@@ -283,21 +317,29 @@ impl Media {
         Proxy::new(parts, forwarder, config)
     }
 
-    /// Finds or makes audio of a remote source.
+    /// Finds or makes audio of a source.
     pub(in crate::media) async fn fetch(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Opened, Problem> {
-        self.origin.check_allowed(request.url.fetch_url())?;
-        let key = request.url.key();
+        if let Some(url) = request.source.url() {
+            self.origin.check_allowed(url.fetch_url())?;
+        }
+        let key = request.source.key();
         if request.directives.no_cache {
             self.fill.forget_failure(&tried(tenant, request), key);
         }
         let (mut known, mut failed) = (Known::Nothing, None);
         for _ in 0..LOOKS_MAX {
-            let record = self.degrade(self.cache.source(tenant, &key).await).flatten();
-            let record = match record {
-                Some(record) if known == Known::Nothing => Some(self.newest(tenant, &key, record).await),
-                record => record,
+            let plan = match &request.source {
+                Source::Url(url) => {
+                    let record = self.degrade(self.cache.source(tenant, &key).await).flatten();
+                    let record = match record {
+                        Some(record) if known == Known::Nothing => Some(self.newest(tenant, &key, record).await),
+                        record => record,
+                    };
+                    self.plan(tenant, request, url, record, known).await?
+                }
+                Source::Upload(hash) => self.plan_known(tenant, request, self.known_record(request, *hash)).await?,
             };
-            let (wanted, via, may_stand_in) = match self.plan(tenant, request, record, known).await? {
+            let (wanted, via, may_stand_in) = match plan {
                 Plan::Serve(opened) => return Ok(opened),
                 Plan::Fill { wanted, via, may_stand_in } => (*wanted, via, may_stand_in),
             };
@@ -330,7 +372,9 @@ impl Media {
                     failed = Some(problem);
                 }
                 // What its origin refused another caller's signature may come with this one's.
-                Err(problem) if problem.kind.side() == Side::Origin && joined.is_of_another_address(&request.url) => {
+                Err(problem)
+                    if problem.kind.side() == Side::Origin && joined.is_of_another_address(&request.source) =>
+                {
                     failed = Some(problem);
                 }
                 Err(problem) => return Err(problem),
@@ -349,29 +393,87 @@ impl Media {
         self.degrade(self.cache.source_elsewhere(tenant, key, &record).await).flatten().unwrap_or(record)
     }
 
-    /// Audio of a remote source where that takes nothing but looks into memory: a fresh index entry and all of its artifact.
+    /// Audio of a source where that takes nothing but looks into memory: a fresh index entry, if it needs one, and all of its artifact.
     pub(in crate::media) fn fetch_in_memory(&self, tenant: &Tenant, request: &FetchRequest) -> Option<Opened> {
-        if !request.directives.takes_any_fresh() || self.origin.check_allowed(request.url.fetch_url()).is_err() {
+        if !request.directives.takes_any_fresh() {
             return None;
         }
-        let record = self.cache.source_in_memory(tenant, &request.url.key())?;
-        // By these rules it was decided until when it is fresh, and that our requests choose it.
-        let is_decided = record.rules_stamp == self.origin.rules_stamp() && record.selection.is_some();
-        if !is_decided || self.clock.now_wall() >= record.fresh_until {
-            return None;
-        }
-        let artifact = artifact_id(request, &record);
+        let record = match &request.source {
+            Source::Url(url) => {
+                self.origin.check_allowed(url.fetch_url()).ok()?;
+                let record = self.cache.source_in_memory(tenant, &url.key())?;
+                // By these rules it was decided until when it is fresh, and that our requests choose it.
+                let is_decided = record.rules_stamp == self.origin.rules_stamp() && record.selection.is_some();
+                (is_decided && self.clock.now_wall() < record.fresh_until).then_some(record)?
+            }
+            Source::Upload(hash) => self.known_record(request, *hash),
+        };
+        let artifact = self.artifact_id(tenant, request, &record);
         let hit = hit::in_memory(&self.cache, &self.hot, tenant, &artifact)?;
         // Its reference has to be brought up to date.
         let is_purged = self.cache.is_purged_in_memory(tenant, &artifact);
         (!is_purged).then(|| Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit })
     }
 
-    /// What to do for a request, from what the index and the tiers have.
+    /// What the index would say of a source whose original is known by its name.
+    fn known_record(&self, request: &FetchRequest, content_hash: ContentHash) -> Arc<SourceRecord> {
+        let now = self.clock.now_wall();
+        Arc::new(SourceRecord {
+            url: request.source.text().into_owned(),
+            content_hash,
+            length: 0,
+            headerless: false,
+            declared: None,
+            said: Said::default(),
+            selection: Some(Selection::default()),
+            tags: Vec::new(),
+            labels: Vec::new(),
+            asked_at: Some(now),
+            checked_at: now,
+            fresh_until: now + KNOWN_FRESH,
+            rules_stamp: self.origin.rules_stamp(),
+            changed_at: http::pipeline_since().unwrap_or(now),
+        })
+    }
+
+    /// What to do for a request whose original is known by its name, from what the tiers have.
+    async fn plan_known(
+        &self,
+        tenant: &Tenant,
+        request: &FetchRequest,
+        record: Arc<SourceRecord>,
+    ) -> Result<Plan, Problem> {
+        if let Found::Hit(hit) = self.find(tenant, &record, request).await {
+            self.confirm_reference(tenant, request, &hit, &record).await;
+            return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit }));
+        }
+        if request.directives.only_if_cached {
+            return Err(not_cached());
+        }
+        if let Some(problem) = self.fill.failure(&tried(tenant, request)) {
+            return Err(problem);
+        }
+        let wanted = Wanted {
+            tenant: tenant.clone(),
+            source: request.source.clone(),
+            format: request.format,
+            input: request.input,
+            from: From::Origin(None),
+            serves: None,
+            previous: Some(record),
+            keep: !request.directives.no_store,
+            tags: request.tags.clone(),
+            hops: request.hops.clone(),
+        };
+        Ok(Plan::Fill { wanted: Box::new(wanted), via: Via::Upload, may_stand_in: false })
+    }
+
+    /// What to do for a request of a remote source, from what the index and the tiers have.
     async fn plan(
         &self,
         tenant: &Tenant,
         request: &FetchRequest,
+        url: &CanonicalUrl,
         record: Option<Arc<SourceRecord>>,
         known: Known,
     ) -> Result<Plan, Problem> {
@@ -380,12 +482,12 @@ impl Media {
             Known::Nothing if self.has_failed(tenant, request, failure.as_ref()) => Known::Failed,
             known => known,
         };
-        let record = record.and_then(|record| self.current(record, request));
+        let record = record.and_then(|record| self.current(record, url));
         let found = match &record {
             Some(record) => self.find(tenant, record, request).await,
             None => Found::Unknown,
         };
-        let usability = record.as_deref().map_or(Usability::None, |record| self.usability(record, request, known));
+        let usability = record.as_deref().map_or(Usability::None, |record| self.usability(record, request, url, known));
         // The origin has said since that its source is not there, or not for us: that is an answer.
         let usability = match usability {
             Usability::StaleWhileRevalidate if failure.as_ref().is_some_and(|problem| problem.is_final) => {
@@ -396,7 +498,7 @@ impl Media {
         let is_usable = !matches!(usability, Usability::None | Usability::OtherVariant | Usability::ToValidate { .. });
         let wanted = Wanted {
             tenant: tenant.clone(),
-            url: request.url.clone(),
+            source: request.source.clone(),
             format: request.format,
             input: request.input,
             from: From::Origin(record.clone()),
@@ -425,10 +527,7 @@ impl Media {
             _ => false,
         };
         if request.directives.only_if_cached {
-            return Err(Problem::new(
-                Kind::NotCached,
-                "there is no audio of this source in this format to be used now",
-            ));
+            return Err(not_cached());
         }
         let kept = match &record {
             Some(record) => self.degrade(self.cache.kept_source(&record.content_hash).await).flatten(),
@@ -464,16 +563,16 @@ impl Media {
     /// Whether the source's origin failed to give an answer a moment ago, to this caller or another.
     fn has_failed(&self, tenant: &Tenant, request: &FetchRequest, failure: Option<&Problem>) -> bool {
         failure.is_some_and(Problem::lets_stale_stand_in)
-            || self.fill.source_failure(tenant, request.url.key()).is_some()
+            || self.fill.source_failure(tenant, request.source.key()).is_some()
     }
 
     /// An index entry as today's rules see it: none, where they do not allow that it is kept.
-    fn current(&self, record: Arc<SourceRecord>, request: &FetchRequest) -> Option<Arc<SourceRecord>> {
+    fn current(&self, record: Arc<SourceRecord>, url: &CanonicalUrl) -> Option<Arc<SourceRecord>> {
         let stamp = self.origin.rules_stamp();
         if record.rules_stamp == stamp {
             return Some(record);
         }
-        let url = request.url.fetch_url();
+        let url = url.fetch_url();
         if !self.origin.may_keep(url, &record.said) {
             return None;
         }
@@ -483,12 +582,12 @@ impl Media {
     }
 
     /// What the index entry of a source is good for, for this request and now.
-    fn usability(&self, record: &SourceRecord, request: &FetchRequest, known: Known) -> Usability {
+    fn usability(&self, record: &SourceRecord, request: &FetchRequest, url: &CanonicalUrl, known: Known) -> Usability {
         let now = self.clock.now_wall();
         if matches!(known, Known::Confirmed { .. }) {
             return Usability::Fresh;
         }
-        let url = request.url.fetch_url();
+        let url = url.fetch_url();
         let (sent, said) = (self.origin.constant_fields(url), record.said.to_headers());
         if !record.selection.as_ref().is_some_and(|selection| selection.answers(sent, &said)) {
             return Usability::OtherVariant;
@@ -517,19 +616,25 @@ impl Media {
             ..Reference::clone(&hit.reference)
         };
         let reference = Some((hit.manifest.artifact, reference));
-        let commit = Commit { reference, ..Commit::new(tenant.clone(), request.url.key()) };
+        let commit = Commit { reference, ..Commit::new(tenant.clone(), request.source.key()) };
         self.degrade(self.cache.commit(commit).await);
     }
 
     /// The artifact that an index entry leads to.
     async fn find(&self, tenant: &Tenant, record: &SourceRecord, request: &FetchRequest) -> Found {
-        let artifact = artifact_id(request, record);
+        let artifact = self.artifact_id(tenant, request, record);
         if let Some(hit) = hit::in_memory(&self.cache, &self.hot, tenant, &artifact) {
             return Found::Hit(hit);
         }
         let modified = to_the_second(record.modified());
         let sent = |manifest: &Manifest, tags: &Tags| request.conditions.sent(tags.representation(manifest, modified));
-        self.degrade(hit::lookup(&self.cache, tenant, &artifact, sent).await).unwrap_or(Found::Unknown)
+        self.degrade(hit::lookup(&self.cache, tenant, &artifact, |_| true, sent).await).unwrap_or(Found::Unknown)
+    }
+
+    /// The name of what is asked for, of the original that the index knows.
+    fn artifact_id(&self, tenant: &Tenant, request: &FetchRequest, record: &SourceRecord) -> ArtifactId {
+        let public = request.format.artifact_id(&record.content_hash, record.input(request.input), audio::PIPELINE);
+        self.private.name(request.source.visibility(), tenant, public)
     }
 
     /// Sets the gauges of metrics, and says which tiers do not work.
@@ -653,7 +758,7 @@ fn served_via(usability: Usability, known: Known) -> Via {
 
 /// What a request tries, as far as its failure matters to others.
 fn tried(tenant: &Tenant, request: &FetchRequest) -> Tried {
-    Tried::new(tenant, &request.url, request.format, request.input)
+    Tried::new(tenant, &request.source, request.format, request.input)
 }
 
 /// Dates on the wire have no fractions: comparing with them would make every second request a miss.
@@ -662,7 +767,6 @@ fn to_the_second(time: SystemTime) -> Option<SystemTime> {
     Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
-/// The name of what is asked for, of the original that the index knows.
-fn artifact_id(request: &FetchRequest, record: &SourceRecord) -> ArtifactId {
-    request.format.artifact_id(&record.content_hash, record.input(request.input), audio::PIPELINE)
+fn not_cached() -> Problem {
+    Problem::new(Kind::NotCached, "there is no audio of this source in this format to be used now")
 }

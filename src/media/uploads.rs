@@ -202,6 +202,33 @@ impl Uploads {
         Ok(ContentHash::from_bytes(digest.finalize().into()) == *hash)
     }
 
+    /// What uploads are kept in.
+    pub(in crate::media) fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Whether an upload is there.
+    ///
+    /// # Errors
+    /// `not-found`; `busy` where the store fails.
+    pub async fn check(&self, tenant: &Tenant, hash: &ContentHash) -> Result<(), Problem> {
+        let head = self.store.head(&layout::upload(tenant, hash)).await;
+        head.map(drop).map_err(|error| problem(&error))
+    }
+
+    /// Reads an upload: its length, and its bytes as they lie in the store. Whether they are what its name says is for the reader to check.
+    ///
+    /// # Errors
+    /// `not-found`; `busy` where the store fails, also in the midst of it.
+    pub(in crate::media) async fn read(
+        &self,
+        tenant: &Tenant,
+        hash: &ContentHash,
+    ) -> Result<(u64, impl Stream<Item = Result<Bytes, Problem>> + Unpin + Send + use<>), Problem> {
+        let got = self.store.get(&layout::upload(tenant, hash), None).await.map_err(|error| problem(&error))?;
+        Ok((got.meta.length, got.body.map(|piece| piece.map_err(|error| problem(&error)))))
+    }
+
     /// Removes an upload.
     ///
     /// # Errors

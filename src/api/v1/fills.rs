@@ -98,7 +98,7 @@ pub(super) async fn describe(State(v1): State<V1>, fill: Named) -> Result<Respon
     let body = match known.outcome.get() {
         None => serde_json::json!({ "fill": fill, "status": "running" }),
         Some(Ok(obtained)) => {
-            let made = Made::new(obtained, &known.extension, &v1.parts.addresses);
+            let made = Made::new(obtained, &known.extension, &v1.parts);
             serde_json::json!({ "fill": fill, "status": "done", "media": made })
         }
         Some(Err(problem)) => serde_json::json!({

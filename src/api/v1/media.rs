@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::ArtifactId,
-    media::{CanonicalUrl, Conditions, FetchRequest, Obtained, RequestDirectives, format::input_text, http::Addresses},
+    media::{CanonicalUrl, Conditions, FetchRequest, Obtained, RequestDirectives, Source, format::input_text},
     outbound::Hops,
     problem::{Kind, Problem},
 };
 
-use super::{Failed, Named, V1, body};
+use super::{Failed, Named, Parts, V1, body};
 
 /// Labels of one reference.
 const TAGS_MAX: usize = 32;
@@ -25,7 +25,7 @@ const TAGS_MAX: usize = 32;
 const TAG_BYTES_MAX: usize = 256;
 
 /// What a body that is none is told.
-const EXPECTED: &str = r#"{"source":{"url":…},"format":…} with "options", "wait" and "tags" if need be"#;
+const EXPECTED: &str = r#"{"source":{"url":… or "upload":…},"format":…} with "options", "wait" and "tags" if need be"#;
 
 /// The body of `POST /v1/media`.
 #[derive(Debug, Deserialize)]
@@ -42,9 +42,11 @@ struct Create {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SourceOfCreate {
-    url: String,
+#[serde(rename_all = "lowercase")]
+enum SourceOfCreate {
+    Url(String),
+    /// Its content hash.
+    Upload(String),
 }
 
 /// `"gain":-3.5` and `"gain":"-3.5"` mean the same.
@@ -72,11 +74,12 @@ pub(super) struct Made {
 }
 
 impl Made {
-    pub(super) fn new(obtained: &Obtained, extension: &str, addresses: &Addresses) -> Made {
+    pub(super) fn new(obtained: &Obtained, extension: &str, parts: &Parts) -> Made {
         let manifest = &obtained.manifest;
+        let named = (&manifest.artifact, obtained.visibility);
         Made {
             id: manifest.artifact,
-            url: addresses.artifact_text(&manifest.artifact, extension),
+            url: parts.media.address(&parts.tenant, &parts.addresses, named, extension),
             content_hash: manifest.content_hash.to_string(),
             format: extension.to_owned(),
             bytes: manifest.length,
@@ -100,8 +103,21 @@ pub(super) async fn create(State(v1): State<V1>, headers: HeaderMap, sent: Reque
     }
     let obtained = v1.parts.media.obtain(&v1.parts.tenant, request).await?;
     let status = if obtained.cached { StatusCode::OK } else { StatusCode::CREATED };
-    let made = Made::new(&obtained, &extension, &v1.parts.addresses);
+    let made = Made::new(&obtained, &extension, &v1.parts);
     Ok((status, [(header::LOCATION, made.url.clone())], Json(made)).into_response())
+}
+
+fn source(v1: &V1, asked: SourceOfCreate) -> Result<Source, Problem> {
+    match asked {
+        SourceOfCreate::Url(url) => {
+            let url = CanonicalUrl::parse(&url, &v1.parts.ignored_query).map_err(|error| error.problem())?;
+            Ok(url.into())
+        }
+        SourceOfCreate::Upload(hash) => {
+            let hash = hash.parse().map_err(|_| Problem::new(Kind::NotFound, "there is no such upload"))?;
+            Ok(Source::Upload(hash))
+        }
+    }
 }
 
 fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem> {
@@ -124,7 +140,7 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
     let options: Vec<(&str, &str)> = options.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let (format, input) = v1.parts.media.recipe(&create.format, &options)?;
     Ok(FetchRequest {
-        url: CanonicalUrl::parse(&create.source.url, &v1.parts.ignored_query).map_err(|error| error.problem())?,
+        source: source(v1, create.source)?,
         format,
         input,
         directives: RequestDirectives::default(),
@@ -155,10 +171,15 @@ struct Described {
 pub(super) async fn describe(State(v1): State<V1>, artifact: Named) -> Result<Response, Failed> {
     let artifact = parse(artifact)?;
     let description = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
-    let (reference, manifest) = (&description.reference, description.manifest.as_deref());
+    let (reference, manifest, parts) = (&description.reference, description.manifest.as_deref(), &v1.parts);
     let described = Described {
         id: artifact,
-        url: v1.parts.addresses.artifact_text(&artifact, reference.format.extension()),
+        url: parts.media.address(
+            &parts.tenant,
+            &parts.addresses,
+            (&artifact, reference.visibility),
+            reference.format.extension(),
+        ),
         source: reference.source_url.clone(),
         content_hash: reference.content_hash.to_string(),
         input: input_text(reference.input),

@@ -6,6 +6,8 @@ mod fills;
 
 mod media;
 
+mod prompts;
+
 mod purge;
 
 mod uploads;
@@ -50,6 +52,8 @@ pub(super) fn router(parts: &Parts, config: &Config) -> Router {
         .route("/v1/media/uploads", routing::put(uploads::receive))
         .route("/v1/media/uploads/{content_hash}", routing::get(uploads::serve).delete(uploads::remove))
         .route("/v1/media/{artifact}", routing::get(media::describe).delete(media::forget))
+        .route("/v1/prompts", routing::get(prompts::list))
+        .route("/prompts/{*name}", routing::put(prompts::set).delete(prompts::remove))
         .route("/v1/fills/{fill}", routing::get(fills::describe))
         .fallback(async || Failed(Problem::new(Kind::NotFound, "there is nothing under this path")))
         .method_not_allowed_fallback(async || {

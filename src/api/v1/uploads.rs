@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use http::{StatusCode, header};
 use serde::Serialize;
 
-use crate::ids::ContentHash;
+use crate::{ids::ContentHash, media::uploads::Uploaded, problem::Problem};
 
 use super::{Failed, Named, V1};
 
@@ -32,17 +32,7 @@ struct Kept {
 
 /// Keeps an original: 201 when it is on stable storage, 200 where it was there.
 pub(super) async fn receive(State(v1): State<V1>, sent: Request) -> Result<Response, Failed> {
-    let declared = sent.headers().get(header::CONTENT_LENGTH);
-    let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
-    let mut body = sent.into_body().into_data_stream();
-    let uploads = v1.parts.media.uploads();
-    let uploaded = match uploads.receive(&v1.parts.tenant, declared, &mut body, v1.body_timeout).await {
-        Ok(uploaded) => uploaded,
-        Err(problem) => {
-            discard(body).await;
-            return Err(problem.into());
-        }
-    };
+    let uploaded = take(&v1, sent).await?;
     let url = v1.parts.addresses.path(&format!("/v1/media/uploads/{}", uploaded.content_hash));
     let status = if uploaded.was_there { StatusCode::OK } else { StatusCode::CREATED };
     let kept = Kept {
@@ -52,6 +42,21 @@ pub(super) async fn receive(State(v1): State<V1>, sent: Request) -> Result<Respo
         url: url.clone(),
     };
     Ok((status, [(header::LOCATION, url)], Json(kept)).into_response())
+}
+
+/// Keeps the audio that is the body of a request.
+pub(super) async fn take(v1: &V1, sent: Request) -> Result<Uploaded, Problem> {
+    let declared = sent.headers().get(header::CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut body = sent.into_body().into_data_stream();
+    let uploads = v1.parts.media.uploads();
+    match uploads.receive(&v1.parts.tenant, declared, &mut body, v1.body_timeout).await {
+        Ok(uploaded) => Ok(uploaded),
+        Err(problem) => {
+            discard(body).await;
+            Err(problem)
+        }
+    }
 }
 
 /// Takes what is still coming of a refused body, within bounds: a sender whose connection ends while it sends may never read the answer.

@@ -159,7 +159,7 @@ pub fn without_query(raw_path: &str) -> &str {
 }
 
 /// Whether this could be an extension: whether it is one, the format table says.
-pub(super) fn is_extension(text: &str) -> bool {
+pub(in crate::media) fn is_extension(text: &str) -> bool {
     (1..=EXTENSION_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 

@@ -191,11 +191,21 @@ fn addresses_that_clients_would_cut_are_not_minted() {
 fn media_paths() {
     let artifact = ArtifactId::of(b"x");
     let path = format!("/media/{artifact}.sln16");
-    assert_eq!(MediaPath::parse(&path), Ok(MediaPath { artifact, extension: "sln16" }));
-    assert_eq!(MediaPath::parse(&format!("{path}?a=.b/c")), Ok(MediaPath { artifact, extension: "sln16" }));
+    assert_eq!(MediaPath::parse(&path), Ok(MediaPath { capability: None, artifact, extension: "sln16" }));
+    assert_eq!(
+        MediaPath::parse(&format!("{path}?a=.b/c")),
+        Ok(MediaPath { capability: None, artifact, extension: "sln16" })
+    );
+    let private = format!("/media/0a1b-0-x_Y/{artifact}.sln16");
+    let path_of_private = MediaPath { capability: Some("0a1b-0-x_Y"), artifact, extension: "sln16" };
+    assert_eq!(MediaPath::parse(&private), Ok(path_of_private));
+    assert_eq!(path_of_private.to_string(), private);
     let hex = artifact.to_string();
     for path in [
         String::new(),
+        format!("/media/a.b/{hex}.wav"),
+        format!("/media/a/b/{hex}.wav"),
+        format!("/media/{}/{hex}.wav", "a".repeat(129)),
         "/media/".to_owned(),
         format!("/media/{hex}"),
         format!("/media/{hex}."),
@@ -238,7 +248,7 @@ proptest! {
 
     #[test]
     fn a_printed_media_path_reads_back(bytes in any::<[u8; 32]>(), extension in "[A-Za-z0-9]{1,16}") {
-        let path = MediaPath { artifact: ArtifactId::from_bytes(bytes), extension: &extension };
+        let path = MediaPath { capability: None, artifact: ArtifactId::from_bytes(bytes), extension: &extension };
         let printed = path.to_string();
         prop_assert!((64..=900).contains(&printed.len()));
         prop_assert_eq!(MediaPath::parse(&printed), Ok(path));

@@ -15,7 +15,7 @@ use crate::{
     ids::ArtifactId,
     media::{
         audio::{self, AudioError},
-        cache::{Manifest, SourceRecord},
+        cache::{Manifest, SourceRecord, Visibility},
         format::{Format, Headerless},
         spool::{End, Spool, Spools},
     },
@@ -50,6 +50,8 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(in crate::media) struct Finished {
     pub(in crate::media) manifest: Arc<Manifest>,
+    /// Who may have it.
+    pub(in crate::media) visibility: Visibility,
     pub(in crate::media) record: SourceRecord,
     /// What goes before the spool's bytes: a WAV header.
     pub(in crate::media) header: Bytes,
@@ -204,7 +206,7 @@ async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> 
 
     let headerless = made.summary.kind.headerless().is_some();
     let record = SourceRecord { headerless, ..received.record.clone() }.labelled(&flight.tags);
-    let manifest = Arc::new(manifest(flight, &record, &made));
+    let manifest = Arc::new(manifest(flight, shared.name(flight, &record), &record, &made));
     let header = Bytes::from(made.summary.header);
     let stored = if flight.keep && arrival.storable {
         shared.store(flight, &received, &record, &manifest, &header).await
@@ -219,7 +221,7 @@ async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> 
         stored: since(shared.clock.now()),
     };
     metrics::histogram!("ringback_media_fill_seconds").record(stages.stored);
-    Ok(Finished { manifest, record, header, stored, stages })
+    Ok(Finished { manifest, visibility: flight.source.of.visibility(), record, header, stored, stages })
 }
 
 /// The index entry of an original that came again and is what it was, so that nothing is to be made of it.
@@ -240,15 +242,13 @@ async fn unchanged(shared: &Shared, flight: &EncodeFlight) -> Option<SourceRecor
         }
     };
     let received = tokio::time::timeout(shared.config.grace, received).await.ok().flatten()?;
-    let input = received.record.input(flight.input);
-    let artifact = flight.format.artifact_id(&received.content_hash, input, audio::PIPELINE);
-    (artifact == serves).then(|| received.record.clone())
+    (shared.name(flight, &received.record) == serves).then(|| received.record.clone())
 }
 
-fn manifest(flight: &EncodeFlight, record: &SourceRecord, made: &Made) -> Manifest {
+fn manifest(flight: &EncodeFlight, artifact: ArtifactId, record: &SourceRecord, made: &Made) -> Manifest {
     let format = flight.format;
     Manifest {
-        artifact: format.artifact_id(&record.content_hash, record.input(flight.input), audio::PIPELINE),
+        artifact,
         content_hash: record.content_hash,
         format,
         pipeline: audio::PIPELINE.to_string(),

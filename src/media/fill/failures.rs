@@ -10,8 +10,8 @@ use foyer::{Cache as MemoryCache, CacheBuilder};
 use crate::{
     ids::{SourceKey, Tenant},
     media::{
-        address::CanonicalUrl,
         format::{Format, Headerless},
+        source::Source,
     },
     problem::{Kind, Problem, Side},
 };
@@ -29,13 +29,8 @@ pub(in crate::media) struct Tried {
 }
 
 impl Tried {
-    pub(in crate::media) fn new(
-        tenant: &Tenant,
-        url: &CanonicalUrl,
-        format: Format,
-        input: Option<Headerless>,
-    ) -> Tried {
-        Tried { tenant: tenant.clone(), address: url.fetched_key(), input, raw: format.is_raw() }
+    pub(in crate::media) fn new(tenant: &Tenant, source: &Source, format: Format, input: Option<Headerless>) -> Tried {
+        Tried { tenant: tenant.clone(), address: source.asked_key(), input, raw: format.is_raw() }
     }
 }
 

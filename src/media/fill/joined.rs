@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::StatusCode;
 
 use crate::{
-    media::{address::CanonicalUrl, format::Format, spool::Spool},
+    media::{format::Format, source::Source, spool::Spool},
     problem::{Kind, Problem},
 };
 
@@ -53,9 +53,9 @@ impl Joined {
         &self.flight.spool
     }
 
-    /// Whether the source is fetched under another address than `url`: one with another caller's signature.
-    pub(in crate::media) fn is_of_another_address(&self, url: &CanonicalUrl) -> bool {
-        self.flight.source.url != *url
+    /// Whether the source is fetched under another address than `source`: one with another caller's signature.
+    pub(in crate::media) fn is_of_another_address(&self, source: &Source) -> bool {
+        self.flight.source.of != *source
     }
 
     /// What is being made.

@@ -23,7 +23,11 @@ mod failures;
 
 mod joined;
 
+mod known;
+
 mod pool;
+
+mod remote;
 
 mod scratch;
 
@@ -45,12 +49,14 @@ use crate::{
     clock::Clock,
     ids::{ArtifactId, SourceKey, Tenant},
     media::{
-        address::CanonicalUrl,
         audio,
-        cache::{CHUNK_MAX, Cache, ChunkRef, Commit, KeptSource, Manifest, Reference, SourceRecord, Visibility},
+        cache::{CHUNK_MAX, Cache, ChunkRef, Commit, KeptSource, Manifest, Reference, SourceRecord},
         format::{Format, Headerless},
         origin::Origin,
+        private::Private,
+        source::Source,
         spool::{Spool, Spools},
+        uploads::Uploads,
     },
     outbound::Hops,
     problem::Problem,
@@ -73,6 +79,18 @@ pub(in crate::media) struct Fill {
     shared: Arc<Shared>,
 }
 
+/// The rooms that a fill works with.
+#[derive(Debug)]
+pub(in crate::media) struct Parts {
+    pub(in crate::media) cache: Cache,
+    pub(in crate::media) origin: Origin,
+    pub(in crate::media) uploads: Uploads,
+    pub(in crate::media) private: Private,
+    pub(in crate::media) spools: Spools,
+    pub(in crate::media) clock: Clock,
+    pub(in crate::media) tasks: TaskTracker,
+}
+
 /// What every flight needs.
 #[derive(Debug)]
 struct Shared {
@@ -80,6 +98,8 @@ struct Shared {
     audio_limits: audio::Limits,
     cache: Cache,
     origin: Origin,
+    uploads: Uploads,
+    private: Private,
     spools: Spools,
     pool: Pool,
     clock: Clock,
@@ -125,7 +145,7 @@ struct Encode {
 #[derive(Debug)]
 pub(in crate::media) struct Wanted {
     pub(in crate::media) tenant: Tenant,
-    pub(in crate::media) url: CanonicalUrl,
+    pub(in crate::media) source: Source,
     pub(in crate::media) format: Format,
     /// What the caller declares the source to be.
     pub(in crate::media) input: Option<Headerless>,
@@ -142,15 +162,8 @@ pub(in crate::media) struct Wanted {
 }
 
 impl Fill {
-    pub(in crate::media) fn new(
-        config: Config,
-        audio: audio::Config,
-        cache: Cache,
-        origin: Origin,
-        spools: Spools,
-        clock: Clock,
-        tasks: TaskTracker,
-    ) -> Fill {
+    pub(in crate::media) fn new(config: Config, audio: audio::Config, parts: Parts) -> Fill {
+        let Parts { cache, origin, uploads, private, spools, clock, tasks } = parts;
         let cpus = match config.cpus {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             cpus => cpus,
@@ -170,6 +183,8 @@ impl Fill {
             config,
             cache,
             origin,
+            uploads,
+            private,
             spools,
             clock,
             tasks,
@@ -220,7 +235,7 @@ impl Fill {
         // Whatever this caller wants kept, others come after.
         let wanted = Wanted { keep: true, tags: Vec::new(), ..wanted };
         let key = shared.key_of(&wanted);
-        let tried = Tried::new(&wanted.tenant, &wanted.url, wanted.format, wanted.input);
+        let tried = Tried::new(&wanted.tenant, &wanted.source, wanted.format, wanted.input);
         let mut flights = shared.flights();
         // A fill that ends is remembered first and taken out then: what has just failed is seen in one place or the other.
         if flights.contains_key(&key) || self.failure(&tried).is_some() {
@@ -268,7 +283,7 @@ impl Shared {
     fn key_of(&self, wanted: &Wanted) -> FlightKey {
         FlightKey {
             tenant: wanted.tenant.clone(),
-            source: wanted.url.key(),
+            source: wanted.source.key(),
             private: (!wanted.keep).then(|| self.private_flights.fetch_add(1, Ordering::Relaxed)),
             is_replay: matches!(wanted.from, From::Kept(_)),
             purges: self.purges.load(Ordering::SeqCst),
@@ -276,10 +291,10 @@ impl Shared {
     }
 
     fn start_source(self: &Arc<Self>, wanted: &Wanted) -> Flight {
-        let (tenant, url, hops) = (wanted.tenant.clone(), wanted.url.clone(), wanted.hops.clone());
+        let (tenant, of, hops) = (wanted.tenant.clone(), wanted.source.clone(), wanted.hops.clone());
         let (spool, now) = (self.spools.create(), self.clock.now());
         let is_replay = matches!(wanted.from, From::Kept(_));
-        let flight = Arc::new(SourceFlight::new(tenant, url, hops, (wanted.keep, is_replay), spool, now));
+        let flight = Arc::new(SourceFlight::new(tenant, of, hops, (wanted.keep, is_replay), spool, now));
         let task = source::run(Arc::clone(self), Arc::clone(&flight), wanted.previous.clone(), wanted.from.clone());
         self.tasks.spawn_on(task, &self.runtime);
         Flight { source: flight, encodes: HashMap::new() }
@@ -346,13 +361,20 @@ impl Shared {
     /// Remembers how an encode failed.
     fn remember_failure(&self, flight: &EncodeFlight, problem: &Problem) {
         let source = &flight.source;
-        let tried = Tried::new(&source.tenant, &source.url, flight.format, flight.input);
-        self.failures.remember(tried, source.url.key(), problem, self.clock.now_wall());
+        let tried = Tried::new(&source.tenant, &source.of, flight.format, flight.input);
+        self.failures.remember(tried, source.of.key(), problem, self.clock.now_wall());
+    }
+
+    /// The name of what an encode makes of an original.
+    fn name(&self, flight: &EncodeFlight, record: &SourceRecord) -> ArtifactId {
+        let source = &flight.source;
+        let public = flight.format.artifact_id(&record.content_hash, record.input(flight.input), audio::PIPELINE);
+        self.private.name(source.of.visibility(), &source.tenant, public)
     }
 
     /// Writes an index entry that changed without a fill. A cache that fails is not the caller's trouble.
     async fn commit_source(&self, source: &SourceFlight, record: SourceRecord) {
-        let commit = Commit { source: Some(record), ..Commit::new(source.tenant.clone(), source.url.key()) };
+        let commit = Commit { source: Some(record), ..Commit::new(source.tenant.clone(), source.of.key()) };
         self.commit(commit).await;
     }
 
@@ -383,12 +405,12 @@ impl Shared {
         }
         let source = &flight.source;
         let reference = Reference {
-            source_url: source.url.as_str().to_owned(),
+            source_url: source.of.text().into_owned(),
             content_hash: received.content_hash,
             input: record.input(flight.input),
             format: flight.format,
             pipeline: manifest.pipeline.clone(),
-            visibility: Visibility::Public,
+            visibility: source.of.visibility(),
             tags: record.labels.clone(),
             source_tags: record.tags.clone(),
             created_at: self.clock.now_wall(),
@@ -397,11 +419,11 @@ impl Shared {
         };
         let commit = Commit {
             // What is made of the kept original says nothing new of its source.
-            source: (!source.is_replay).then(|| record.clone()),
+            source: (source.of.is_indexed() && !source.is_replay).then(|| record.clone()),
             manifest: Some(Manifest::clone(manifest)),
             reference: Some((manifest.artifact, reference)),
             kept: self.keep_source(source, received).await,
-            ..Commit::new(source.tenant.clone(), source.url.key())
+            ..Commit::new(source.tenant.clone(), source.of.key())
         };
         if source.is_revoked() {
             return Stored::Forbidden;

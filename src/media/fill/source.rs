@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -16,11 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ids::{ContentHash, Tenant},
     media::{
-        address::CanonicalUrl,
         cache::{KeptSource, Reader, SourceRecord, Whole},
         format::Headerless,
-        freshness::{Freshness, Said, Selection},
-        origin::{Answer, Fetched, Incoming},
+        source::Source,
         spool::{End, Spool},
     },
     outbound::Hops,
@@ -30,6 +28,8 @@ use crate::{
 use super::{
     Shared,
     chunker::{Body, Chunker},
+    known,
+    remote::Remote,
 };
 
 /// Where a fill gets the original from.
@@ -88,11 +88,11 @@ pub(super) struct Received {
 #[derive(Debug)]
 pub(in crate::media) struct SourceFlight {
     pub(super) tenant: Tenant,
-    pub(super) url: CanonicalUrl,
+    pub(super) of: Source,
     /// What the first caller's request went through.
     pub(super) hops: Hops,
     /// Whether anything of it may be stored, as far as the caller is concerned.
-    keep: bool,
+    pub(super) keep: bool,
     /// Whether it reads the original that is kept.
     pub(super) is_replay: bool,
     /// Set when it is deleted meanwhile.
@@ -109,7 +109,7 @@ pub(in crate::media) struct SourceFlight {
 impl SourceFlight {
     pub(super) fn new(
         tenant: Tenant,
-        url: CanonicalUrl,
+        of: Source,
         hops: Hops,
         (keep, is_replay): (bool, bool),
         spool: Arc<Spool>,
@@ -117,7 +117,7 @@ impl SourceFlight {
     ) -> SourceFlight {
         let (state, _) = watch::channel(State::Asking);
         let (cancel, revoked, kept) = (CancellationToken::new(), AtomicBool::new(false), AtomicBool::new(false));
-        SourceFlight { tenant, url, hops, keep, is_replay, revoked, spool, state, cancel, started, kept }
+        SourceFlight { tenant, of, hops, keep, is_replay, revoked, spool, state, cancel, started, kept }
     }
 
     /// From now on nothing of it is stored.
@@ -183,7 +183,7 @@ pub(super) async fn run(
             (End::Failed(problem), State::LookAgain { confirmed })
         }
         Err(Stop::Problem(problem)) => {
-            tracing::info!(source = %flight.url.redacted(), %problem, "fetch failed");
+            tracing::info!(source = %flight.of, %problem, "fetch failed");
             (End::Failed(problem.clone()), State::Failed(problem))
         }
     };
@@ -193,7 +193,7 @@ pub(super) async fn run(
 }
 
 /// Why a fetch has no original to show.
-enum Stop {
+pub(super) enum Stop {
     LookAgain { confirmed: Option<StatusCode> },
     Problem(Problem),
 }
@@ -212,53 +212,11 @@ async fn fetch(
 ) -> Result<(Arrival, Received), Stop> {
     match from {
         From::Kept(kept) => replay(shared, flight, previous, &kept).await,
-        From::Origin(known) => {
-            metrics::counter!("ringback_media_origin_requests_total").increment(1);
-            let known = known.as_ref().map(|known| &known.said);
-            let fetched = shared.origin.fetch(flight.url.fetch_url(), known, &flight.hops).await;
-            match fetched.map_err(|error| error.problem())? {
-                Fetched::Body(incoming) => receive(shared, flight, previous, *incoming).await,
-                Fetched::NotModified(answer) => {
-                    let confirmed = revalidate(shared, flight, previous, &answer).await?;
-                    Err(Stop::LookAgain { confirmed: confirmed.then_some(StatusCode::NOT_MODIFIED) })
-                }
-            }
-        }
+        From::Origin(known) => match &flight.of {
+            Source::Url(url) => Remote { shared, flight, url, previous }.fetch(known.as_deref()).await,
+            Source::Upload(hash) => known::upload(shared, flight, previous, hash).await,
+        },
     }
-}
-
-/// The bytes of a response, into the spool.
-async fn receive(
-    shared: &Shared,
-    flight: &SourceFlight,
-    previous: Option<&SourceRecord>,
-    mut incoming: Incoming,
-) -> Result<(Arrival, Received), Stop> {
-    let answer = incoming.answer.clone();
-    let said = Said::of(&answer.headers);
-    let declared_input = declared(flight, answer.content_type().as_deref());
-    let freshness = shared.origin.freshness(flight.url.fetch_url(), &said, answer.times);
-    let arrival = Arrival {
-        declared: incoming.declared_length,
-        first_byte: shared.clock.now(),
-        fresh_until: fresh_until(&freshness),
-        last_modified: said.get(&header::LAST_MODIFIED).and_then(|text| httpdate::parse_http_date(text).ok()),
-        storable: incoming.storable,
-        input: declared_input,
-    };
-    flight.state.send_replace(State::Arriving(arrival));
-    let mut hashed = Hashed::new(&flight.spool);
-    while let Some(bytes) = incoming.chunk().await.map_err(|error| error.problem())? {
-        hashed = hashed.append(bytes).await?;
-    }
-    if !arrival.storable && previous.is_some() {
-        forget(shared, flight).await?;
-    }
-    let body = hashed.chunker.finish();
-    let content_hash = ContentHash::from_bytes(*body.digest.as_bytes());
-    let original = Original { content_hash, length: body.length, declared: arrival.input };
-    let record = record(shared, flight, previous, original, said, &answer);
-    Ok((arrival, Received { body, content_hash, record, finished: shared.clock.now() }))
 }
 
 /// The chunks of a kept original, into the spool. They were checked against their digests when they were read.
@@ -294,7 +252,7 @@ async fn replay(
         hashed = hashed.append(bytes).await?;
     }
     flight.kept.store(true, Ordering::Relaxed);
-    let body = hashed.chunker.finish();
+    let body = hashed.finish();
     Ok((arrival, Received { body, content_hash: kept.content_hash, record, finished: shared.clock.now() }))
 }
 
@@ -305,108 +263,28 @@ async fn lost(shared: &Shared, kept: &KeptSource) -> Result<Stop, Problem> {
     Ok(Stop::LookAgain { confirmed: None })
 }
 
-/// A 304: what the index has is still right, for as long as the answer says. Whether it may still be used.
-async fn revalidate(
-    shared: &Shared,
-    flight: &SourceFlight,
-    previous: Option<&SourceRecord>,
-    answer: &Answer,
-) -> Result<bool, Problem> {
-    let Some(previous) = previous else { return Ok(false) };
-    metrics::counter!("ringback_media_origin_revalidated_total").increment(1);
-    // What a 304 says replaces what was said before; it need not say it again (RFC 9111 §3.2).
-    let said = previous.said.updated(&answer.headers);
-    if !shared.origin.may_keep(flight.url.fetch_url(), &said) {
-        forget(shared, flight).await?;
-        return Ok(false);
-    }
-    // What was purged while it was asked about is to be got anew.
-    if shared.cache.is_source_purged(&flight.tenant, previous) {
-        return Ok(false);
-    }
-    let declared = answer.content_type().map_or(previous.declared, |text| declared(flight, Some(&text)));
-    let original = Original { content_hash: previous.content_hash, length: previous.length, declared };
-    let refreshed = record(shared, flight, Some(previous), original, said, answer);
-    if flight.keep && !flight.is_revoked() {
-        shared.commit_source(flight, refreshed).await;
-    }
-    Ok(true)
-}
-
-/// The origin does not allow any more that its source is kept.
-async fn forget(shared: &Shared, flight: &SourceFlight) -> Result<(), Problem> {
-    shared.cache.forget_source(&flight.tenant, &flight.url.key()).await.map_err(|error| error.problem())
-}
-
-/// What the origin declares its original to be.
-fn declared(flight: &SourceFlight, content_type: Option<&str>) -> Option<Headerless> {
-    Headerless::declared(content_type, flight.url.fetch_url().path())
-}
-
-/// The original that an answer speaks of.
-struct Original {
-    content_hash: ContentHash,
-    length: u64,
-    declared: Option<Headerless>,
-}
-
-/// The index entry that an answer of the origin leads to. Whether a new original is headerless shows when it is read.
-fn record(
-    shared: &Shared,
-    flight: &SourceFlight,
-    previous: Option<&SourceRecord>,
-    original: Original,
-    said: Said,
-    answer: &Answer,
-) -> SourceRecord {
-    let Original { content_hash, length, declared } = original;
-    let unchanged = previous.filter(|previous| previous.content_hash == content_hash);
-    let tags = answer.tags();
-    let sounds_alike = |previous: &&SourceRecord| !previous.headerless || previous.declared == declared;
-    SourceRecord {
-        url: flight.url.as_str().to_owned(),
-        content_hash,
-        length,
-        headerless: unchanged.is_some_and(|previous| previous.headerless),
-        declared,
-        fresh_until: fresh_until(&shared.origin.freshness(flight.url.fetch_url(), &said, answer.times)),
-        selection: Selection::of(&said.to_headers(), shared.origin.constant_fields(flight.url.fetch_url())),
-        said,
-        tags: if tags.is_empty() { unchanged.map(|previous| previous.tags.clone()).unwrap_or_default() } else { tags },
-        labels: previous.map(|previous| previous.labels.clone()).unwrap_or_default(),
-        rules_stamp: shared.origin.rules_stamp(),
-        asked_at: Some(answer.times.request),
-        checked_at: answer.times.response,
-        changed_at: unchanged.filter(sounds_alike).map_or(answer.times.response, |previous| previous.changed_at),
-    }
-}
-
-/// Until when an answer may be used without asking.
-fn fresh_until(freshness: &Freshness) -> SystemTime {
-    let now = freshness.response_time;
-    now + freshness.fresh_for(now).min(FRESH_MAX)
-}
-
-/// Keeps `now + fresh_for` inside what a wall clock can hold, whatever an origin claims.
-const FRESH_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
-
 /// Bytes that are hashed and copied in some twenty microseconds.
 const QUICK_MAX: usize = 32 * 1024;
 
 /// A spool that is written to, and the digests of what was written.
-struct Hashed {
+pub(super) struct Hashed {
     spool: Arc<Spool>,
     chunker: Chunker,
 }
 
 impl Hashed {
-    fn new(spool: &Arc<Spool>) -> Hashed {
+    pub(super) fn new(spool: &Arc<Spool>) -> Hashed {
         Hashed { spool: Arc::clone(spool), chunker: Chunker::default() }
+    }
+
+    /// All that was written.
+    pub(super) fn finish(self) -> Body {
+        self.chunker.finish()
     }
 
     /// Writes and hashes: a disk that is slow must not hold up what else runs here, and so many bytes must not either. A piece of a
     /// few KiB that stays in memory is done before a thread of the blocking pool would be awake.
-    async fn append(mut self, bytes: Bytes) -> Result<Hashed, Problem> {
+    pub(super) async fn append(mut self, bytes: Bytes) -> Result<Hashed, Problem> {
         let is_quick = bytes.len() <= QUICK_MAX && self.spool.stays_short(bytes.len());
         let job = move || {
             self.chunker.update(&bytes);

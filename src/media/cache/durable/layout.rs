@@ -9,6 +9,7 @@
 //! index/<tenant>/<aa>/<source key>              record: what is known of a source
 //! announcements/<microseconds, 20 digits>-<16 hexadecimal digits>   record: what all nodes are to do
 //! uploads/<tenant>/<aa>/<content hash>          what people put there: no cache, never removed but by them
+//! prompts/<tenant>/<name, / as ..>              record: the upload that a name stands for
 //! ```
 //!
 //! `<aa>` are the first two digits of what follows, so that lists can be taken in 256 parts. Artifacts, originals and manifests stand for
@@ -127,8 +128,18 @@ pub(crate) fn upload(tenant: &Tenant, hash: &ContentHash) -> ObjectKey {
     key(format!("uploads/{tenant}/{}/{hash}", part(&hash)))
 }
 
+/// Where it is said what a prompt's name stands for; `name` has letters, digits, `-`, `_` and single dots only.
+pub(in crate::media) fn prompt(tenant: &Tenant, name: &str) -> ObjectKey {
+    key(format!("{}{name}", prompts(tenant)))
+}
+
+/// What begins the names of what is said of a tenant's prompts.
+pub(in crate::media) fn prompts(tenant: &Tenant) -> String {
+    format!("prompts/{tenant}/")
+}
+
 /// A record as it is written under `key`.
-pub(in crate::media::cache) fn write<T: Serialize>(key: &ObjectKey, record: &T) -> serde_json::Result<Bytes> {
+pub(in crate::media) fn write<T: Serialize>(key: &ObjectKey, record: &T) -> serde_json::Result<Bytes> {
     let json = serde_json::to_vec(record)?;
     let mut bytes = seal(key, &json).to_string().into_bytes();
     bytes.push(b'\n');
@@ -137,7 +148,7 @@ pub(in crate::media::cache) fn write<T: Serialize>(key: &ObjectKey, record: &T) 
 }
 
 /// The record that was written under `key`; none where these bytes are not.
-pub(in crate::media::cache) fn read<T: DeserializeOwned>(key: &ObjectKey, bytes: &[u8]) -> Option<T> {
+pub(in crate::media) fn read<T: DeserializeOwned>(key: &ObjectKey, bytes: &[u8]) -> Option<T> {
     // A later version's record is none to this one.
     serde_json::from_slice(json(key, bytes)?).ok()
 }

@@ -1,0 +1,108 @@
+//! `PUT` and `DELETE /prompts/{name}.{ext}`, and `GET /v1/prompts`. How a prompt is played is in `media::http`.
+
+use axum::{
+    Json,
+    extract::{Query, Request, State, rejection::QueryRejection},
+    response::{IntoResponse as _, Response},
+};
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::ContentHash,
+    media::{
+        http as media_http,
+        prompts::{LIST_MAX, PromptName},
+    },
+    problem::{Kind, Problem},
+};
+
+use super::{Failed, V1, body, uploads};
+
+/// What a JSON body that is none is told.
+const EXPECTED: &str = r#"{"upload":"content hash"}; audio is sent as it is, with another Content-Type"#;
+/// Prompts in a list, where nothing is said.
+const LIST_DEFAULT: usize = 100;
+
+/// A name that stands for an upload which is there already.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    upload: String,
+}
+
+/// What is told of a prompt that was set.
+#[derive(Debug, Serialize)]
+struct Set {
+    name: String,
+    url: String,
+    content_hash: ContentHash,
+    /// What the name stood for before: an upload that stays until it is removed.
+    replaced: Option<ContentHash>,
+}
+
+/// Has a name stand for the audio of the body, or for an upload that it names: 201 where the name is new, 200 where it stood for something.
+pub(super) async fn set(State(v1): State<V1>, sent: Request) -> Result<Response, Failed> {
+    let path = sent.uri().path().to_owned();
+    let (name, _) = media_http::prompt_path(&path)?;
+    let (media, tenant) = (&v1.parts.media, &v1.parts.tenant);
+    let content_hash = if is_json(&sent) {
+        let body = body::receive(sent, v1.body_timeout).await?;
+        let Given { upload } = body::read(&body, EXPECTED)?;
+        let unknown = |_| Problem::new(Kind::NotFound, "there is no such upload");
+        let hash: ContentHash = upload.parse().map_err(unknown)?;
+        media.uploads().check(tenant, &hash).await?;
+        hash
+    } else {
+        uploads::take(&v1, sent).await?.content_hash
+    };
+    let before = media.prompts().set(tenant, &name, content_hash).await?;
+    let replaced = before.as_ref().map(|before| before.content_hash).filter(|before| *before != content_hash);
+    let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    let url = v1.parts.addresses.path(&path);
+    let set = Set { name: name.to_string(), url: url.clone(), content_hash, replaced };
+    Ok((status, [(header::LOCATION, url)], Json(set)).into_response())
+}
+
+fn is_json(sent: &Request) -> bool {
+    let content_type = sent.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = content_type.and_then(|text| text.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Removes a name: 204. What it stood for stays among the uploads.
+pub(super) async fn remove(State(v1): State<V1>, asked: Request) -> Result<StatusCode, Failed> {
+    let (name, _) = media_http::prompt_path(asked.uri().path())?;
+    v1.parts.media.prompts().remove(&v1.parts.tenant, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Which part of the list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    prompts: Vec<String>,
+    /// What to ask for the rest with; none at the end.
+    next: Option<String>,
+}
+
+/// Names in the store's order, some at a time.
+pub(super) async fn list(State(v1): State<V1>, page: Result<Query<Page>, QueryRejection>) -> Result<Response, Failed> {
+    let wrong = || Problem::new(Kind::BadRequest, "a list is asked for with \"after\", a prompt's name, and \"limit\"");
+    let Query(page) = page.map_err(|_| wrong())?;
+    let limit = page.limit.unwrap_or(LIST_DEFAULT);
+    if !(1..=LIST_MAX).contains(&limit) {
+        return Err(Problem::new(Kind::BadRequest, format!("\"limit\" is 1 to {LIST_MAX}")).into());
+    }
+    let after: Option<PromptName> = page.after.map(|name| name.parse()).transpose().map_err(|_| wrong())?;
+    let (names, has_more) = v1.parts.media.prompts().list(&v1.parts.tenant, after.as_ref(), limit).await?;
+    let next = names.last().filter(|_| has_more).map(ToString::to_string);
+    let prompts = names.iter().map(ToString::to_string).collect();
+    Ok(Json(Listed { prompts, next }).into_response())
+}
