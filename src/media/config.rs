@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    media::{address, audio, cache, fill, origin, presets, signing, uploads},
+    media::{address, audio, cache, fill, origin, presets, signing, speech, uploads},
     problem::ConfigProblems,
 };
 
@@ -33,6 +33,8 @@ pub struct Config {
     pub fill: fill::Config,
     /// What people put here.
     pub uploads: uploads::Config,
+    /// Text to be spoken.
+    pub speech: speech::Config,
 }
 
 impl Default for Config {
@@ -48,6 +50,7 @@ impl Default for Config {
             audio: audio::Config::default(),
             fill: fill::Config::default(),
             uploads: uploads::Config::default(),
+            speech: speech::Config::default(),
         }
     }
 }
@@ -64,5 +67,6 @@ impl Config {
         self.audio.validate(&format!("{prefix}.audio"), problems);
         self.fill.validate(&format!("{prefix}.fill"), problems);
         self.uploads.validate(&format!("{prefix}.uploads"), problems);
+        self.speech.validate(&format!("{prefix}.speech"), problems);
     }
 }

@@ -14,6 +14,10 @@ pub mod origin;
 
 pub mod audio;
 
+pub mod speech;
+
+pub mod parts;
+
 pub mod cache;
 
 pub mod spool;
