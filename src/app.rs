@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     ids::{RandomId, Tenant},
-    media::{IgnoredQuery, Media, Signing, http::Addresses, origin::Origin},
+    media::{IgnoredQuery, Media, Signing, http::Addresses, origin::Origin, speech::Speech},
     observability::{self, Health, Lack, Metrics, Unready},
     outbound::{self, Client, Forwarder, Guard},
 };
@@ -120,11 +120,14 @@ impl Node {
         outbound::install_crypto_provider();
         let guard = Guard::new(&config.outbound, own_listeners)?;
         let client = Client::new(&config.outbound, guard.clone(), &loop_id, clock.clone())?;
+        let speech =
+            Speech::start(config.media.speech.clone(), &config.outbound, guard.clone(), &loop_id, clock.clone())
+                .await?;
         let origin = Origin::new(client, config.media.origin.clone(), clock.clone());
         let remembered_max = config.media.fill.remembered_max;
         let ignored_query = IgnoredQuery::new(&config.media.address.ignored_query)?;
         let signing = Signing::new(&config.media.signing)?;
-        let media = Media::open(config.media, &config.data_dir, origin, clock.clone(), fills.clone()).await?;
+        let media = Media::open(config.media, &config.data_dir, origin, speech, clock.clone(), fills.clone()).await?;
 
         let parts = Parts {
             media: media.clone(),

@@ -55,6 +55,8 @@ macro_rules! kinds {
 kinds! {
     /// The request itself is malformed.
     BadRequest = "bad-request", 400, Client, "The request is malformed";
+    /// The speech engine has no such voice, or none for the language.
+    UnknownVoice = "unknown-voice", 400, Client, "There is no such voice";
     /// A signature is missing or wrong.
     SignatureInvalid = "signature-invalid", 403, Client, "The signature is not valid";
     /// The address was given out for a time that is over.
@@ -89,12 +91,18 @@ kinds! {
     TooManyRequests = "too-many-requests", 429, Client, "This caller is over its limit";
     /// A fault of ours.
     Internal = "internal", 500, Us, "The node failed";
+    /// There is no such speech engine here, or none at all.
+    NoEngine = "no-engine", 501, Client, "There is no such speech engine here";
     /// The origin answered with an error, nonsense, or less than it promised.
     OriginFailed = "origin-failed", 502, Origin, "The origin failed";
+    /// The speech engine answered with an error, or with something else than audio.
+    SpeechFailed = "speech-failed", 502, Origin, "The speech engine failed";
     /// Queues or pools are full.
     Busy = "busy", 503, Us, "The node is at its capacity";
     /// The origin was too slow.
     OriginTimeout = "origin-timeout", 504, Origin, "The origin was too slow";
+    /// The speech engine was too slow.
+    SpeechTimeout = "speech-timeout", 504, Origin, "The speech engine was too slow";
     /// The caller asked for cached audio only and there is none.
     NotCached = "not-cached", 504, Client, "The audio is not in the cache";
     /// The fill is still running and the caller wanted all of it at once.

@@ -136,6 +136,7 @@ impl Edge {
         match room {
             Room::Media => media_http::artifact_in_memory(media, tenant, head),
             Room::Fetch => media_http::fetch_in_memory(media, tenant, ignored_query, addresses, head),
+            Room::Say => media_http::say_in_memory(media, tenant, addresses, head),
             Room::Prompts => media_http::prompt_in_memory(media, tenant, addresses, head),
             Room::V1 | Room::Other => None,
         }
@@ -189,14 +190,14 @@ impl Edge {
             (Anonymous::Read, Room::V1) => false,
             (Anonymous::Read, Room::Prompts) => reads(head),
             // Nothing but reading is done there, and what does not exist may be said not to.
-            (Anonymous::Read, Room::Media | Room::Fetch | Room::Other) => true,
+            (Anonymous::Read, Room::Media | Room::Fetch | Room::Say | Room::Other) => true,
             (Anonymous::Off | Anonymous::Auto, _) => false,
         };
         let parts = &self.inner.parts;
         let signing = &parts.signing;
         let may = match room {
             // A signature is a credential: it opens its path where strangers may do nothing.
-            Room::Fetch => match signing.standing(head.uri.path()) {
+            Room::Fetch | Room::Say => match signing.standing(head.uri.path()) {
                 Standing::Signed => true,
                 Standing::Unsigned => is_open,
                 Standing::Refused if is_open || signing.has_keys() => return Err(signing.refusal()),
@@ -220,6 +221,7 @@ impl Edge {
         }
         match room {
             Room::Media => media_http::artifact(media, tenant, addresses, head).await,
+            Room::Say => media_http::say(media, tenant, addresses, head).await,
             Room::Prompts => media_http::prompt(media, tenant, addresses, head).await,
             _ => media_http::fetch(media, tenant, ignored_query, addresses, head).await,
         }
@@ -280,6 +282,7 @@ fn reads(head: &http::request::Parts) -> bool {
 enum Room {
     Media,
     Fetch,
+    Say,
     Prompts,
     V1,
     Other,
@@ -290,6 +293,7 @@ impl Room {
         match path.split('/').nth(1) {
             Some("media") => Room::Media,
             Some("fetch") => Room::Fetch,
+            Some("say") => Room::Say,
             Some("prompts") => Room::Prompts,
             Some("v1") => Room::V1,
             _ => Room::Other,
@@ -300,6 +304,7 @@ impl Room {
         match self {
             Room::Media => "media",
             Room::Fetch => "fetch",
+            Room::Say => "say",
             Room::Prompts => "prompts",
             Room::V1 => "v1",
             Room::Other => "other",

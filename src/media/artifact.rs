@@ -131,6 +131,7 @@ impl Media {
                 conditions: by_name.conditions.clone(),
                 tags: reference.tags.clone(),
                 hops: by_name.hops.clone(),
+                takes_stand_in: false,
             };
             let opened = match self.fetch(tenant, &request).await {
                 Ok(opened) => opened,

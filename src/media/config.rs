@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    media::{address, audio, cache, fill, origin, presets, private, prompts, signing, uploads},
+    media::{address, audio, cache, fill, origin, presets, private, prompts, signing, speech, uploads},
     problem::ConfigProblems,
 };
 
@@ -37,6 +37,8 @@ pub struct Config {
     pub prompts: prompts::Config,
     /// Names and addresses of what is not for everybody.
     pub private: private::Config,
+    /// Text to be spoken.
+    pub speech: speech::Config,
 }
 
 impl Default for Config {
@@ -54,6 +56,7 @@ impl Default for Config {
             uploads: uploads::Config::default(),
             prompts: prompts::Config::default(),
             private: private::Config::default(),
+            speech: speech::Config::default(),
         }
     }
 }
@@ -72,5 +75,6 @@ impl Config {
         self.uploads.validate(&format!("{prefix}.uploads"), problems);
         self.prompts.validate(&format!("{prefix}.prompts"), problems);
         self.private.validate(&format!("{prefix}.private"), problems);
+        self.speech.validate(&format!("{prefix}.speech"), problems);
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     ids::{ArtifactId, Tenant},
     media::{
         AudioBody, FetchRequest, Media,
-        address::{FetchPath, IgnoredQuery, MediaPath},
+        address::{FetchPath, IgnoredQuery, MediaPath, Verb},
         cache::{Manifest, SourceRecord, Tier, Visibility},
         conditional::{self, Conditions, Decision, Representation},
         fill::{Finished, Stages, Stored},
@@ -36,6 +36,7 @@ use super::{
     address::{self, CanonicalUrl},
     artifact::ByName,
     prompts::{Prompt, PromptName},
+    speech::{TextIn, jambonz},
     to_the_second,
 };
 
@@ -275,6 +276,7 @@ fn asked_of_prompt(media: &Media, prompt: &Prompt, extension: &str, parts: &Part
         conditions: Conditions::no_bytes(),
         tags: Vec::new(),
         hops: Hops::default(),
+        takes_stand_in: false,
     };
     let expires = Some(media.clock.now_wall() + media.prompts.age_max());
     Ok(Asked { request, extension: extension.to_owned(), expires, modified: Some(prompt.set_at) })
@@ -293,11 +295,7 @@ struct Asked {
 
 /// Reads a `/fetch` path. What the request went through, and which bytes have to be read for it, is of no interest to a hit in memory.
 fn asked(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<Asked, Problem> {
-    let path = FetchPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
-    let expires = path.expires().map_err(|error| error.problem())?;
-    if expires.is_some_and(|expires| expires <= media.clock.now_wall()) {
-        return Err(Problem::new(Kind::LinkExpired, "the time that this address was given out for is over"));
-    }
+    let (path, expires) = path_of(media, Verb::Fetch, parts)?;
     let (format, input) = media.recipe(&path.extension, &path.option_pairs())?;
     let request = FetchRequest {
         format,
@@ -308,8 +306,96 @@ fn asked(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<Asked, 
         conditions: Conditions::no_bytes(),
         tags: Vec::new(),
         hops: Hops::default(),
+        takes_stand_in: false,
     };
     Ok(Asked { request, extension: path.extension, expires, modified: None })
+}
+
+/// Reads a path that names a source or a text, and looks whether its time is over.
+fn path_of(media: &Media, verb: Verb, parts: &Parts) -> Result<(FetchPath, Option<SystemTime>), Problem> {
+    let path = FetchPath::parse_as(verb, parts.uri.path()).map_err(|error| error.problem())?;
+    let expires = path.expires().map_err(|error| error.problem())?;
+    if expires.is_some_and(|expires| expires <= media.clock.now_wall()) {
+        return Err(Problem::new(Kind::LinkExpired, "the time that this address was given out for is over"));
+    }
+    Ok((path, expires))
+}
+
+/// Answers `GET` and `HEAD /say/…` where its audio is in memory; none where it takes more, or is refused.
+pub fn say_in_memory(
+    media: &Media,
+    tenant: &Tenant,
+    addresses: &Addresses,
+    parts: &Parts,
+) -> Option<Response<AudioBody>> {
+    let asked = asked_to_say(media, parts).ok()?;
+    let opened = media.fetch_in_memory(tenant, &asked.request)?;
+    Some(fetched(media, (tenant, addresses), parts, &asked, opened))
+}
+
+/// Answers `GET` and `HEAD /say/…` of a path whose signature was judged.
+///
+/// # Errors
+/// The problem to answer instead.
+pub async fn say(
+    media: &Media,
+    tenant: &Tenant,
+    addresses: &Addresses,
+    parts: &Parts,
+) -> Result<Response<AudioBody>, Problem> {
+    let mut asked = asked_to_say(media, parts)?;
+    asked.request.hops = Hops::of(&parts.headers);
+    asked.request.conditions = Conditions::of(parts);
+    let opened = media.fetch(tenant, &asked.request).await?;
+    Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
+}
+
+fn asked_to_say(media: &Media, parts: &Parts) -> Result<Asked, Problem> {
+    let (path, expires) = path_of(media, Verb::Say, parts)?;
+    let text = (path.source.as_str(), TextIn::Path);
+    let (format, source) = media.speech_recipe(&path.extension, &path.option_pairs(), text)?;
+    let request = FetchRequest {
+        format,
+        input: None,
+        source,
+        directives: RequestDirectives::of(&parts.headers),
+        whole: wants_whole(parts),
+        conditions: Conditions::no_bytes(),
+        tags: Vec::new(),
+        hops: Hops::default(),
+        takes_stand_in: true,
+    };
+    Ok(Asked { request, extension: path.extension, expires, modified: None })
+}
+
+/// Answers a request of jambonz for speech, whose body was read.
+///
+/// # Errors
+/// The problem to answer instead.
+pub async fn jambonz(
+    media: &Media,
+    tenant: &Tenant,
+    addresses: &Addresses,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<Response<AudioBody>, Problem> {
+    let jambonz::Asked { wish, text } = jambonz::parse(body).map_err(|error| error.problem())?;
+    let extension = jambonz::EXTENSION;
+    let format = Format::parse(extension, &[]).map_err(format_problem)?;
+    let request = FetchRequest {
+        format,
+        input: None,
+        source: media.utterance(&wish, (&text, TextIn::Body))?,
+        directives: RequestDirectives::of(&parts.headers),
+        whole: wants_whole(parts),
+        conditions: Conditions::of(parts),
+        tags: Vec::new(),
+        hops: Hops::of(&parts.headers),
+        takes_stand_in: true,
+    };
+    let asked = Asked { request, extension: extension.to_owned(), expires: None, modified: None };
+    let opened = media.fetch(tenant, &asked.request).await?;
+    Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
 }
 
 fn fetched(
@@ -328,7 +414,7 @@ fn fetched(
         Audio::Hit(hit, record) => {
             representation_headers(&mut headers, &hit.manifest, hit.tags.clone(), extension);
             // Who wants nothing kept is given no address to come back to.
-            let keeps = !request.directives.no_store;
+            let keeps = !request.directives.no_store && opened.via != Via::SpokenFor;
             if keeps {
                 headers.insert(header::CONTENT_LOCATION, address(&hit.manifest));
             }
@@ -337,12 +423,12 @@ fn fetched(
         Audio::Filled(finished, _) => {
             let tags = Tags::of(&finished.manifest.digest);
             representation_headers(&mut headers, &finished.manifest, tags, extension);
-            if finished.stored == Stored::Yes {
+            if finished.stored == Stored::Yes && opened.via != Via::SpokenFor {
                 headers.insert(header::CONTENT_LOCATION, address(&finished.manifest));
             }
             headers.insert(SERVER_TIMING, server_timing(&finished.stages));
             // A store of ours that refused says nothing of what others may keep.
-            let keeps = finished.stored != Stored::Forbidden;
+            let keeps = finished.stored != Stored::Forbidden && opened.via != Via::SpokenFor;
             source_headers(&mut headers, media, asked, &Terms::of(&finished.record, keeps))
         }
         Audio::Running(joined) => {
@@ -353,7 +439,7 @@ fn fetched(
                 let source = Terms {
                     fresh_until: arrival.fresh_until,
                     modified: arrival.last_modified,
-                    keeps: joined.keeps() && arrival.storable,
+                    keeps: joined.keeps() && arrival.storable && opened.via != Via::SpokenFor,
                 };
                 source_headers(&mut headers, media, asked, &source);
             }
@@ -616,13 +702,22 @@ fn cache_status(opened: &Opened, ttl: i64) -> String {
         Audio::Hit(hit, _) => hit.tier.as_str(),
         _ if opened.via == Via::Kept => "kept",
         _ if opened.via == Via::Upload => "upload",
+        _ if opened.via == Via::Spoken => "speech",
+        _ if opened.via == Via::SpokenFor => "stand-in",
         _ => "origin",
     };
     let how = match opened.via {
         Via::Hit => format!("hit; ttl={ttl}"),
         Via::Revalidated { status, why } => format!("fwd={why}; fwd-status={}; ttl={ttl}", status.as_u16()),
         Via::StandIn => format!("fwd=stale; ttl={ttl}"),
-        Via::Miss | Via::Kept | Via::Upload | Via::Stale | Via::Request | Via::Variant => {
+        Via::Miss
+        | Via::Kept
+        | Via::Upload
+        | Via::Spoken
+        | Via::SpokenFor
+        | Via::Stale
+        | Via::Request
+        | Via::Variant => {
             format!("fwd={}", opened.via.why())
         }
     };

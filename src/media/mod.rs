@@ -18,6 +18,10 @@ pub mod origin;
 
 pub mod audio;
 
+pub mod speech;
+
+pub mod parts;
+
 pub mod cache;
 
 pub mod spool;
@@ -51,8 +55,9 @@ pub mod uploads;
 pub mod prompts;
 
 use std::{
+    borrow::Cow,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
@@ -69,17 +74,18 @@ use crate::{
 use cache::{Cache, CacheError, Commit, Manifest, Reference, SourceRecord, Tier};
 use fill::{Fill, Finished, From, Joined, Ready, Tried, Wanted};
 use format::{Format, Headerless};
-use freshness::{Decision, Said, Selection};
+use freshness::Decision;
 use hit::{Found, Hit};
 use hot::{Hot, Tags};
 use origin::Origin;
 use private::Private;
 use prompts::Prompts;
 use proxy::Proxy;
+use speech::{Speech, StandIn, Utterance, Wish};
 use spool::Spools;
 use uploads::Uploads;
 
-pub use address::{AddressError, CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, UNSIGNED};
+pub use address::{AddressError, CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, UNSIGNED, Verb};
 pub(in crate::media) use artifact::Named;
 pub use artifact::{Description, Obtained};
 pub use audio::{AudioError, Input, Levelled, Limits, Output, PIPELINE, Summary, transcode};
@@ -92,9 +98,8 @@ pub use private::{Config as PrivateConfig, NodeKey};
 pub use purge::PurgeRequest;
 pub use signing::{Config as SigningConfig, Pair, PairError, Signing, SigningError, Standing};
 pub use source::Source;
+pub use speech::TextIn;
 
-/// How long what is known by its name may be used without asking: it never changes.
-const KNOWN_FRESH: Duration = Duration::from_secs(365 * 86_400);
 /// How often a request looks at the index again because a fill found that there was nothing to fetch.
 const LOOKS_MAX: usize = 4;
 
@@ -111,6 +116,7 @@ pub struct Media {
     hits: Hits,
     uploads: Uploads,
     prompts: Prompts,
+    speech: Speech,
     private: Private,
     presets: Presets,
     /// How long the origin is waited for where stale audio may stand in.
@@ -173,6 +179,8 @@ pub struct FetchRequest {
     pub tags: Vec<String>,
     /// What the request went through before this node.
     pub hops: Hops,
+    /// Whether the caller rather takes something else now than speech too late (`media.speech.deadline`).
+    pub takes_stand_in: bool,
 }
 
 /// Audio that was found or is being made.
@@ -219,13 +227,17 @@ pub(in crate::media) enum Via {
     Kept,
     /// Made from what its tenant put here.
     Upload,
+    /// Spoken.
+    Spoken,
+    /// Something else than was asked for, because it was not spoken in time.
+    SpokenFor,
 }
 
 impl Via {
     /// Why the origin was asked: `fwd` of Cache-Status (RFC 9211 §2.2).
     pub(in crate::media) fn why(self) -> &'static str {
         match self {
-            Via::Hit | Via::Miss | Via::Kept | Via::Upload => "miss",
+            Via::Hit | Via::Miss | Via::Kept | Via::Upload | Via::Spoken | Via::SpokenFor => "miss",
             Via::Stale | Via::StandIn => "stale",
             Via::Request => "request",
             Via::Variant => "vary-miss",
@@ -243,6 +255,7 @@ impl Media {
         config: Config,
         data_directory: &Path,
         origin: Origin,
+        speech: Speech,
         clock: Clock,
         tasks: TaskTracker,
     ) -> Result<Media, CacheError> {
@@ -261,6 +274,7 @@ impl Media {
             cache: cache.clone(),
             origin: origin.clone(),
             uploads: uploads.clone(),
+            speech: speech.clone(),
             private: private.clone(),
             spools: spools.clone(),
             clock: clock.clone(),
@@ -278,6 +292,7 @@ impl Media {
             hits: Hits::new(),
             uploads,
             prompts,
+            speech,
             private,
             presets,
             presets_only,
@@ -290,14 +305,48 @@ impl Media {
     /// # Errors
     /// `not-acceptable` or `bad-request`, naming the extension or option; `presets-only`.
     pub fn recipe(&self, extension: &str, options: &[(&str, &str)]) -> Result<(Format, Option<Headerless>), Problem> {
+        self.check_presets_only(options)?;
+        let options = self.expand(options)?;
+        let (options, input) = Headerless::take_option(options).map_err(http::format_problem)?;
+        Ok((Format::parse(extension, &options).map_err(http::format_problem)?, input))
+    }
+
+    /// Makes out a text that is to be spoken, and into what, from an extension and options, which may name a preset.
+    ///
+    /// # Errors
+    /// As [`recipe`](Media::recipe), and the text's: no engine, an unknown voice, `over-limit`.
+    pub fn speech_recipe(
+        &self,
+        extension: &str,
+        options: &[(&str, &str)],
+        (text, text_in): (&str, TextIn),
+    ) -> Result<(Format, Source), Problem> {
+        self.check_presets_only(options)?;
+        let options = self.expand(options)?;
+        let (wish, options) = Wish::take(&options).map_err(|error| error.problem())?;
+        let format = Format::parse(extension, &options).map_err(http::format_problem)?;
+        if format.is_raw() {
+            return Err(Problem::new(Kind::NotAcceptable, "speech has no original that could be passed on"));
+        }
+        Ok((format, self.utterance(&wish, (text, text_in))?))
+    }
+
+    /// A text that is to be spoken as it is wished.
+    fn utterance(&self, wish: &Wish, (text, text_in): (&str, TextIn)) -> Result<Source, Problem> {
+        let utterance = self.speech.utterance(wish, text, text_in).map_err(|error| error.problem())?;
+        Ok(Source::Speech(Arc::new(utterance)))
+    }
+
+    fn check_presets_only(&self, options: &[(&str, &str)]) -> Result<(), Problem> {
         if self.presets_only && !Presets::beside(options).is_empty() {
             let detail = "this node takes no options but \"preset\" (media.presets_only)";
             return Err(Problem::new(Kind::PresetsOnly, detail));
         }
-        let options =
-            self.presets.expand(options).map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
-        let (options, input) = Headerless::take_option(options).map_err(http::format_problem)?;
-        Ok((Format::parse(extension, &options).map_err(http::format_problem)?, input))
+        Ok(())
+    }
+
+    fn expand<'a>(&'a self, options: &'a [(&'a str, &'a str)]) -> Result<Cow<'a, [(&'a str, &'a str)]>, Problem> {
+        self.presets.expand(options).map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))
     }
 
     /// What people have put here.
@@ -337,13 +386,23 @@ impl Media {
                     };
                     self.plan(tenant, request, url, record, known).await?
                 }
-                Source::Upload(hash) => self.plan_known(tenant, request, self.known_record(request, *hash)).await?,
+                _ => self.plan_known(tenant, request).await?,
             };
             let (wanted, via, may_stand_in) = match plan {
                 Plan::Serve(opened) => return Ok(opened),
                 Plan::Fill { wanted, via, may_stand_in } => (*wanted, via, may_stand_in),
             };
             let joined = self.fill.join(wanted);
+            if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source)
+                && tokio::time::timeout(self.speech.deadline(), joined.begun()).await.is_err()
+                && let Some(opened) = self.stand_in(tenant, request, utterance).await
+            {
+                // Whoever comes after this caller hears what was asked for.
+                if joined.keeps() {
+                    joined.pin();
+                }
+                return Ok(opened);
+            }
             let whole = request.whole || request.format.is_held() || request.format.is_raw();
             let ready = async { if whole { joined.whole().await } else { joined.started().await } };
             let ready = if may_stand_in {
@@ -377,12 +436,57 @@ impl Media {
                 {
                     failed = Some(problem);
                 }
-                Err(problem) => return Err(problem),
+                Err(problem) => {
+                    if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source)
+                        && lets_stand_in_speak(&problem)
+                        && let Some(opened) = self.stand_in(tenant, request, utterance).await
+                    {
+                        return Ok(opened);
+                    }
+                    return Err(problem);
+                }
             }
         }
         Err(failed.unwrap_or_else(|| {
             Problem::new(Kind::OriginFailed, "the origin keeps confirming audio that is no longer there")
         }))
+    }
+
+    /// What is served instead of speech that does not come: never kept.
+    async fn stand_in(&self, tenant: &Tenant, request: &FetchRequest, utterance: &Utterance) -> Option<Opened> {
+        let directives = RequestDirectives { no_store: true, ..request.directives };
+        let request = FetchRequest { directives, takes_stand_in: false, ..request.clone() };
+        match self.speech.stand_in(utterance, &request.hops).await? {
+            StandIn::Spoken(spoken) => {
+                let wanted = Wanted {
+                    tenant: tenant.clone(),
+                    previous: Some(self.known_record(&request.source, request.source.content_hash()?)),
+                    source: request.source,
+                    format: request.format,
+                    input: None,
+                    from: From::StandIn(Arc::new(Mutex::new(Some(spoken)))),
+                    serves: None,
+                    keep: false,
+                    tags: Vec::new(),
+                    hops: request.hops,
+                };
+                let joined = self.fill.join(wanted);
+                let whole = request.whole || request.format.is_held();
+                let ready = if whole { joined.whole().await } else { joined.started().await };
+                let audio = match ready.ok()? {
+                    Ready::Whole(finished) => Audio::Filled(finished, joined),
+                    Ready::Streaming => Audio::Running(joined),
+                    Ready::LookAgain { .. } => return None,
+                };
+                Some(Opened { audio, via: Via::SpokenFor })
+            }
+            StandIn::Url(url) => {
+                let source = CanonicalUrl::parse(&url, &IgnoredQuery::default()).ok()?.into();
+                let request = FetchRequest { source, directives: RequestDirectives::default(), ..request };
+                let opened = Box::pin(self.fetch(tenant, &request)).await.ok()?;
+                Some(Opened { via: Via::SpokenFor, ..opened })
+            }
+        }
     }
 
     /// What is known of a source: where this node's knowledge is stale, another's may not be.
@@ -406,7 +510,7 @@ impl Media {
                 let is_decided = record.rules_stamp == self.origin.rules_stamp() && record.selection.is_some();
                 (is_decided && self.clock.now_wall() < record.fresh_until).then_some(record)?
             }
-            Source::Upload(hash) => self.known_record(request, *hash),
+            known => self.known_record(known, known.content_hash()?),
         };
         let artifact = self.artifact_id(tenant, request, &record);
         let hit = hit::in_memory(&self.cache, &self.hot, tenant, &artifact)?;
@@ -416,36 +520,26 @@ impl Media {
     }
 
     /// What the index would say of a source whose original is known by its name.
-    fn known_record(&self, request: &FetchRequest, content_hash: ContentHash) -> Arc<SourceRecord> {
+    fn known_record(&self, source: &Source, content_hash: ContentHash) -> Arc<SourceRecord> {
         let now = self.clock.now_wall();
-        Arc::new(SourceRecord {
-            url: request.source.text().into_owned(),
-            content_hash,
-            length: 0,
-            headerless: false,
-            declared: None,
-            said: Said::default(),
-            selection: Some(Selection::default()),
-            tags: Vec::new(),
-            labels: Vec::new(),
-            asked_at: Some(now),
-            checked_at: now,
-            fresh_until: now + KNOWN_FRESH,
-            rules_stamp: self.origin.rules_stamp(),
-            changed_at: http::pipeline_since().unwrap_or(now),
-        })
+        let known = SourceRecord::of_known(source.text().into_owned(), content_hash, now);
+        Arc::new(SourceRecord { changed_at: http::pipeline_since().unwrap_or(now), ..known })
     }
 
     /// What to do for a request whose original is known by its name, from what the tiers have.
-    async fn plan_known(
-        &self,
-        tenant: &Tenant,
-        request: &FetchRequest,
-        record: Arc<SourceRecord>,
-    ) -> Result<Plan, Problem> {
-        if let Found::Hit(hit) = self.find(tenant, &record, request).await {
-            self.confirm_reference(tenant, request, &hit, &record).await;
-            return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit }));
+    async fn plan_known(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Plan, Problem> {
+        let content_hash = request.source.content_hash();
+        let without = || Problem::new(Kind::Internal, "a source whose name says nothing of its bytes");
+        let record = self.known_record(&request.source, content_hash.ok_or_else(without)?);
+        let is_spoken = matches!(request.source, Source::Speech(_));
+        match self.find(tenant, &record, request).await {
+            // An engine may say it otherwise by now; an upload is what it is.
+            Found::Hit(hit) if is_spoken && self.cache.is_purged(tenant, &hit.reference) => {}
+            Found::Hit(hit) => {
+                self.confirm_reference(tenant, request, &hit, &record).await;
+                return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit }));
+            }
+            _ => {}
         }
         if request.directives.only_if_cached {
             return Err(not_cached());
@@ -457,7 +551,8 @@ impl Media {
             tenant: tenant.clone(),
             source: request.source.clone(),
             format: request.format,
-            input: request.input,
+            // Its name says all about it.
+            input: None,
             from: From::Origin(None),
             serves: None,
             previous: Some(record),
@@ -465,7 +560,8 @@ impl Media {
             tags: request.tags.clone(),
             hops: request.hops.clone(),
         };
-        Ok(Plan::Fill { wanted: Box::new(wanted), via: Via::Upload, may_stand_in: false })
+        let via = if is_spoken { Via::Spoken } else { Via::Upload };
+        Ok(Plan::Fill { wanted: Box::new(wanted), via, may_stand_in: false })
     }
 
     /// What to do for a request of a remote source, from what the index and the tiers have.
@@ -765,6 +861,11 @@ fn tried(tenant: &Tenant, request: &FetchRequest) -> Tried {
 fn to_the_second(time: SystemTime) -> Option<SystemTime> {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
     Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+/// Whether speech failed so that something else may be heard in its place.
+fn lets_stand_in_speak(problem: &Problem) -> bool {
+    matches!(problem.kind, Kind::SpeechFailed | Kind::SpeechTimeout | Kind::NoEngine | Kind::Busy)
 }
 
 fn not_cached() -> Problem {

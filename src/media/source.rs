@@ -3,13 +3,14 @@
 //! What a source's bytes are is known of a URL only when its origin was asked. An upload is named by its bytes and speech by all
 //! that determines them, so that neither has an entry in the index: what would stand there follows from the name.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::{
     ids::{ContentHash, SourceKey},
     media::{
         address::{AddressError, CanonicalUrl, IgnoredQuery},
         cache::Visibility,
+        speech::Utterance,
     },
 };
 
@@ -23,6 +24,8 @@ pub enum Source {
     Url(CanonicalUrl),
     /// What its tenant put here.
     Upload(ContentHash),
+    /// A text that is spoken.
+    Speech(Arc<Utterance>),
 }
 
 impl Source {
@@ -35,6 +38,11 @@ impl Source {
             let hash = hash.parse().map_err(|_| AddressError::SourceCoding { expected: "upload:{content hash}" })?;
             return Ok(Source::Upload(hash));
         }
+        if Utterance::is_text(text) {
+            let utterance = Utterance::parse(text);
+            let refused = |_| AddressError::SourceCoding { expected: "a record of speech" };
+            return utterance.map(|utterance| Source::Speech(Arc::new(utterance))).map_err(refused);
+        }
         CanonicalUrl::parse(text, &IgnoredQuery::default()).map(Source::Url)
     }
 
@@ -43,6 +51,7 @@ impl Source {
         match self {
             Source::Url(url) => url.as_str().into(),
             Source::Upload(hash) => format!("{UPLOAD}{hash}").into(),
+            Source::Speech(utterance) => utterance.to_text().into(),
         }
     }
 
@@ -51,6 +60,7 @@ impl Source {
         match self {
             Source::Url(url) => url.key(),
             Source::Upload(_) => SourceKey::of(self.text().as_bytes()),
+            Source::Speech(utterance) => utterance.key(),
         }
     }
 
@@ -58,7 +68,7 @@ impl Source {
     pub(in crate::media) fn asked_key(&self) -> SourceKey {
         match self {
             Source::Url(url) => url.fetched_key(),
-            Source::Upload(_) => self.key(),
+            Source::Upload(_) | Source::Speech(_) => self.key(),
         }
     }
 
@@ -66,7 +76,7 @@ impl Source {
     pub(in crate::media) fn url(&self) -> Option<&CanonicalUrl> {
         match self {
             Source::Url(url) => Some(url),
-            Source::Upload(_) => None,
+            Source::Upload(_) | Source::Speech(_) => None,
         }
     }
 
@@ -75,11 +85,20 @@ impl Source {
         self.url().is_some()
     }
 
-    /// Who may have what is made of it. What was fetched without credentials is anybody's who has its address, what somebody put here is
-    /// that tenant's (`spec/trust.md` §2).
+    /// Its content hash, where its name says it.
+    pub(in crate::media) fn content_hash(&self) -> Option<ContentHash> {
+        match self {
+            Source::Url(_) => None,
+            Source::Upload(hash) => Some(*hash),
+            Source::Speech(utterance) => Some(utterance.content_hash()),
+        }
+    }
+
+    /// Who may have what is made of it. What was fetched without credentials or spoken is anybody's who has its address, what somebody put
+    /// here is that tenant's (`spec/trust.md` §2).
     pub(in crate::media) fn visibility(&self) -> Visibility {
         match self {
-            Source::Url(_) => Visibility::Public,
+            Source::Url(_) | Source::Speech(_) => Visibility::Public,
             Source::Upload(_) => Visibility::Private,
         }
     }
@@ -91,12 +110,13 @@ impl From<CanonicalUrl> for Source {
     }
 }
 
-/// For logs: without the query of an address.
+/// For logs: without the query of an address, and without the text of speech.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Url(url) => fmt::Display::fmt(&url.redacted(), f),
             Source::Upload(_) => f.write_str(&self.text()),
+            Source::Speech(utterance) => write!(f, "speech {}", utterance.content_hash()),
         }
     }
 }

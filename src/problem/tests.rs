@@ -5,6 +5,7 @@ use super::{ConfigProblems, Kind, Problem, Side};
 /// Slug and status of every kind: both are part of the API, so a change here is a change of the API.
 const TABLE: &[(&str, u16)] = &[
     ("bad-request", 400),
+    ("unknown-voice", 400),
     ("signature-invalid", 403),
     ("link-expired", 403),
     ("presets-only", 403),
@@ -22,9 +23,12 @@ const TABLE: &[(&str, u16)] = &[
     ("undecodable", 422),
     ("too-many-requests", 429),
     ("internal", 500),
+    ("no-engine", 501),
     ("origin-failed", 502),
+    ("speech-failed", 502),
     ("busy", 503),
     ("origin-timeout", 504),
+    ("speech-timeout", 504),
     ("not-cached", 504),
     ("fill-running", 504),
     ("storage-full", 507),

@@ -21,6 +21,10 @@ mod references;
 
 mod uploads;
 
+mod prompts;
+
+mod say;
+
 mod purge;
 
 mod opus;

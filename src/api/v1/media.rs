@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::ArtifactId,
-    media::{CanonicalUrl, Conditions, FetchRequest, Obtained, RequestDirectives, Source, format::input_text},
+    media::{CanonicalUrl, Conditions, FetchRequest, Obtained, RequestDirectives, Source, TextIn, format::input_text},
     outbound::Hops,
     problem::{Kind, Problem},
 };
@@ -25,7 +25,8 @@ const TAGS_MAX: usize = 32;
 const TAG_BYTES_MAX: usize = 256;
 
 /// What a body that is none is told.
-const EXPECTED: &str = r#"{"source":{"url":… or "upload":…},"format":…} with "options", "wait" and "tags" if need be"#;
+const EXPECTED: &str =
+    r#"{"source":{"url":… or "upload":… or "text":…},"format":…} with "options", "wait" and "tags" if need be"#;
 
 /// The body of `POST /v1/media`.
 #[derive(Debug, Deserialize)]
@@ -47,6 +48,7 @@ enum SourceOfCreate {
     Url(String),
     /// Its content hash.
     Upload(String),
+    Text(String),
 }
 
 /// `"gain":-3.5` and `"gain":"-3.5"` mean the same.
@@ -107,19 +109,6 @@ pub(super) async fn create(State(v1): State<V1>, headers: HeaderMap, sent: Reque
     Ok((status, [(header::LOCATION, made.url.clone())], Json(made)).into_response())
 }
 
-fn source(v1: &V1, asked: SourceOfCreate) -> Result<Source, Problem> {
-    match asked {
-        SourceOfCreate::Url(url) => {
-            let url = CanonicalUrl::parse(&url, &v1.parts.ignored_query).map_err(|error| error.problem())?;
-            Ok(url.into())
-        }
-        SourceOfCreate::Upload(hash) => {
-            let hash = hash.parse().map_err(|_| Problem::new(Kind::NotFound, "there is no such upload"))?;
-            Ok(Source::Upload(hash))
-        }
-    }
-}
-
 fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem> {
     let fits =
         create.tags.len() <= TAGS_MAX && create.tags.iter().all(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);
@@ -138,9 +127,25 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
         })
         .collect();
     let options: Vec<(&str, &str)> = options.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let (format, input) = v1.parts.media.recipe(&create.format, &options)?;
+    let media = &v1.parts.media;
+    let (format, input, source) = match &create.source {
+        SourceOfCreate::Text(text) => {
+            let (format, source) = media.speech_recipe(&create.format, &options, (text, TextIn::Body))?;
+            (format, None, source)
+        }
+        SourceOfCreate::Url(url) => {
+            let (format, input) = media.recipe(&create.format, &options)?;
+            let url = CanonicalUrl::parse(url, &v1.parts.ignored_query).map_err(|error| error.problem())?;
+            (format, input, url.into())
+        }
+        SourceOfCreate::Upload(hash) => {
+            let (format, input) = media.recipe(&create.format, &options)?;
+            let hash = hash.parse().map_err(|_| Problem::new(Kind::NotFound, "there is no such upload"))?;
+            (format, input, Source::Upload(hash))
+        }
+    };
     Ok(FetchRequest {
-        source: source(v1, create.source)?,
+        source,
         format,
         input,
         directives: RequestDirectives::default(),
@@ -148,6 +153,8 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
         conditions: Conditions::no_bytes(),
         tags: create.tags,
         hops,
+        // What it tells is kept.
+        takes_stand_in: false,
     })
 }
 

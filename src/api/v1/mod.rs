@@ -4,6 +4,8 @@ mod body;
 
 mod fills;
 
+mod jambonz;
+
 mod media;
 
 mod prompts;
@@ -54,6 +56,7 @@ pub(super) fn router(parts: &Parts, config: &Config) -> Router {
         .route("/v1/media/{artifact}", routing::get(media::describe).delete(media::forget))
         .route("/v1/prompts", routing::get(prompts::list))
         .route("/prompts/{*name}", routing::put(prompts::set).delete(prompts::remove))
+        .route("/v1/jambonz/speech", routing::post(jambonz::speak))
         .route("/v1/fills/{fill}", routing::get(fills::describe))
         .fallback(async || Failed(Problem::new(Kind::NotFound, "there is nothing under this path")))
         .method_not_allowed_fallback(async || {

@@ -2,11 +2,12 @@
 
 use axum::{
     Json,
-    extract::{Query, Request, State, rejection::QueryRejection},
+    extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
 
 use crate::{
     ids::ContentHash,
@@ -77,14 +78,6 @@ pub(super) async fn remove(State(v1): State<V1>, asked: Request) -> Result<Statu
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Which part of the list.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Page {
-    after: Option<String>,
-    limit: Option<usize>,
-}
-
 #[derive(Debug, Serialize)]
 struct Listed {
     prompts: Vec<String>,
@@ -93,16 +86,27 @@ struct Listed {
 }
 
 /// Names in the store's order, some at a time.
-pub(super) async fn list(State(v1): State<V1>, page: Result<Query<Page>, QueryRejection>) -> Result<Response, Failed> {
-    let wrong = || Problem::new(Kind::BadRequest, "a list is asked for with \"after\", a prompt's name, and \"limit\"");
-    let Query(page) = page.map_err(|_| wrong())?;
-    let limit = page.limit.unwrap_or(LIST_DEFAULT);
-    if !(1..=LIST_MAX).contains(&limit) {
-        return Err(Problem::new(Kind::BadRequest, format!("\"limit\" is 1 to {LIST_MAX}")).into());
-    }
-    let after: Option<PromptName> = page.after.map(|name| name.parse()).transpose().map_err(|_| wrong())?;
+pub(super) async fn list(State(v1): State<V1>, asked: Request) -> Result<Response, Failed> {
+    let (after, limit) = page(asked.uri().query().unwrap_or_default())?;
     let (names, has_more) = v1.parts.media.prompts().list(&v1.parts.tenant, after.as_ref(), limit).await?;
     let next = names.last().filter(|_| has_more).map(ToString::to_string);
     let prompts = names.iter().map(ToString::to_string).collect();
     Ok(Json(Listed { prompts, next }).into_response())
+}
+
+/// Which part of the list is asked for.
+fn page(query: &str) -> Result<(Option<PromptName>, usize), Problem> {
+    let wrong = |what: &str| Problem::new(Kind::BadRequest, what.to_owned());
+    let (mut after, mut limit) = (None, LIST_DEFAULT);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "after" => after = Some(value.parse().map_err(|_| wrong("\"after\" is the name of a prompt"))?),
+            "limit" => {
+                let said = value.parse().ok().filter(|limit| (1..=LIST_MAX).contains(limit));
+                limit = said.ok_or_else(|| wrong("\"limit\" is 1 to 1000"))?;
+            }
+            _ => return Err(wrong("a list of prompts is asked for with \"after\" and \"limit\"")),
+        }
+    }
+    Ok((after, limit))
 }

@@ -1,6 +1,7 @@
-//! The path that names a remote source and what to make of it:
+//! The path that names a remote source, or a text, and what to make of it:
 //!
 //! ```text
+//! /say/{signature}/{options}/{base64url(text)}.{ext}, and the same with plain/ as for sources
 //! /fetch/{signature}/{options}/{base64url(source)}.{ext}
 //! /fetch/{signature}/{options}/plain/{percent-escaped source}.{ext}
 //! ```
@@ -25,8 +26,35 @@ pub const EXPIRES: &str = "expires";
 /// The option that names the key of the signature.
 pub const KEY: &str = "k";
 
-const SHAPE: &str =
-    "/fetch/{signature}/{options}/{base64url(url)}.{ext} or /fetch/{signature}/{options}/plain/{url}.{ext}";
+/// What the path of a source or of a text begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// The source is at an address.
+    Fetch,
+    /// The source is a text that is spoken.
+    Say,
+}
+
+impl Verb {
+    /// As it stands in paths.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Verb::Fetch => "fetch",
+            Verb::Say => "say",
+        }
+    }
+
+    const fn shape(self) -> &'static str {
+        match self {
+            Verb::Fetch => {
+                "/fetch/{signature}/{options}/{base64url(url)}.{ext} or /fetch/{signature}/{options}/plain/{url}.{ext}"
+            }
+            Verb::Say => {
+                "/say/{signature}/{options}/{base64url(text)}.{ext} or /say/{signature}/{options}/plain/{text}.{ext}"
+            }
+        }
+    }
+}
 
 /// Longest path that is minted, in characters. Some clients keep whole addresses in 1 000 bytes; with up to 128 for the
 /// public URL in front, 900 are not passed.
@@ -47,7 +75,7 @@ pub struct FetchPath {
     pub signature: String,
     /// Names and values in the order given.
     pub options: Vec<(String, String)>,
-    /// The source's URL as text.
+    /// The source's URL as text, or the text itself.
     pub source: String,
     /// Extension without its dot.
     pub extension: String,
@@ -69,8 +97,17 @@ impl FetchPath {
     /// # Errors
     /// Which part has not the form that the grammar asks for.
     pub fn parse(raw_path: &str) -> Result<FetchPath, AddressError> {
-        let shape = || AddressError::Shape { expected: SHAPE };
-        let rest = without_query(raw_path).strip_prefix("/fetch/").ok_or_else(shape)?;
+        FetchPath::parse_as(Verb::Fetch, raw_path)
+    }
+
+    /// The same for a path of this verb.
+    ///
+    /// # Errors
+    /// Which part has not the form that the grammar asks for.
+    pub fn parse_as(verb: Verb, raw_path: &str) -> Result<FetchPath, AddressError> {
+        let shape = || AddressError::Shape { expected: verb.shape() };
+        let path = without_query(raw_path).strip_prefix('/').and_then(|path| path.strip_prefix(verb.as_str()));
+        let rest = path.and_then(|path| path.strip_prefix('/')).ok_or_else(shape)?;
         let (signature, rest) = rest.split_once('/').ok_or_else(shape)?;
         let (options, rest) = rest.split_once('/').ok_or_else(shape)?;
         if !is_signature(signature) {
@@ -118,7 +155,15 @@ impl FetchPath {
     /// # Errors
     /// [`AddressError::TooLongToMint`] where clients would cut it; the part that could not be read back.
     pub fn print(&self) -> Result<String, AddressError> {
-        self.print_with(&URL_SAFE_NO_PAD.encode(&self.source))
+        self.print_as(Verb::Fetch)
+    }
+
+    /// The same for a path of this verb.
+    ///
+    /// # Errors
+    /// As [`print`](FetchPath::print).
+    pub fn print_as(&self, verb: Verb) -> Result<String, AddressError> {
+        self.print_with(verb, &URL_SAFE_NO_PAD.encode(&self.source))
     }
 
     /// The same in its other form, which people can read.
@@ -126,10 +171,10 @@ impl FetchPath {
     /// # Errors
     /// As [`print`](FetchPath::print).
     pub fn print_plain(&self) -> Result<String, AddressError> {
-        self.print_with(&format!("plain/{}", utf8_percent_encode(&self.source, ESCAPED)))
+        self.print_with(Verb::Fetch, &format!("plain/{}", utf8_percent_encode(&self.source, ESCAPED)))
     }
 
-    fn print_with(&self, source: &str) -> Result<String, AddressError> {
+    fn print_with(&self, verb: Verb, source: &str) -> Result<String, AddressError> {
         if !is_signature(&self.signature) {
             return Err(AddressError::Signature);
         }
@@ -140,7 +185,7 @@ impl FetchPath {
             return Err(AddressError::SourceCoding { expected: "text" });
         }
         let options = print_options(&self.options)?;
-        let path = format!("/fetch/{}/{options}/{source}.{}", self.signature, self.extension);
+        let path = format!("/{}/{}/{options}/{source}.{}", verb.as_str(), self.signature, self.extension);
         if path.len() > MINTED_CHARS_MAX {
             return Err(AddressError::TooLongToMint { length: path.len(), max: MINTED_CHARS_MAX });
         }

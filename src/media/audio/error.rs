@@ -31,6 +31,9 @@ pub enum AudioError {
         /// The limit, with its value and unit.
         limit: Cow<'static, str>,
     },
+    /// Several originals have no unconverted form.
+    #[error("what is made of several originals cannot be had unconverted")]
+    NotOne,
     /// Reading the original failed; its owner knows why.
     #[error("the original could not be read")]
     Input(#[source] io::Error),
@@ -51,6 +54,7 @@ impl AudioError {
         let kind = match self {
             AudioError::NotAudio | AudioError::Unsupported { .. } => problem::Kind::NotAudio,
             AudioError::Undecodable { .. } | AudioError::Panicked { .. } => problem::Kind::Undecodable,
+            AudioError::NotOne => problem::Kind::NotAcceptable,
             AudioError::OverLimit { .. } => problem::Kind::OverLimit,
             AudioError::Input(_) => problem::Kind::OriginFailed,
             AudioError::Output(_) => problem::Kind::Internal,

@@ -2,7 +2,7 @@
 //!
 //! [`transcode`] is the whole story: sniff → decode → mix to mono → resample → effects → encode → mux. It blocks, runs on one thread,
 //! holds a few hundred kilobytes whatever the length (except for AAC in MP4, whose sample tables grow with it), and its
-//! bytes depend only on the original's bytes, never on how they arrived. Of a long MP3 that is all there, parts are decoded on CPUs that
+//! bytes depend only on the original's bytes, never on how they arrived. [`transcode_parts`] makes one body of several originals. Of a long MP3 that is all there, parts are decoded on CPUs that
 //! its caller can spare, which takes some megabytes and changes no byte. It knows nothing of tokio, caches or the network.
 //!
 //! Everything from outside is hostile here: lengths lie, streams never end, decoders panic. Each of those is an [`AudioError`].
@@ -30,7 +30,7 @@ pub use effects::Levelled;
 pub use error::AudioError;
 pub use fuzz::{fuzz, fuzz_headerless, fuzz_kind};
 pub use kind::Kind;
-pub use pipeline::{Summary, transcode};
+pub use pipeline::{Summary, transcode, transcode_parts};
 
 use crate::media::format;
 
@@ -65,6 +65,17 @@ pub trait Input: std::io::Read + std::io::Seek + Send + Sync {
     /// # Errors
     /// The original will never be complete.
     fn wait_complete(&mut self) -> std::io::Result<u64>;
+}
+
+/// Originals that are heard one behind the other, the next of which may still be to come.
+pub trait Parts: Send {
+    /// The next original; blocks until it begins, or until it is known that there is none.
+    ///
+    /// What the one before it is not read to its end is passed over.
+    ///
+    /// # Errors
+    /// There will be no more, and there should be: ends the transcode with [`AudioError::Input`].
+    fn next(&mut self) -> std::io::Result<Option<Box<dyn Input>>>;
 }
 
 /// What an original is, by its content alone: where that is a known kind of audio.

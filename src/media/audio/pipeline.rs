@@ -1,10 +1,11 @@
-//! The story of a transcode: sniff → decode → mix → resample → effects → encode → output.
+//! The story of a transcode: sniff → decode → mix → resample → effects → encode → output. Of several originals, one after the other
+//! goes through the same lane.
 
 use std::{cell::Cell, panic, time::Duration};
 
 use super::{
-    AudioError, Input, Kind, Limits, Output, Scratch,
-    decode::{self, Block, Decode},
+    AudioError, Input, Kind, Limits, Output, Parts, Scratch,
+    decode::{self, Block},
     effects::{Effects, Levelled, Sink},
     encode::{self, Encode},
     mix,
@@ -23,10 +24,13 @@ const RAW_STEP: usize = 64 * 1024;
 /// Encoded bytes that are not collected any further, though the block they come of has more.
 const BODY_STEP: usize = 64 * 1024;
 
+/// Originals of one sequence at most: far more than sentences of the longest text.
+const PARTS_MAX: usize = 10_000;
+
 /// What came out of a transcode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// What the original is.
+    /// What the original is; of several, the first.
     pub kind: Kind,
     /// Frames of the output at its rate; 0 for the unconverted original.
     pub frames: u64,
@@ -52,11 +56,32 @@ pub fn transcode(
     limits: &Limits,
     output: &mut dyn Output,
 ) -> Result<Summary, AudioError> {
+    contained(|found| run(input, format, limits, output, found))
+}
+
+/// Turns originals, one behind the other, into one body of a format.
+///
+/// Containers, codecs, rates and channels may differ; what is heard goes on without a gap where rates are equal. Limits hold for all of
+/// them together. One original alone gives the bytes that [`transcode`] makes of it.
+///
+/// **Shape** As [`transcode`]. The next original is asked for when the one before it is decoded.
+/// **Errors** As [`transcode`]; [`AudioError::NotOne`] for the unconverted original, which several have not; [`AudioError::NotAudio`] where
+/// there is none.
+/// **Cost** As [`transcode`].
+pub fn transcode_parts(
+    parts: Box<dyn Parts>,
+    format: Format,
+    limits: &Limits,
+    output: &mut dyn Output,
+) -> Result<Summary, AudioError> {
+    contained(|found| run_parts(parts, format, limits, output, found))
+}
+
+fn contained(run: impl FnOnce(&Cell<Option<Kind>>) -> Result<Summary, AudioError>) -> Result<Summary, AudioError> {
     let kind = Cell::new(None);
     // Decoders are foreign code over hostile bytes. Nothing of them outlives the unwinding; the output is told by the error
     // that what it has is worthless.
-    let run = panic::AssertUnwindSafe(|| run(input, format, limits, output, &kind));
-    panic::catch_unwind(run).unwrap_or_else(|_| {
+    panic::catch_unwind(panic::AssertUnwindSafe(|| run(&kind))).unwrap_or_else(|_| {
         metrics::counter!("ringback_media_audio_panics_total").increment(1);
         Err(AudioError::Panicked { kind: kind.get() })
     })
@@ -69,17 +94,44 @@ fn run(
     output: &mut dyn Output,
     found: &Cell<Option<Kind>>,
 ) -> Result<Summary, AudioError> {
+    let (source, sniffed) = recognized(input, found)?;
+    match encode::open(format)? {
+        None => copy(source, sniffed, output),
+        Some(encoder) => {
+            let mut lane = Lane::new(format, limits, encoder)?;
+            lane.run(source, sniffed, output)?;
+            lane.finish(sniffed.kind, output)
+        }
+    }
+}
+
+fn run_parts(
+    mut parts: Box<dyn Parts>,
+    format: Format,
+    limits: &Limits,
+    output: &mut dyn Output,
+    found: &Cell<Option<Kind>>,
+) -> Result<Summary, AudioError> {
+    let mut lane = Lane::new(format, limits, encode::open(format)?.ok_or(AudioError::NotOne)?)?;
+    let mut first = None;
+    for _ in 0..PARTS_MAX {
+        let Some(part) = parts.next().map_err(AudioError::Input)? else {
+            return lane.finish(first.ok_or(AudioError::NotAudio)?, output);
+        };
+        found.set(None);
+        let (source, sniffed) = recognized(part, found)?;
+        first.get_or_insert(sniffed.kind);
+        lane.run(source, sniffed, output)?;
+    }
+    Err(AudioError::over_limit(format!("{PARTS_MAX} originals in a row")))
+}
+
+fn recognized(input: Box<dyn Input>, found: &Cell<Option<Kind>>) -> Result<(Source, Sniffed), AudioError> {
     let declared = input.declared();
     let mut source = Source::new(input);
     let sniffed = sniff::sniff(&mut source, declared)?;
     found.set(Some(sniffed.kind));
-    match encode::open(format)? {
-        None => copy(source, sniffed, output),
-        Some(encoder) => {
-            let decoder = decode::open(source, sniffed, format.rate(), format.effects().channel)?;
-            Lane::new(format, limits, encoder)?.run(sniffed.kind, decoder, output)
-        }
-    }
+    Ok((source, sniffed))
 }
 
 /// Passes the original on unchanged.
@@ -100,19 +152,23 @@ fn copy(mut source: Source, sniffed: Sniffed, output: &mut dyn Output) -> Result
     Ok(Summary { kind, frames: 0, duration, truncated: false, levelled: None, header: Vec::new() })
 }
 
-/// One output on its way: everything behind the decoder.
+/// One output on its way: everything behind the decoders.
 struct Lane {
     format: Format,
     decoded_max: Duration,
     timeline: Timeline,
     /// Rate of the current segment's samples and of its source, once there is one.
     segment: Option<(SampleRate, SampleRate)>,
+    /// Whether blocks of the current segment were made with fewer samples than their source has.
+    reduced: bool,
     /// Between two different rates only.
     resampler: Option<Resampler>,
     mono: Vec<f32>,
     resampled: Vec<f32>,
     /// Frames given to the effects.
     frames: u64,
+    /// Whether an original stopped before it should.
+    truncated: bool,
     effects: Effects,
     end: End,
 }
@@ -133,31 +189,53 @@ impl Lane {
             decoded_max: limits.decoded_max,
             timeline: Timeline::new(format.rate()),
             segment: None,
+            reduced: false,
             resampler: None,
             mono: Vec::new(),
             resampled: Vec::new(),
             frames: 0,
+            truncated: false,
             effects: Effects::new(format.effects(), format.rate())?,
             end: End { encoder, body: Vec::new(), frames: 0, body_bytes: 0 },
         })
     }
 
-    fn run(mut self, kind: Kind, mut decoder: Box<dyn Decode>, output: &mut dyn Output) -> Result<Summary, AudioError> {
+    /// Decodes one original to its end.
+    fn run(&mut self, source: Source, sniffed: Sniffed, output: &mut dyn Output) -> Result<(), AudioError> {
+        let kind = sniffed.kind;
+        self.start_part(output)?;
+        let mut decoder = decode::open(source, sniffed, self.format.rate(), self.format.effects().channel)?;
         // What the header admits fails before any byte goes out.
-        self.check_length(decoder.declared().unwrap_or_default())?;
+        let before = self.timeline.elapsed();
+        self.check_length(before.saturating_add(decoder.declared().unwrap_or_default()))?;
         let mut block = Block::new();
+        let mut is_silent = true;
         while decoder.next_block(&mut block)? {
+            is_silent &= block.extent().frames == 0;
             self.feed(&block, output)?;
             self.check_length(self.timeline.elapsed())?;
             self.end.drain(output)?;
         }
-        let truncated = decoder.truncated();
-        drop(decoder);
-        if truncated && self.segment.is_none() {
+        self.truncated |= decoder.truncated();
+        if decoder.truncated() && is_silent {
             return Err(AudioError::undecodable(kind, "it ends before its audio begins"));
         }
+        Ok(())
+    }
+
+    /// Goes on where the last original ended. Samples of one rate are one signal, unless their decoder left some out: then they count
+    /// from the beginning of their own original.
+    fn start_part(&mut self, output: &mut dyn Output) -> Result<(), AudioError> {
+        if std::mem::take(&mut self.reduced) {
+            self.end_segment(output)?;
+            self.segment = None;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, kind: Kind, output: &mut dyn Output) -> Result<Summary, AudioError> {
         self.end_segment(output)?;
-        let Lane { format, timeline, effects, mut end, .. } = self;
+        let Lane { format, timeline, effects, mut end, truncated, .. } = self;
         let keeps_length = effects.keep_length();
         let levelled = effects.finish(&mut Encoding { end: &mut end, output })?;
         end.encoder.finish(&mut end.body)?;
@@ -190,6 +268,7 @@ impl Lane {
             let target = self.format.rate();
             self.resampler = if block.rate == target { None } else { Some(Resampler::new(block.rate, target)?) };
         }
+        self.reduced |= block.reduced.is_some();
         self.timeline.advance(extent.frames);
         self.mono.clear();
         mix::mix(&block.layout, self.format.effects().channel, &block.samples, &mut self.mono);

@@ -1,6 +1,6 @@
 //! The records of the catalogue (`spec/media.md` §1, `spec/trust.md` §2). Small, written as JSON, read back by any later version.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +115,9 @@ pub struct AlsoFrom {
     pub url: String,
 }
 
+/// How long what is known by its name may be used without asking: for ever, as far as HTTP has a word for it (RFC 9111 §1.2.2).
+const KNOWN_FRESH: Duration = Duration::from_secs(365 * 86_400);
+
 /// Labels of one reference or source at most, whoever gave them.
 const TAGS_MAX: usize = 64;
 /// Other sources that are remembered at most: those that come after have been there more lately.
@@ -196,6 +199,26 @@ fn any_selection() -> Option<Selection> {
 }
 
 impl SourceRecord {
+    /// What the index says of a source whose original is known by its name, and so never changes.
+    pub fn of_known(name: String, content_hash: ContentHash, now: SystemTime) -> SourceRecord {
+        SourceRecord {
+            url: name,
+            content_hash,
+            length: 0,
+            headerless: false,
+            declared: None,
+            said: Said::default(),
+            selection: any_selection(),
+            tags: Vec::new(),
+            labels: Vec::new(),
+            asked_at: Some(now),
+            checked_at: now,
+            fresh_until: now + KNOWN_FRESH,
+            rules_stamp: 0,
+            changed_at: now,
+        }
+    }
+
     /// What the original is taken for by a caller who declares `asked`: the `<input>` of artifact ids, none where its own bytes say it.
     /// The caller's word counts for more than the origin's, because it is given where the origin is wrong.
     pub fn input(&self, asked: Option<Headerless>) -> Option<Headerless> {

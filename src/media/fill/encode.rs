@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Instant,
 };
 
@@ -17,6 +17,7 @@ use crate::{
         audio::{self, AudioError},
         cache::{Manifest, SourceRecord, Visibility},
         format::{Format, Headerless},
+        parts::FramedParts,
         spool::{End, Spool, Spools},
     },
     problem::{Kind, Problem},
@@ -204,7 +205,8 @@ async fn make(shared: &Shared, flight: &EncodeFlight) -> Result<Finished, Stop> 
     flight.spool.finish(End::Complete);
     let encoded = shared.clock.now();
 
-    let headerless = made.summary.kind.headerless().is_some();
+    // What is known by its name is known without what it turns out to be.
+    let headerless = flight.source.of.is_indexed() && made.summary.kind.headerless().is_some();
     let record = SourceRecord { headerless, ..received.record.clone() }.labelled(&flight.tags);
     let manifest = Arc::new(manifest(flight, shared.name(flight, &record), &record, &made));
     let header = Bytes::from(made.summary.header);
@@ -270,6 +272,7 @@ async fn transcode(shared: &Shared, flight: &EncodeFlight) -> Result<Made, Stop>
     let (format, limits) = (flight.format, shared.audio_limits);
     let declared = flight.input.or(flight.source.declared_input());
     let source = Arc::clone(&flight.source);
+    let in_parts = source.is_in_parts.load(Ordering::Relaxed);
     let spool = Arc::clone(&flight.spool);
     let cancel = flight.cancel.clone();
     let spools = shared.spools.clone();
@@ -284,7 +287,11 @@ async fn transcode(shared: &Shared, flight: &EncodeFlight) -> Result<Made, Stop>
         }));
         let input = Box::new(SourceInput { worker: Arc::clone(&worker), declared, position: 0 });
         let mut output = ArtifactOutput { worker: Arc::clone(&worker), spools };
-        let summary = audio::transcode(input, format, &limits, &mut output)?;
+        let summary = if in_parts {
+            audio::transcode_parts(Box::new(FramedParts::new(input)), format, &limits, &mut output)?
+        } else {
+            audio::transcode(input, format, &limits, &mut output)?
+        };
         lock(&worker).finish(&summary).map(|body| Made { summary, body }).map_err(AudioError::Output)
     };
     match shared.pool.run(job).await? {

@@ -114,6 +114,11 @@ impl Joined {
         }
     }
 
+    /// Waits for the source's first bytes, or for it to fail.
+    pub(in crate::media) async fn begun(&self) {
+        self.flight.source.wait(|state| !matches!(state, SourceState::Asking)).await;
+    }
+
     /// Waits for the first bytes and, where the source is short, a moment longer for all of it.
     ///
     /// # Errors

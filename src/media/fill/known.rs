@@ -39,7 +39,8 @@ pub(super) async fn upload(
     Ok((arrival, Received { body, content_hash: *hash, record, finished: shared.clock.now() }))
 }
 
-fn arrival(shared: &Shared, record: &SourceRecord, declared: Option<u64>) -> Arrival {
+/// What is known of it from its first byte on.
+pub(super) fn arrival(shared: &Shared, record: &SourceRecord, declared: Option<u64>) -> Arrival {
     Arrival {
         declared,
         first_byte: shared.clock.now(),
@@ -50,6 +51,6 @@ fn arrival(shared: &Shared, record: &SourceRecord, declared: Option<u64>) -> Arr
     }
 }
 
-fn without_record() -> Problem {
+pub(super) fn without_record() -> Problem {
     Problem::new(Kind::Internal, "a source that is known by its name came without its record")
 }

@@ -33,6 +33,8 @@ mod scratch;
 
 mod source;
 
+mod speech;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -55,6 +57,7 @@ use crate::{
         origin::Origin,
         private::Private,
         source::Source,
+        speech::Speech,
         spool::{Spool, Spools},
         uploads::Uploads,
     },
@@ -72,6 +75,7 @@ use encode::{EncodeFlight, Recipe};
 use failures::Failures;
 use pool::{Places, Pool};
 use source::{Received, SourceFlight, State as SourceState};
+use speech::Turns;
 
 /// All fills of the node.
 #[derive(Clone, Debug)]
@@ -85,6 +89,7 @@ pub(in crate::media) struct Parts {
     pub(in crate::media) cache: Cache,
     pub(in crate::media) origin: Origin,
     pub(in crate::media) uploads: Uploads,
+    pub(in crate::media) speech: Speech,
     pub(in crate::media) private: Private,
     pub(in crate::media) spools: Spools,
     pub(in crate::media) clock: Clock,
@@ -99,6 +104,9 @@ struct Shared {
     cache: Cache,
     origin: Origin,
     uploads: Uploads,
+    speech: Speech,
+    /// Pieces of speech that are being spoken to be kept: who wants the same waits for them.
+    turns: Turns,
     private: Private,
     spools: Spools,
     pool: Pool,
@@ -163,7 +171,7 @@ pub(in crate::media) struct Wanted {
 
 impl Fill {
     pub(in crate::media) fn new(config: Config, audio: audio::Config, parts: Parts) -> Fill {
-        let Parts { cache, origin, uploads, private, spools, clock, tasks } = parts;
+        let Parts { cache, origin, uploads, speech, private, spools, clock, tasks } = parts;
         let cpus = match config.cpus {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             cpus => cpus,
@@ -184,6 +192,8 @@ impl Fill {
             cache,
             origin,
             uploads,
+            speech,
+            turns: Turns::default(),
             private,
             spools,
             clock,

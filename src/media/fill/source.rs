@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Instant, SystemTime},
@@ -19,6 +19,7 @@ use crate::{
         cache::{KeptSource, Reader, SourceRecord, Whole},
         format::Headerless,
         source::Source,
+        speech::Spoken,
         spool::{End, Spool},
     },
     outbound::Hops,
@@ -30,6 +31,7 @@ use super::{
     chunker::{Body, Chunker},
     known,
     remote::Remote,
+    speech,
 };
 
 /// Where a fill gets the original from.
@@ -39,6 +41,8 @@ pub(in crate::media) enum From {
     Origin(Option<Arc<SourceRecord>>),
     /// The tiers, which still have it.
     Kept(Arc<KeptSource>),
+    /// What speaks already, in the place of an utterance that does not come. For one flight that is not kept.
+    StandIn(Arc<Mutex<Option<Box<Spoken>>>>),
 }
 
 /// How far the original has come.
@@ -102,6 +106,8 @@ pub(in crate::media) struct SourceFlight {
     pub(super) state: watch::Sender<State>,
     pub(super) cancel: CancellationToken,
     pub(super) started: Instant,
+    /// Whether it is several originals, in the frames of `media::parts`. Set before it arrives.
+    pub(super) is_in_parts: AtomicBool,
     /// Set by the first encode that stores the original, so that it is stored once.
     pub(super) kept: AtomicBool,
 }
@@ -117,7 +123,8 @@ impl SourceFlight {
     ) -> SourceFlight {
         let (state, _) = watch::channel(State::Asking);
         let (cancel, revoked, kept) = (CancellationToken::new(), AtomicBool::new(false), AtomicBool::new(false));
-        SourceFlight { tenant, of, hops, keep, is_replay, revoked, spool, state, cancel, started, kept }
+        let is_in_parts = AtomicBool::new(false);
+        SourceFlight { tenant, of, hops, keep, is_replay, revoked, spool, state, cancel, started, is_in_parts, kept }
     }
 
     /// From now on nothing of it is stored.
@@ -211,10 +218,12 @@ async fn fetch(
     from: From,
 ) -> Result<(Arrival, Received), Stop> {
     match from {
+        From::StandIn(spoken) => speech::stand_in(shared, flight, previous, &spoken).await,
         From::Kept(kept) => replay(shared, flight, previous, &kept).await,
         From::Origin(known) => match &flight.of {
             Source::Url(url) => Remote { shared, flight, url, previous }.fetch(known.as_deref()).await,
             Source::Upload(hash) => known::upload(shared, flight, previous, hash).await,
+            Source::Speech(utterance) => speech::spoken(shared, flight, previous, utterance).await,
         },
     }
 }

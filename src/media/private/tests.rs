@@ -53,10 +53,9 @@ fn a_capability_opens_what_it_was_made_for_and_nothing_else() {
         let later = now() + Duration::from_secs(60);
         assert_eq!(ours.opens(&capability, &tenant, &artifact, "ulaw", later), ends.is_none());
         // No other text opens it.
-        for index in 0..capability.len() {
-            let mut bytes = capability.clone().into_bytes();
-            bytes[index] = if bytes[index] == b'1' { b'2' } else { b'1' };
-            let changed = String::from_utf8(bytes).unwrap();
+        for (index, known) in capability.char_indices() {
+            let mut changed = capability.clone();
+            changed.replace_range(index..=index, if known == '1' { "2" } else { "1" });
             assert!(!ours.opens(&changed, &tenant, &artifact, "ulaw", now()), "{changed}");
         }
         for cut in ["", "-", "--", &capability[1..], &format!("{capability}A"), &capability.replacen('-', "-0", 1)] {

@@ -1,0 +1,19 @@
+//! `POST /v1/jambonz/speech`: this node as a speech vendor of jambonz (`spec/wire.md` §2).
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+
+use crate::media::http as media_http;
+
+use super::{Failed, V1, body};
+
+/// Audio of the text that jambonz wants spoken.
+pub(super) async fn speak(State(v1): State<V1>, sent: Request) -> Result<Response, Failed> {
+    let (head, sent) = sent.into_parts();
+    let text = body::receive(Request::from_parts(head.clone(), sent), v1.body_timeout).await?;
+    let (media, tenant, addresses) = (&v1.parts.media, &v1.parts.tenant, &v1.parts.addresses);
+    Ok(media_http::jambonz(media, tenant, addresses, &head, &text).await?.map(Body::new))
+}

@@ -1,0 +1,251 @@
+//! Speech as an original: its sentences one after another, those that were spoken before from the tiers.
+//!
+//! A sentence is a source of its own in the index, under the key of its record, whose original is what the engine gave. So sentences that many
+//! texts have are spoken once, by all nodes that share a durable tier, and how an engine names its audio matters to nobody else. The
+//! text as a whole is no original that is kept: it is made of them again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
+};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    ids::{ContentHash, SourceKey, Tenant},
+    media::{
+        cache::{CHUNK_MAX, ChunkRef, Commit, KeptSource, Reader, SourceRecord, Whole},
+        format::Headerless,
+        parts::Framer,
+        speech::{SpeechError, Spoken, Utterance},
+    },
+    problem::{Kind, Problem},
+};
+
+use super::{
+    Shared,
+    chunker::Chunker,
+    known,
+    source::{Arrival, Hashed, Received, SourceFlight, State, Stop},
+};
+
+/// Bytes of a sentence that is kept: some 90 s at 24 kHz. What is longer is spoken again.
+const KEPT_MAX: usize = 4 << 20;
+
+/// The sentences that are being spoken, so that nobody has one spoken that another is about to have.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// A std lock: held for map operations only.
+    turns: Mutex<HashMap<(Tenant, SourceKey), Weak<Turn>>>,
+}
+
+/// Held by who speaks.
+type Turn = tokio::sync::Mutex<()>;
+
+impl Turns {
+    fn of(&self, tenant: &Tenant, key: SourceKey) -> Arc<Turn> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(&(tenant.clone(), key)).and_then(Weak::upgrade) {
+            return turn;
+        }
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::default();
+        turns.insert((tenant.clone(), key), Arc::downgrade(&turn));
+        turn
+    }
+}
+
+/// A text's sentences, into the spool. `known` is what the index would say of the text.
+pub(super) async fn spoken(
+    shared: &Shared,
+    flight: &SourceFlight,
+    known: Option<&SourceRecord>,
+    utterance: &Utterance,
+) -> Result<(Arrival, Received), Stop> {
+    let record = known.ok_or_else(known::without_record)?;
+    let pieces = utterance.pieces();
+    let mut original = Original::new(shared, flight, record, pieces.len() != 1);
+    for piece in &pieces {
+        original = speak(shared, flight, piece, original).await?;
+    }
+    original.finish().await
+}
+
+/// What speaks in the place of the text.
+pub(super) async fn stand_in(
+    shared: &Shared,
+    flight: &SourceFlight,
+    known: Option<&SourceRecord>,
+    spoken: &Mutex<Option<Box<Spoken>>>,
+) -> Result<(Arrival, Received), Stop> {
+    let record = known.ok_or_else(known::without_record)?;
+    let spoken = spoken.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let gone = || Problem::new(Kind::Internal, "what was to stand in was taken already");
+    let mut spoken = spoken.ok_or_else(gone)?;
+    let mut original = Original::new(shared, flight, record, false).begin(spoken.declared()).await?;
+    while let Some(bytes) = spoken.chunk().await.map_err(told)? {
+        original = original.append(bytes).await?;
+    }
+    original.finish().await
+}
+
+/// One sentence, from the tiers or from its engine.
+async fn speak<'a>(
+    shared: &Shared,
+    flight: &SourceFlight,
+    piece: &Utterance,
+    original: Original<'a>,
+) -> Result<Original<'a>, Stop> {
+    if !flight.keep {
+        return perform(shared, flight, piece, original).await;
+    }
+    if let Some(kept) = find(shared, &flight.tenant, piece).await {
+        return replay(shared, kept, original).await;
+    }
+    let turn = shared.turns.of(&flight.tenant, piece.key());
+    let _turn = turn.lock().await;
+    // Whoever had the turn before has left it there.
+    match find(shared, &flight.tenant, piece).await {
+        Some(kept) => replay(shared, kept, original).await,
+        None => perform(shared, flight, piece, original).await,
+    }
+}
+
+/// A sentence that was spoken before, where all of it is there.
+async fn find(shared: &Shared, tenant: &Tenant, piece: &Utterance) -> Option<(Whole, usize, Option<Headerless>)> {
+    let (cache, key) = (&shared.cache, piece.key());
+    let record = cache.source(tenant, &key).await.ok()??;
+    let kept = cache.kept_source(&record.content_hash).await.ok()??;
+    let chunks = kept.chunks.len();
+    let whole = Whole::Original(kept);
+    cache.holds(&whole).await?;
+    Some((whole, chunks, record.declared))
+}
+
+async fn replay<'a>(
+    shared: &Shared,
+    (whole, chunks, declared): (Whole, usize, Option<Headerless>),
+    original: Original<'a>,
+) -> Result<Original<'a>, Stop> {
+    metrics::counter!("ringback_media_speech_sentences_total", "from" => "cache").increment(1);
+    let mut original = original.begin(declared).await?;
+    let mut reader = Reader::new(&shared.cache, whole, 0..chunks);
+    for _ in 0..chunks {
+        let lost = || Problem::new(Kind::Busy, "a sentence that was kept has lost a part").passing();
+        let (bytes, _) = reader.next().await.ok_or_else(lost)?;
+        original = original.append(bytes).await?;
+    }
+    Ok(original)
+}
+
+/// Has the engine speak a sentence, and leaves it to the tiers where that is wanted.
+async fn perform<'a>(
+    shared: &Shared,
+    flight: &SourceFlight,
+    piece: &Utterance,
+    original: Original<'a>,
+) -> Result<Original<'a>, Stop> {
+    metrics::counter!("ringback_media_speech_sentences_total", "from" => "engine").increment(1);
+    let mut spoken = shared.speech.speak(piece, &flight.hops).await.map_err(told)?;
+    let declared = spoken.declared();
+    let mut original = original.begin(declared).await?;
+    let mut all = flight.keep.then(BytesMut::new);
+    while let Some(bytes) = spoken.chunk().await.map_err(told)? {
+        all = all.filter(|all| all.len() + bytes.len() <= KEPT_MAX);
+        if let Some(all) = &mut all {
+            all.extend_from_slice(&bytes);
+        }
+        original = original.append(bytes).await?;
+    }
+    if let Some(all) = all.filter(|_| !flight.is_revoked()) {
+        keep(shared, flight, piece, declared, &all).await;
+    }
+    Ok(original)
+}
+
+/// Leaves a sentence to the tiers. A store that fails is not the caller's trouble.
+async fn keep(shared: &Shared, flight: &SourceFlight, piece: &Utterance, declared: Option<Headerless>, bytes: &[u8]) {
+    let mut chunker = Chunker::default();
+    chunker.update(bytes);
+    let body = chunker.finish();
+    for (ChunkRef { id, .. }, chunk) in body.chunks.iter().zip(bytes.chunks(CHUNK_MAX)) {
+        shared.cache.admit(*id, Bytes::copy_from_slice(chunk)).await;
+    }
+    let content_hash = ContentHash::from_bytes(*body.digest.as_bytes());
+    let now = shared.clock.now_wall();
+    let record = SourceRecord {
+        content_hash,
+        length: body.length,
+        headerless: declared.is_some(),
+        declared,
+        rules_stamp: shared.origin.rules_stamp(),
+        ..SourceRecord::of_known(piece.to_text(), content_hash, now)
+    };
+    let commit = Commit {
+        source: Some(record),
+        kept: Some(KeptSource { content_hash, length: body.length, chunks: body.chunks }),
+        ..Commit::new(flight.tenant.clone(), piece.key())
+    };
+    shared.commit(commit).await;
+}
+
+fn told(error: SpeechError) -> Problem {
+    error.problem()
+}
+
+/// The original that comes of it, in the spool.
+struct Original<'a> {
+    shared: &'a Shared,
+    flight: &'a SourceFlight,
+    record: &'a SourceRecord,
+    /// Where it is several.
+    framer: Option<Framer>,
+    hashed: Hashed,
+    arrival: Option<Arrival>,
+}
+
+impl<'a> Original<'a> {
+    fn new(shared: &'a Shared, flight: &'a SourceFlight, record: &'a SourceRecord, in_parts: bool) -> Original<'a> {
+        flight.is_in_parts.store(in_parts, Ordering::Relaxed);
+        let (framer, hashed) = (in_parts.then(Framer::default), Hashed::new(&flight.spool));
+        Original { shared, flight, record, framer, hashed, arrival: None }
+    }
+
+    /// The first or the next of its parts comes.
+    async fn begin(mut self, declared: Option<Headerless>) -> Result<Original<'a>, Stop> {
+        let frame = self.framer.as_mut().map(|framer| framer.begin(declared));
+        if self.arrival.is_none() {
+            let input = declared.filter(|_| self.framer.is_none());
+            let arrival = Arrival { input, ..known::arrival(self.shared, self.record, None) };
+            self.flight.state.send_replace(State::Arriving(arrival));
+            self.arrival = Some(arrival);
+        }
+        self.put(frame).await
+    }
+
+    async fn append(self, bytes: Bytes) -> Result<Original<'a>, Stop> {
+        match self.framer.as_ref().map(|framer| framer.block(&bytes)) {
+            None => self.put(Some(bytes)).await,
+            frame => self.put(frame).await,
+        }
+    }
+
+    async fn put(mut self, bytes: Option<impl Into<Bytes>>) -> Result<Original<'a>, Stop> {
+        if let Some(bytes) = bytes.map(Into::into).filter(|bytes| !bytes.is_empty()) {
+            self.hashed = self.hashed.append(bytes).await?;
+        }
+        Ok(self)
+    }
+
+    async fn finish(mut self) -> Result<(Arrival, Received), Stop> {
+        let end = self.framer.as_mut().map(Framer::end);
+        let Original { shared, flight, record, hashed, arrival, .. } = self.put(end).await?;
+        let arrival = arrival.ok_or_else(|| Problem::new(Kind::Internal, "speech without a sentence"))?;
+        // Its sentences are kept, it is not.
+        flight.kept.store(true, Ordering::Relaxed);
+        let body = hashed.finish();
+        let record = SourceRecord { length: body.length, ..record.clone() };
+        let content_hash = record.content_hash;
+        Ok((arrival, Received { body, content_hash, record, finished: shared.clock.now() }))
+    }
+}

@@ -1,0 +1,230 @@
+//! Speech: texts by their addresses, spoken by a real engine.
+
+use std::{collections::BTreeSet, path::Path};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{Method, StatusCode};
+use ringback::{config::Config, media::cache::durable::StoreKind, testing::origin::Origin};
+
+use crate::support::node::{Answer, TestNode};
+
+const TEXT: &str = "Welcome to the office. Please hold the line.";
+
+fn say(text: &str, options: &str, extension: &str) -> String {
+    format!("/say/_/{options}/{}.{extension}", URL_SAFE_NO_PAD.encode(text))
+}
+
+fn json(answer: &Answer) -> serde_json::Value {
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+/// Every file under a directory.
+fn files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let entries = entries.map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn contains(file: &Path, needle: &[u8]) -> bool {
+    std::fs::read(file).unwrap().windows(needle.len()).any(|window| window == needle)
+}
+
+#[tokio::test]
+async fn a_text_is_spoken_in_any_format_and_kept_under_one_address() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    for extension in ["ulaw", "wav", "sln16", "opus", "g722"] {
+        let first = node.get(&say(TEXT, "-", extension)).await;
+        assert_eq!(first.status, StatusCode::OK, "{first:?}");
+        let whole = node.send(node.request(Method::GET, &say(TEXT, "-", extension)).header("prefer", "wait")).await;
+        assert!(whole.body == first.body);
+        assert!(whole.header("cache-status").contains("hit"), "{whole:?}");
+        let location = whole.header("content-location");
+        assert!(location.starts_with("/media/") && location.ends_with(extension), "{location}");
+        let kept = node.get(location).await;
+        assert!(kept.body == first.body);
+        assert_eq!(kept.header("cache-control"), "public, max-age=31536000, immutable");
+        let head = node.send(node.request(Method::HEAD, &say(TEXT, "-", extension))).await;
+        for field in ["content-length", "content-type", "etag", "cache-control", "last-modified", "content-location"] {
+            assert_eq!(head.header(field), whole.header(field), "{field}");
+        }
+    }
+    // Some two seconds of it, and not silence.
+    let heard = node.get(&say(TEXT, "-", "sln")).await.body;
+    let samples: Vec<i16> = heard.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    assert!((12_000..60_000).contains(&samples.len()), "{}", samples.len());
+    assert!(samples.iter().any(|sample| 3_000 < sample.unsigned_abs()));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_speech_has_the_same_address_everywhere_and_any_change_another() {
+    let origin = Origin::start().await.unwrap();
+    let (here, there) = (TestNode::start(&origin).await, TestNode::start(&origin).await);
+    let address = async |node: &TestNode, text: &str, options: serde_json::Value, format: &str| {
+        let wanted = serde_json::json!({ "source": { "text": text }, "format": format, "options": options });
+        let made = node.post(&wanted).await;
+        assert!(made.status.is_success(), "{made:?} {}", String::from_utf8_lossy(&made.body));
+        json(&made)["url"].as_str().unwrap().to_owned()
+    };
+    let plain = serde_json::json!({});
+    let same = address(&here, TEXT, plain.clone(), "ulaw").await;
+    assert_eq!(address(&there, TEXT, plain.clone(), "ulaw").await, same);
+    // By GET, too; however the letters of one text are written down.
+    assert_eq!(here.get(&say(TEXT, "-", "ulaw")).await.header("content-location"), same);
+    let (composed, decomposed) = ("Caf\u{e9}.", "Cafe\u{301}.");
+    let cafe = address(&here, composed, plain.clone(), "ulaw").await;
+    assert_eq!(address(&there, decomposed, plain.clone(), "ulaw").await, cafe);
+    let mut seen = BTreeSet::from([same, cafe]);
+    for (text, options, format) in [
+        (TEXT, plain.clone(), "alaw"),
+        ("Welcome to the office. Please hold the line!", plain.clone(), "ulaw"),
+        (TEXT, serde_json::json!({ "language": "de" }), "ulaw"),
+        (TEXT, serde_json::json!({ "speed": "120" }), "ulaw"),
+        (TEXT, serde_json::json!({ "pitch": "80" }), "ulaw"),
+        (TEXT, serde_json::json!({ "gain": "-3" }), "ulaw"),
+    ] {
+        let address = address(&here, text, options.clone(), format).await;
+        assert!(seen.insert(address.clone()), "{options} {format}: {address} again");
+    }
+    here.stop().await;
+    there.stop().await;
+}
+
+#[tokio::test]
+async fn sentences_are_spoken_once_whatever_they_stand_in() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    let spoken = |text: &str| say(text, "-", "sln");
+    let (first, second) = ("You are number three in the queue.", "Please hold the line.");
+    let both = node.get(&spoken(&format!("{first} {second}"))).await;
+    assert_eq!(both.status, StatusCode::OK, "{both:?}");
+    let alone = node.get(&spoken(second)).await;
+    assert!(both.body.len() > alone.body.len());
+    // What the second sentence sounds like is what it sounds like by itself: the same samples, but for the resampler's run over the seam.
+    let tail = &both.body[both.body.len() - alone.body.len() / 2..];
+    let alone_tail = &alone.body[alone.body.len() - alone.body.len() / 2..];
+    let difference = |a: &[u8], b: &[u8]| {
+        let sample = |pair: &[u8]| f64::from(i16::from_le_bytes([pair[0], pair[1]]));
+        a.chunks_exact(2).zip(b.chunks_exact(2)).map(|(a, b)| (sample(a) - sample(b)).powi(2)).sum::<f64>()
+    };
+    let silence = vec![0; tail.len()];
+    assert!(difference(tail, alone_tail) < 0.05 * difference(tail, &silence), "the second sentence is another sound");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn speech_that_is_not_to_be_stored_leaves_nothing_anywhere() {
+    let origin = Origin::start().await.unwrap();
+    let durable = |config: &mut Config| config.media.cache.durable.store = StoreKind::Directory;
+    let node = TestNode::start_with(&origin, durable).await;
+    let secret = "The code is nine seven three one. Do not tell anybody.";
+    let path = say(secret, "-", "sln");
+    let heard = node.get_with(&path, "cache-control", "no-store").await;
+    assert_eq!((heard.status, heard.header("cache-control")), (StatusCode::OK, "no-store"));
+    assert_eq!(heard.header("content-location"), "");
+    assert!(8_000 < heard.body.len());
+    let cached = node.get_with(&path, "cache-control", "only-if-cached").await;
+    assert_eq!(cached.slug(), "not-cached");
+    node.settled().await;
+    let directory = node.data_dir().to_owned();
+    node.stop_then(|| {
+        // A stretch of what was heard, and the text in the forms in which it could stand there.
+        let middle = heard.body.len() / 2;
+        let needles = [
+            heard.body[middle..middle + 64].to_vec(),
+            b"nine seven three".to_vec(),
+            URL_SAFE_NO_PAD.encode("nine seven three").as_bytes()[..18].to_vec(),
+        ];
+        let left = files(&directory);
+        assert!(!left.is_empty());
+        for (file, needle) in left.iter().flat_map(|file| needles.iter().map(move |needle| (file, needle))) {
+            assert!(!contains(file, needle), "{} has it", file.display());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_spoken_outlives_eviction_and_is_spoken_anew_after_a_purge() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    let made = json(&node.post(&serde_json::json!({ "source": { "text": TEXT }, "format": "ulaw" })).await);
+    let url = made["url"].as_str().unwrap();
+    let before = node.get(url).await;
+    let node = node.restart_after(&origin, |data| std::fs::remove_dir_all(data.join("chunks")).unwrap()).await;
+    let again = node.get(url).await;
+    assert!(again.body == before.body && again.header("etag") == before.header("etag"));
+    assert!(again.header("cache-status").contains("detail=speech"), "{again:?}");
+    let purged = node.send(node.request(Method::POST, "/v1/media/purge").body(r#"{"all":true}"#)).await;
+    assert_eq!(purged.status, StatusCode::OK);
+    let anew = node.send(node.request(Method::GET, &say(TEXT, "-", "ulaw")).header("prefer", "wait")).await;
+    assert!(anew.header("cache-status").contains("detail=speech"), "{anew:?}");
+    assert_eq!(anew.header("content-location"), url);
+    assert!(node.get(&say(TEXT, "-", "ulaw")).await.header("cache-status").contains("hit"));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_spoken_is_told() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    let slug = async |path: &str| node.get(path).await.slug();
+    assert_eq!(slug(&say(TEXT, "voice:nobody-has-this-name", "ulaw")).await, "unknown-voice");
+    assert_eq!(slug(&say(TEXT, "engine:nothing", "ulaw")).await, "no-engine");
+    assert_eq!(slug(&say(TEXT, "speed:fast", "ulaw")).await, "bad-request");
+    assert_eq!(slug(&say(TEXT, "nonsense:1", "ulaw")).await, "bad-request");
+    assert_eq!(slug(&say(TEXT, "-", "mp9")).await, "not-acceptable");
+    assert_eq!(slug(&say(TEXT, "-", "raw")).await, "not-acceptable");
+    assert_eq!(slug(&say("   ", "-", "ulaw")).await, "bad-request");
+    assert_eq!(slug(&say("a\u{7}b", "-", "ulaw")).await, "bad-request");
+    assert_eq!(slug(&say(&"a ".repeat(5_000), "-", "ulaw")).await, "over-limit");
+    assert_eq!(slug("/say/_/-/*.ulaw").await, "bad-request");
+    assert_eq!(slug("/say/AAAA/-/YQ.ulaw").await, "signature-invalid");
+    // The long way is for long texts.
+    let long = serde_json::json!({ "source": { "text": "A word or two. ".repeat(400) }, "format": "ulaw" });
+    let made = node.post(&long).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", String::from_utf8_lossy(&made.body));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn jambonz_has_its_texts_spoken() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    let asked = serde_json::json!({ "language": "en-US", "voice": "en-us", "type": "text", "text": TEXT }).to_string();
+    let request = node.request(Method::POST, "/v1/jambonz/speech").header("content-type", "application/json");
+    let spoken = node.send(request.header("authorization", "Bearer anything").body(asked)).await;
+    assert_eq!((spoken.status, spoken.header("content-type")), (StatusCode::OK, "audio/wav"), "{spoken:?}");
+    assert_eq!(&spoken.body[..4], b"RIFF");
+    let wrong = node.send(node.request(Method::POST, "/v1/jambonz/speech").body("{}")).await;
+    assert_eq!(wrong.slug(), "bad-request");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_clip_stands_in_for_speech_that_cannot_be_had_and_is_never_kept() {
+    let origin = Origin::start().await.unwrap();
+    let clip = ringback::testing::fixture::audio_dir().join("chirp.aiff");
+    let node = TestNode::start_with(&origin, |config| {
+        config.media.speech.fallback_clip = clip.to_str().unwrap().to_owned();
+        // So much is never kept free: every utterance is refused.
+        config.media.speech.deadline = std::time::Duration::from_nanos(1);
+    })
+    .await;
+    for extension in ["ulaw", "wav"] {
+        let heard = node.get(&say(TEXT, "-", extension)).await;
+        assert_eq!((heard.status, heard.header("cache-control")), (StatusCode::OK, "no-store"), "{heard:?}");
+        assert_eq!(heard.header("content-location"), "");
+        assert!(heard.header("cache-status").contains("detail=stand-in"), "{heard:?}");
+        let tone = node.get(&crate::support::node::fetch_path(&origin.url("/chirp.aiff"), extension)).await;
+        assert!(heard.body == tone.body, "{extension}");
+        // The speech itself was made behind it.
+        let wanted = serde_json::json!({ "source": { "text": TEXT }, "format": extension });
+        let made = json(&node.post(&wanted).await);
+        let spoken = node.get(&say(TEXT, "-", extension)).await;
+        assert_eq!(spoken.header("content-location"), made["url"].as_str().unwrap());
+        assert!(spoken.body != heard.body);
+    }
+    node.stop().await;
+}
