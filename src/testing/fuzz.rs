@@ -2,6 +2,7 @@
 //! an input that was once found. None of them may panic, hang or allocate without limit, whatever the bytes are.
 
 use std::{
+    io::{self, Read, Seek, SeekFrom},
     panic,
     sync::Once,
     time::{Duration, SystemTime},
@@ -15,10 +16,12 @@ use crate::{
     media::{
         Signing, SigningConfig, Standing,
         address::{CanonicalUrl, FetchPath, IgnoredQuery, MediaPath},
-        audio::{self, Kind},
+        audio::{self, Input, Kind, Parts as _},
         format::{Format, Headerless},
         freshness::{self, Decision, Freshness, RequestDirectives, Rules, Selection, Times},
         origin::{AllowedSources, SourcePattern},
+        parts::{FramedParts, Framer},
+        speech::{Manner, Markup, Percent, Speaker, Utterance, Wish, jambonz, split},
     },
     units::ByteCount,
 };
@@ -47,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     ("decode_vorbis", |data| audio::fuzz_kind(Kind::OggVorbis, data)),
     ("decode_wav", |data| audio::fuzz_kind(Kind::Wav, data)),
     ("decode_webm", |data| audio::fuzz_kind(Kind::WebM, data)),
+    ("speech_text", speech_text),
 ];
 
 /// Runs one target on one input. For the fuzzer: a panic in a dependency that ours contains is no finding, any other is one.
@@ -173,6 +177,97 @@ fn fields(lines: &[u8]) -> HeaderMap {
         }
     }
     fields
+}
+
+/// Any bytes as a text to speak, as a request of jambonz, as the record of speech, and as parts in a stream.
+pub fn speech_text(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let bare = |text: &str| text.chars().filter(|character| !character.is_whitespace()).collect::<String>();
+    let pieces = split(&text);
+    assert_eq!(bare(&pieces.concat()), bare(&text), "nothing is lost and nothing moves");
+    assert_eq!(pieces.is_empty(), text.trim().is_empty(), "what is there is spoken");
+    if let Ok(asked) = jambonz::parse(data) {
+        utterance(asked.wish.markup, &asked.text);
+    }
+    let options: Vec<(&str, &str)> = text.split(',').filter_map(|option| option.split_once(':')).collect();
+    if let Ok((_, others)) = Wish::take(&options) {
+        assert!(others.iter().all(|(name, _)| !Wish::OPTIONS.contains(name)), "each wish is taken");
+    }
+    utterance(Markup::Plain, &text);
+    utterance(Markup::Ssml, &text);
+    if let Ok(read) = Utterance::parse_record(&text) {
+        assert_eq!(read.record(), text, "a record has one spelling");
+    }
+    if let Ok(read) = Utterance::parse(&text) {
+        assert_eq!(read.to_text(), text, "a source has one spelling");
+    }
+    framed(data);
+}
+
+/// An utterance of a text is written and read back, and so are its pieces.
+fn utterance(markup: Markup, text: &str) {
+    let (engine, version, voice, language) = ("espeak-ng".into(), "1".into(), "en".into(), "en".into());
+    let speed = Percent::new(u16::try_from(text.len() % 300).unwrap_or_default());
+    let manner = Manner { speed, markup, ..Manner::default() };
+    let Ok(made) = Utterance::new(Speaker { engine, version, voice, language }, manner, text, 20_000) else { return };
+    assert_eq!(Utterance::parse(&made.to_text()).ok().as_ref(), Some(&made), "read back what was written");
+    for piece in made.pieces() {
+        let again = Utterance::new(piece.speaker().clone(), manner, piece.text(), 20_000);
+        assert_eq!(again.ok(), Some(piece), "a piece is in canonical form");
+    }
+}
+
+/// Any bytes as parts are parts or an error; what was framed comes out again.
+fn framed(data: &[u8]) {
+    let read = |stream: Vec<u8>| {
+        let mut parts = FramedParts::new(Box::new(Whole(io::Cursor::new(stream))));
+        let mut all = Vec::new();
+        while let Some(mut part) = parts.next()? {
+            let mut bytes = Vec::new();
+            part.read_to_end(&mut bytes)?;
+            all.push(bytes);
+        }
+        io::Result::Ok(all)
+    };
+    read(data.to_vec()).ok();
+    let mut framer = Framer::default();
+    let parts: Vec<Vec<u8>> = data.split(|byte| *byte == b'|').map(<[u8]>::to_vec).collect();
+    let mut stream = Vec::new();
+    for part in &parts {
+        stream.extend(framer.begin(None));
+        part.chunks(7).for_each(|block| stream.extend(framer.block(block)));
+    }
+    stream.extend(framer.end());
+    assert_eq!(read(stream).ok(), Some(parts), "read back what was written");
+}
+
+/// An original that is all there.
+struct Whole(io::Cursor<Vec<u8>>);
+
+impl Read for Whole {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.0.read(room)
+    }
+}
+
+impl Seek for Whole {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+impl Input for Whole {
+    fn length(&self) -> Option<u64> {
+        self.complete_length()
+    }
+
+    fn complete_length(&self) -> Option<u64> {
+        Some(self.0.get_ref().len() as u64)
+    }
+
+    fn wait_complete(&mut self) -> io::Result<u64> {
+        Ok(self.0.get_ref().len() as u64)
+    }
 }
 
 /// Any bytes as the URL of a source.

@@ -92,6 +92,8 @@ pub struct HttpConfig {
     pub response_format: String,
     /// What such a body is where the service does not say it, spelled like the option `input`: `l16:24000` for `pcm`. Empty: nothing.
     pub input: String,
+    /// Whether it takes SSML as `input`.
+    pub ssml: bool,
     /// Utterances at once.
     pub speaking_max: usize,
     /// Longest `Retry-After` that is waited for, once.
@@ -136,6 +138,7 @@ impl Default for HttpConfig {
             voices: Vec::new(),
             response_format: "wav".to_owned(),
             input: String::new(),
+            ssml: false,
             speaking_max: 8,
             retry_after_max: Duration::from_secs(2),
         }

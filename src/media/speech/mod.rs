@@ -70,7 +70,7 @@ pub use error::SpeechError;
 pub use record::{Manner, Markup, Percent, SCHEME, Speaker, Utterance};
 pub use split::split;
 pub use spoken::Spoken;
-pub use wish::Wish;
+pub use wish::{Options, Wish};
 
 /// Name of the local program as an engine.
 pub(crate) const ESPEAK: &str = "espeak-ng";
@@ -137,7 +137,7 @@ impl Speech {
         if let Some(service) = HttpService::new(&config, outbound, guard, node_loop_id, clock.clone())? {
             engines.push(Arc::new(service));
         }
-        if let Some(program) = Espeak::find(&config, clock.clone()).await {
+        if let Some(program) = Espeak::find(&config).await {
             engines.push(Arc::new(program));
         }
         Ok(Speech::of(config, engines, clock))

@@ -30,8 +30,8 @@ const BEFORE_NUMBERS: &[&str] = &[
 
 /// The sentences of a text, in order, without white space around them; one at least where there is any text.
 ///
-/// **Shape** What is left of the pieces without white space is the text without white space. A piece has at most 400 characters, unless
-/// there are over a thousand pieces: then neighbours stand together.
+/// **Shape** What is left of the pieces without white space is the text without white space. A piece has at most 400 characters, besides
+/// what has neither letters nor digits. Over a thousand pieces are put together again, as far as they fit.
 pub fn split(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     for sentence in sentences(text) {
@@ -91,14 +91,23 @@ fn ends_sentence(before: &str, stop: &str, after: &str) -> bool {
     if !stop.starts_with('.') || stop.starts_with("..") || stop.contains(['!', '?']) {
         return true;
     }
-    let word =
-        before.rsplit(|character: char| !character.is_alphanumeric() && character != '.').next().unwrap_or_default();
-    !is_abbreviation(word, next)
+    let is_joined = |character: char| matches!(character, '.' | ',' | ':' | '/' | '\'' | '’');
+    let word = before.rsplit(|character: char| !character.is_alphanumeric() && !is_joined(character)).next();
+    let word = word.unwrap_or_default().trim_start_matches(['\'', '’']);
+    match word.rsplit_once([',', ':', '/']) {
+        // A time, a fraction.
+        Some((_, last)) if last.starts_with(char::is_numeric) => true,
+        Some((_, last)) => !is_abbreviation(last, next),
+        None => !is_abbreviation(word, next),
+    }
 }
 
 /// Whether what stands before a full stop is short for something, or a number in a row.
 fn is_abbreviation(word: &str, next: Option<char>) -> bool {
     let mut characters = word.chars();
+    if word.is_empty() {
+        return false;
+    }
     if let (Some(only), None) = (characters.next(), characters.next()) {
         // Initials, "z. B.", and "3. Mai" beside "press 3.": in doubt no sentence ends.
         return only.is_lowercase() || only.is_uppercase() || only.is_numeric();
@@ -210,7 +219,23 @@ fn is_wide_stop(character: char) -> bool {
 fn is_closer(character: char) -> bool {
     matches!(
         character,
-        '"' | '\'' | '”' | '’' | '»' | '›' | '“' | ')' | ']' | '}' | '」' | '』' | '）' | '】' | '〉' | '》'
+        '"' | '\''
+            | '”'
+            | '’'
+            | '»'
+            | '›'
+            | '«'
+            | '‹'
+            | '“'
+            | ')'
+            | ']'
+            | '}'
+            | '」'
+            | '』'
+            | '）'
+            | '】'
+            | '〉'
+            | '》'
     )
 }
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream::BoxStream};
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 
 use super::{SpeechError, Voiced, metrics, queue::Seat};
 use crate::{clock::Clock, media::format::Headerless, units::ByteCount};
@@ -107,7 +110,11 @@ impl Spoken {
         match &next {
             Ok(Some(_)) => {}
             Ok(None) => self.end("spoken"),
-            Err(error) => self.end(metrics::result(error)),
+            Err(error) => {
+                self.end(metrics::result(error));
+                // The process or the request ends now, and not when its reader gets round to it.
+                self.bytes = stream::empty().boxed();
+            }
         }
         next
     }

@@ -14,14 +14,14 @@ use std::{
     path::{Component, Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Instant, SystemTime},
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::percent_decode_str;
@@ -39,6 +39,9 @@ pub use self::{
     reply::{Length, Reply},
 };
 
+/// Bytes of a request's body that are kept at most.
+const KEPT_BODY_MAX: usize = 1 << 20;
+
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -48,6 +51,8 @@ pub struct Seen {
     pub path: String,
     /// All header fields.
     pub headers: HeaderMap,
+    /// Its body, where bodies are kept ([`Origin::keep_bodies`]).
+    pub body: Bytes,
     /// When its head was complete.
     pub at: Instant,
 }
@@ -68,6 +73,7 @@ struct Shared {
     /// Replies by path and query. The last of a path's replies stays; those before it are used once.
     scripts: Mutex<HashMap<String, VecDeque<Reply>>>,
     directory: Option<PathBuf>,
+    keeps_bodies: AtomicBool,
     // A std mutex: held for one push or clone, never across an await.
     seen: Mutex<Vec<Seen>>,
     seen_count: watch::Sender<usize>,
@@ -117,6 +123,7 @@ impl Origin {
             wall: Mutex::default(),
             scripts: Mutex::default(),
             directory,
+            keeps_bodies: AtomicBool::new(false),
             seen: Mutex::default(),
             seen_count: watch::Sender::new(0),
             connections: AtomicUsize::new(0),
@@ -140,6 +147,11 @@ impl Origin {
     /// Dates its replies by this clock from now on: that of a node whose time is moved.
     pub fn keep_time(&self, clock: &Clock) {
         *lock(&self.shared.wall) = clock.clone();
+    }
+
+    /// From now on the bodies of requests are read before they are answered, and remembered up to 1 MiB.
+    pub fn keep_bodies(&self) {
+        self.shared.keeps_bodies.store(true, Ordering::Relaxed);
     }
 
     /// From now on `path` (with its query, if any) is answered so.
@@ -220,10 +232,13 @@ struct Dropped;
 
 async fn respond(shared: &Shared, request: Request<Incoming>) -> Result<Response<ReplyBody>, Dropped> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    shared.remember(&request, &path);
+    let at = shared.clock.now();
+    let (request, body) = request.into_parts();
+    let body = if shared.keeps_bodies.load(Ordering::Relaxed) { read(body).await } else { Bytes::new() };
+    shared.remember(&request, &path, body, at);
     let reply = match shared.next_reply(&path) {
         Some(reply) => reply,
-        None => shared.file(request.uri().path()).await.unwrap_or_else(no_such_thing),
+        None => shared.file(request.uri.path()).await.unwrap_or_else(no_such_thing),
     };
     if let Some(gate) = &reply.gate_before_headers {
         gate.pass().await;
@@ -231,7 +246,12 @@ async fn respond(shared: &Shared, request: Request<Incoming>) -> Result<Response
     if reply.drops_connection {
         return Err(Dropped);
     }
-    Ok(shared.response(reply, request.method(), request.headers()))
+    Ok(shared.response(reply, &request.method, &request.headers))
+}
+
+/// The body of a request; nothing of one that is too long or breaks off.
+async fn read(body: Incoming) -> Bytes {
+    Limited::new(body, KEPT_BODY_MAX).collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default()
 }
 
 fn no_such_thing() -> Reply {
@@ -239,13 +259,9 @@ fn no_such_thing() -> Reply {
 }
 
 impl Shared {
-    fn remember(&self, request: &Request<Incoming>, path: &str) {
-        let seen = Seen {
-            method: request.method().clone(),
-            path: path.to_owned(),
-            headers: request.headers().clone(),
-            at: self.clock.now(),
-        };
+    fn remember(&self, request: &request::Parts, path: &str, body: Bytes, at: Instant) {
+        let (method, headers) = (request.method.clone(), request.headers.clone());
+        let seen = Seen { method, path: path.to_owned(), headers, body, at };
         lock(&self.seen).push(seen);
         self.seen_count.send_modify(|count| *count += 1);
     }

@@ -10,6 +10,7 @@ mod golden;
 mod headerless;
 mod hostile;
 mod lies;
+mod parts;
 mod quality;
 mod spectrum;
 mod streaming;
