@@ -68,3 +68,5 @@ mod sim;
 mod durable_kill;
 
 mod proxy;
+
+mod wire;
