@@ -33,7 +33,7 @@ bench-fill: ## time to first byte and memory of cold fills of an hour
 bench-scale: ## twenty thousand artifacts: all kept, restart time, memory of each
 	@exec scripts/bench-with-node scale
 
-bench-durable: ## a hit from S3 beside a bare GET, and whether write-behind keeps up with fills
+bench-durable: ## a hit from S3 beside a bare GET, whether write-behind keeps up with fills, and hits in memory beside an ill store
 	@exec scripts/bench-with-node durable
 
 bench-index: ## a million artifacts in the catalogue: time, bytes and memory of each, start, look-ups

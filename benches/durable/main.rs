@@ -1,4 +1,5 @@
-//! What the durable tier costs: a hit from S3 beside bare GETs with the same client, and whether write-behind keeps up with fills.
+//! What the durable tier costs: a hit from S3 beside bare GETs with the same client, whether write-behind keeps up with fills, and what hits
+//! in memory feel of a store that is stopped, slow, busy or lying.
 //!
 //! `make bench-durable` builds the node as it is released and calls this with its path. The S3 server is the tests' own (SeaweedFS), on the
 //! same machine; its CPU is not counted. Hits and bare GETs take turns in one process, whose CPU is read from the kernel.
@@ -30,6 +31,7 @@ use ringback::{
     testing::{
         origin::{Body, Origin, Reply},
         s3_server::{ACCESS_KEY, S3Server, SECRET_KEY},
+        shaky_way::{Mood, Shaky},
         signal::{Depth, Signal},
     },
     units::{ByteCount, SampleRate},
@@ -37,12 +39,15 @@ use ringback::{
 
 use crate::node::Node;
 
-const USAGE: &str = "durable NODE_BINARY [ROUNDS [FILLS]]
+const USAGE: &str = "durable NODE_BINARY [ROUNDS [FILLS [SIDES]]]
+ROUNDS of hits from S3, FILLS before the write-behind, SIDES of hits in memory on each side of each comparison.
 Run it by `make bench-durable`.";
 
 const BUCKET: &str = "bench";
 /// Requests at once while fills run.
 const CALLERS: usize = 64;
+/// Hits in memory of one side of a comparison.
+const ASKED: usize = 200;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -54,11 +59,13 @@ async fn main() -> Result<()> {
     };
     let rounds: usize = rest.first().map_or(Ok(200), |text| text.parse())?;
     let fills: usize = rest.get(1).map_or(Ok(5_000), |text| text.parse())?;
+    let sides: usize = rest.get(2).map_or(Ok(60), |text| text.parse())?;
     ringback::outbound::install_crypto_provider();
     let server = S3Server::start().await?;
     server.create_bucket(BUCKET).await?;
     hits(&server, rounds).await?;
-    write_behind(&server, binary, fills).await
+    write_behind(&server, binary, fills).await?;
+    memory_beside_a_bad_store(&server, binary, sides).await
 }
 
 fn config(server: &S3Server) -> Config {
@@ -203,16 +210,7 @@ async fn write_behind(server: &S3Server, binary: &str, fills: usize) -> Result<(
         origin.set(&format!("/{index}.wav"), reply.header("cache-control", "max-age=86400"));
     }
     let endpoint = server.endpoint();
-    let on = [
-        ("RINGBACK_MEDIA__CACHE__DURABLE__STORE", "s3"),
-        ("RINGBACK_MEDIA__CACHE__DURABLE__S3__BUCKET", BUCKET),
-        ("RINGBACK_MEDIA__CACHE__DURABLE__S3__ENDPOINT", endpoint.as_str()),
-        ("RINGBACK_MEDIA__CACHE__DURABLE__S3__PATH_STYLE", "true"),
-        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-        ("RINGBACK_MEDIA__ORIGIN__PER_ORIGIN_MAX", "64"),
-        ("RINGBACK_LOG", "warn,ringback::app=info"),
-    ];
+    let on = settings(&endpoint);
     println!("\n{fills} fills of prompts of 1 s, {CALLERS} callers, origin, S3 server and node on one machine");
     for (name, settings) in [("off", on.get(6..).unwrap_or_default()), ("s3", on.as_slice())] {
         let node = Node::start(binary, &origin, settings)?;
@@ -239,6 +237,114 @@ async fn write_behind(server: &S3Server, binary: &str, fills: usize) -> Result<(
         );
     }
     Ok(())
+}
+
+/// How much longer the slowest hundredth of hits in memory take while the store is ill than while it is well.
+async fn memory_beside_a_bad_store(server: &S3Server, binary: &str, sides: usize) -> Result<()> {
+    let origin = Origin::start().await?;
+    let way = Shaky::before(server.endpoint()).await?;
+    let endpoint = way.endpoint();
+    // Its warnings of the store would be most of what is printed.
+    let quiet = [settings(&endpoint).as_slice(), &[("RINGBACK_LOG", "error,ringback::app=info")]].concat();
+    let node = Node::start(binary, &origin, &quiet)?;
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let prompt = |name: &str, seed: u64| {
+        let noise = Signal::noise(SampleRate::HZ_8000, seed, 0.5, Duration::from_secs(1));
+        let reply = Reply::ok("audio/wav", Body::of(noise.wav(Depth::S16)));
+        origin.set(&format!("/{name}.wav"), reply.header("cache-control", "max-age=86400"));
+        node.fetch(&origin.url(&format!("/{name}.wav")), "ulaw")
+    };
+    let fetch = prompt("known", 0);
+    let first = client.get(&fetch).send().await?.error_for_status()?;
+    let media = first.headers().get("content-location").context("no address")?.to_str()?.to_owned();
+    first.bytes().await?;
+    let media = node.url(&media);
+    println!(
+        "\nhits in memory of 8 KB while the store is ill beside while it is well: {sides} sides of {ASKED} requests each, turn and turn about, \
+         one after the other; medians of the sides' p99 and p50, of which the ratio of p99 may be 1.20"
+    );
+    println!(
+        "{:>14} {:>12} {:>12} {:>7} {:>12} {:>12} {:>7}",
+        "store", "p99 well us", "p99 ill us", "ratio", "p50 well us", "p50 ill us", "ratio"
+    );
+    let moods = [
+        ("well again", Mood::Well),
+        ("stopped", Mood::Gone),
+        ("2 s slow", Mood::Slow(Duration::from_secs(2))),
+        ("503", Mood::Busy),
+        ("corrupt", Mood::Lying),
+    ];
+    for (number, (name, mood)) in moods.into_iter().enumerate() {
+        let (mut well, mut ill) = (Latencies::default(), Latencies::default());
+        for side in 0..sides {
+            for (mood, latencies) in [(Mood::Well, &mut well), (mood, &mut ill)] {
+                way.be(mood);
+                // One miss a side, so that the node reads from the store, or tries, and has something to tell it.
+                let seed = 1 + (number * 2 * sides + 2 * side + usize::from(mood != Mood::Well)) as u64;
+                let miss = client.get(prompt(&format!("miss-{seed}"), seed)).send().await?.error_for_status()?;
+                miss.bytes().await?;
+                let mut spans = Vec::with_capacity(ASKED);
+                for request in 0..ASKED {
+                    let began = now();
+                    let hit = client.get(if request % 2 == 0 { &fetch } else { &media }).send().await?;
+                    let from = hit.headers().get("cache-status").context("no Cache-Status")?.to_str()?;
+                    ensure!(from.ends_with("detail=memory"), "{from}");
+                    hit.bytes().await?;
+                    spans.push(began.elapsed().as_secs_f64() * 1e6);
+                }
+                latencies.add(spans);
+            }
+        }
+        let (well, ill) = (well.medians(), ill.medians());
+        println!(
+            "{name:>14} {:>12.0} {:>12.0} {:>7.2} {:>12.0} {:>12.0} {:>7.2}",
+            well.0,
+            ill.0,
+            ill.0 / well.0,
+            well.1,
+            ill.1,
+            ill.1 / well.1
+        );
+    }
+    Ok(())
+}
+
+/// Percentiles of the sides of a comparison, in microseconds.
+#[derive(Default)]
+struct Latencies {
+    p99: Vec<f64>,
+    p50: Vec<f64>,
+}
+
+impl Latencies {
+    fn add(&mut self, mut spans: Vec<f64>) {
+        spans.sort_by(f64::total_cmp);
+        self.p99.extend(spans.get(spans.len() * 99 / 100));
+        self.p50.extend(spans.get(spans.len() / 2));
+    }
+
+    /// Of p99 and of p50.
+    fn medians(mut self) -> (f64, f64) {
+        let median = |values: &mut Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+        };
+        (median(&mut self.p99), median(&mut self.p50))
+    }
+}
+
+/// What has a node use the server behind an endpoint.
+fn settings(endpoint: &str) -> [(&str, &str); 8] {
+    [
+        ("RINGBACK_MEDIA__CACHE__DURABLE__STORE", "s3"),
+        ("RINGBACK_MEDIA__CACHE__DURABLE__S3__BUCKET", BUCKET),
+        ("RINGBACK_MEDIA__CACHE__DURABLE__S3__ENDPOINT", endpoint),
+        ("RINGBACK_MEDIA__CACHE__DURABLE__S3__PATH_STYLE", "true"),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ("RINGBACK_MEDIA__ORIGIN__PER_ORIGIN_MAX", "64"),
+        ("RINGBACK_LOG", "warn,ringback::app=info"),
+    ]
 }
 
 /// Time on the clock and of the CPU, in seconds.

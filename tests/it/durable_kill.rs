@@ -1,4 +1,4 @@
-//! A node with a durable directory that is killed again and again while it works, and what it then has to be.
+//! A node with a durable directory that is killed again and again while it fills and receives uploads, and what it then has to be.
 //!
 //! `RINGBACK_KILLS` says how often; a run of every day has five.
 
@@ -13,8 +13,10 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use ringback::{
+    ids::ContentHash,
     testing::{
         origin::{Body, Origin, Reply},
         signal::{Depth, Signal},
@@ -30,6 +32,9 @@ const SOURCES: usize = 60;
 const CALLERS: usize = 8;
 /// What an answered address is asked for again at most after each kill, beside all addresses at the end.
 const ASKED_AGAIN_MAX: usize = 40;
+/// Senders of uploads at once.
+const SENDERS: usize = 3;
+const UPLOADS: &str = "/v1/media/uploads";
 /// What lies in the data directory, and nothing else.
 const FILES: &[&str] = &["lock", "chunks", "media.db", "media.db-wal", "media.db-shm", "spool"];
 
@@ -43,13 +48,26 @@ struct Answered {
 /// What callers were answered, by source.
 type All = Arc<Mutex<BTreeMap<usize, Answered>>>;
 
+/// What was sent as uploads, by the content hash.
+type Sent = Arc<Mutex<BTreeMap<String, Upload>>>;
+
+/// An upload that was sent to its end or not.
+#[derive(Clone, Debug)]
+struct Upload {
+    body: Bytes,
+    /// Whether it was said to be kept, or was found after a kill: from then on it has to be there.
+    is_kept: bool,
+    /// Whether it was looked for after a kill.
+    is_looked_for: bool,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_is_right_after_any_kill_and_nothing_is_left_behind() {
     let kills: usize = setting("RINGBACK_KILLS").map_or(5, |text| text.parse().unwrap());
     ringback::outbound::install_crypto_provider();
     let origin = Origin::start().await.unwrap();
     let (data, durable) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let answered = All::default();
+    let (answered, sent) = (All::default(), Sent::default());
     let mut chance = StdRng::seed_from_u64(5);
     for round in 0..kills {
         let sources = 0..(round + 1) * SOURCES;
@@ -57,8 +75,9 @@ async fn what_was_answered_is_right_after_any_kill_and_nothing_is_left_behind() 
         let node = start(data.path(), durable.path(), &origin);
         nothing_strange(data.path());
         ask_again(&node, &origin, &answered, &mut chance, ASKED_AGAIN_MAX).await;
+        uploads_are_whole_or_absent(&node, durable.path(), &sent, &mut chance, ASKED_AGAIN_MAX).await;
         let until = chance.random_range(1..SOURCES);
-        load(node, &origin, &answered, sources.end - SOURCES, until).await;
+        load(node, &origin, &answered, &sent, round, until).await;
         let unfinished = names(&durable.path().join(".tmp"));
         let node = start(data.path(), durable.path(), &origin);
         let left: BTreeSet<_> = names(&durable.path().join(".tmp")).intersection(&unfinished).cloned().collect();
@@ -69,6 +88,7 @@ async fn what_was_answered_is_right_after_any_kill_and_nothing_is_left_behind() 
 
     let mut node = start(data.path(), durable.path(), &origin);
     ask_again(&node, &origin, &answered, &mut chance, usize::MAX).await;
+    uploads_are_whole_or_absent(&node, durable.path(), &sent, &mut chance, usize::MAX).await;
     // It ends when the durable directory was told everything.
     assert!(node.terminate().success());
     assert_eq!(names(&durable.path().join(".tmp")), BTreeSet::new());
@@ -80,9 +100,15 @@ async fn what_was_answered_is_right_after_any_kill_and_nothing_is_left_behind() 
     let before = origin.seen().len();
     ask_again(&node, &origin, &answered, &mut chance, usize::MAX).await;
     assert_eq!(origin.seen().len(), before, "the durable directory lacks something");
+    uploads_are_whole_or_absent(&node, durable.path(), &sent, &mut chance, usize::MAX).await;
     let count = answered.lock().unwrap().len();
-    println!("{kills} kills, {count} addresses answered and right");
-    assert!(kills <= count, "too few were answered to prove anything: {count}");
+    let (tried, kept) = {
+        let sent = sent.lock().unwrap();
+        (sent.len(), sent.values().filter(|upload| upload.is_kept).count())
+    };
+    println!("{kills} kills, {count} addresses answered and right, {kept} of {tried} uploads kept and right");
+    assert!(kills <= count && kills <= kept, "too few were answered to prove anything: {count}, {kept}");
+    assert!(kept < tried, "no kill came in the middle of an upload");
 }
 
 fn start(data: &Path, durable: &Path, origin: &Origin) -> Process {
@@ -119,8 +145,10 @@ async fn get(client: &reqwest::Client, url: &str) -> Option<(reqwest::StatusCode
     Some((status, Answered { address: address.to_owned(), body }))
 }
 
-/// Callers ask for sources one after the other, until so many answers have come; then the node is killed in the midst of the others.
-async fn load(node: Process, origin: &Origin, answered: &All, first: usize, until: usize) {
+/// Callers ask for sources one after the other and senders send uploads, until so many answers to the former have come; then the node is
+/// killed in the midst of the others.
+async fn load(node: Process, origin: &Origin, answered: &All, sent: &Sent, round: usize, until: usize) {
+    let first = round * SOURCES;
     let next = Arc::new(AtomicUsize::new(first));
     let (told, mut telling) = tokio::sync::mpsc::channel(SOURCES);
     let callers: Vec<_> = (0..CALLERS)
@@ -144,6 +172,9 @@ async fn load(node: Process, origin: &Origin, answered: &All, first: usize, unti
         })
         .collect();
     drop(told);
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|sender| tokio::spawn(send_uploads(node.url(UPLOADS), Arc::clone(sent), round * SENDERS + sender)))
+        .collect();
     for _ in 0..until {
         if telling.recv().await.is_none() {
             break;
@@ -151,8 +182,62 @@ async fn load(node: Process, origin: &Origin, answered: &All, first: usize, unti
     }
     node.kill();
     telling.close();
-    for caller in callers {
+    for caller in callers.into_iter().chain(senders) {
         caller.await.unwrap();
+    }
+}
+
+/// Sends one upload after the other, until the node is dead.
+async fn send_uploads(url: String, sent: Sent, seed: usize) {
+    let client = client();
+    let mut chance = StdRng::seed_from_u64(seed as u64);
+    loop {
+        // From what is written in one piece to what is written in several: 16 KB to 640 KB.
+        let length = Duration::from_millis(chance.random_range(1_000..40_000));
+        let noise = Signal::noise(SampleRate::HZ_8000, chance.random(), 0.5, length);
+        let body = Bytes::from(noise.wav(Depth::S16));
+        let hash = ContentHash::of(&body).to_string();
+        // Before it is sent: what is not acknowledged may be there all the same.
+        sent.lock().unwrap().insert(hash.clone(), Upload { body: body.clone(), is_kept: false, is_looked_for: false });
+        let Ok(answer) = client.put(&url).body(body).send().await else { return };
+        let status = answer.status();
+        // What counts is what the sender has read.
+        let Ok(told) = answer.bytes().await else { return };
+        assert_eq!(status, 201, "{}", String::from_utf8_lossy(&told));
+        assert!(String::from_utf8_lossy(&told).contains(&hash));
+        sent.lock().unwrap().get_mut(&hash).unwrap().is_kept = true;
+    }
+}
+
+/// What was acknowledged is there, byte for byte; what was not is there whole or not at all, and once found it stays.
+async fn uploads_are_whole_or_absent(node: &Process, durable: &Path, sent: &Sent, chance: &mut StdRng, most: usize) {
+    let client = client();
+    let all = sent.lock().unwrap().clone();
+    // All that is new, and some of the rest.
+    let share = most as f64 / all.len().max(1) as f64;
+    let wanted = all.iter().filter(|(_, upload)| !upload.is_looked_for || chance.random_bool(share.min(1.0)));
+    for (hash, upload) in wanted {
+        let answer = client.get(node.url(&format!("{UPLOADS}/{hash}"))).send().await.unwrap();
+        let status = answer.status();
+        let body = answer.bytes().await.unwrap();
+        let is_there = status == 200 && body == upload.body;
+        assert!(
+            is_there || (status == 404 && !upload.is_kept),
+            "upload {hash}: {status}, {} bytes of {}, {}",
+            body.len(),
+            upload.body.len(),
+            if upload.is_kept { "kept" } else { "not acknowledged" }
+        );
+        let mut sent = sent.lock().unwrap();
+        let upload = sent.get_mut(hash).unwrap();
+        (upload.is_kept, upload.is_looked_for) = (is_there, true);
+    }
+    // And nothing else: no part under a name, no name that is none.
+    let folder = durable.join("uploads/default");
+    for shard in names(&folder) {
+        for name in names(&folder.join(&shard)) {
+            assert!(all.contains_key(&name), "what is uploads/default/{shard}/{name}?");
+        }
     }
 }
 

@@ -72,3 +72,5 @@ mod sim;
 mod durable_kill;
 
 mod proxy;
+
+mod wire;

@@ -55,6 +55,7 @@ pub(super) struct Behind {
 struct State {
     failing: AtomicBool,
     adopted: AtomicU64,
+    lost: AtomicU64,
 }
 
 impl Behind {
@@ -90,6 +91,11 @@ impl Behind {
     /// How often another node's artifact took the place of ours, because it was the first.
     pub(super) fn adopted(&self) -> u64 {
         self.state.adopted.load(Ordering::Relaxed)
+    }
+
+    /// How often bytes that were to be told had left the upper tiers before their turn came, since the start.
+    pub(super) fn lost(&self) -> u64 {
+        self.state.lost.load(Ordering::Relaxed)
     }
 
     /// Tells what is noted, for at most `drain`, and ends. What is left is told after the next start.
@@ -328,6 +334,7 @@ impl Teller {
             // Its bytes were evicted before it could be told of them.
             Err(StoreError::Body { key, source }) => {
                 self.counters.lost.increment(1);
+                self.state.lost.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%key, error = %source, "the upper tiers have lost what the durable tier was to be told");
                 Ok(Told::Done)
             }

@@ -114,6 +114,8 @@ pub struct Stats {
     pub record_bytes: usize,
     /// Whether the durable tier refused or failed when it was told something last.
     pub durable_failing: bool,
+    /// Bodies that had left the upper tiers before the durable tier was told of them, since the start.
+    pub durable_lost: u64,
 }
 
 /// Chunks and catalogue of one data directory. Clones share them.
@@ -620,6 +622,7 @@ impl Cache {
             record_bytes: self.catalogue.front_bytes(),
             durable_failing: self.behind.as_ref().is_some_and(|behind| behind.is_failing())
                 || self.resting.as_ref().is_some_and(|resting| resting.is_resting()),
+            durable_lost: self.behind.as_ref().map_or(0, |behind| behind.lost()),
         }
     }
 

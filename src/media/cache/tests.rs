@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod damage;
+mod outbox;
 mod responses;
 
 use std::{

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use ringback::{
+    config::Config,
     testing::{
         fixture,
         origin::{Body, Origin, Reply},
+        shaky_way::{Mood, Shaky},
         signal::{Depth, Signal},
     },
     units::SampleRate,
@@ -18,13 +20,17 @@ use serde_json::json;
 use super::{
     bucket::{Bucket, s3_config},
     get_once_there,
-    shaky::{Mood, Shaky},
 };
 use crate::support::node::{TestNode, fetch_path};
 
 const SPEECH: &str = "speech.wav";
-/// Requests of each kind that are compared.
-const ROUNDS: usize = 400;
+/// Rounds of each mood that are compared.
+const ROUNDS: usize = 20;
+/// Requests of a round and side.
+const ASKED: usize = 100;
+/// How much longer the slowest hundredth of hits may take while the store is ill: no more than a fifth, but for what a build without
+/// optimisation and other tests beside this one make of it.
+const RATIO_MAX: f64 = if cfg!(debug_assertions) { 2.0 } else { 1.2 };
 
 struct Stand {
     origin: Origin,
@@ -36,12 +42,17 @@ impl Stand {
     async fn new() -> Stand {
         let bucket = Bucket::s3().await;
         let Bucket::S3(server) = &bucket else { unreachable!() };
-        let way = Shaky::before(server.endpoint()).await;
+        let way = Shaky::before(server.endpoint()).await.unwrap();
         Stand { origin: Origin::start().await.unwrap(), bucket, way }
     }
 
     /// A node that goes to the bucket over the shaky way, with the patience that is the default.
     async fn node(&self) -> TestNode {
+        self.node_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    async fn node_with(&self, adjust: impl FnOnce(&mut Config)) -> TestNode {
         TestNode::start_with(&self.origin, |config| {
             self.bucket.configure(config);
             let durable = &mut config.media.cache.durable;
@@ -50,14 +61,20 @@ impl Stand {
             durable.index_wait = Duration::from_millis(500);
             durable.slow = Duration::from_secs(1);
             durable.rest_max = Duration::from_secs(1);
+            adjust(config);
         })
         .await
     }
 
     /// A path to a source of its own.
     fn source(&self, name: &str) -> String {
+        self.source_of(name, Body::of(fixture::audio(SPEECH).unwrap()))
+    }
+
+    /// The same with other bytes.
+    fn source_of(&self, name: &str, body: Body) -> String {
         let path = format!("/{name}.wav");
-        let reply = Reply::ok("audio/wav", Body::of(fixture::audio(SPEECH).unwrap()));
+        let reply = Reply::ok("audio/wav", body);
         self.origin.set(&path, reply.header("cache-control", "max-age=3600"));
         fetch_path(&self.origin.url(&path), "ulaw")
     }
@@ -119,28 +136,90 @@ async fn hits_in_memory_do_not_feel_the_store() {
         assert!(answer.header("cache-status").ends_with("detail=memory"), "{answer:?}");
         node.node.clock.now() - begun
     };
-    for mood in [Mood::Slow(Duration::from_secs(2)), Mood::Busy, Mood::Gone] {
-        // Turn and turn about, so that both feel the machine alike.
+    let moods = [Mood::Slow(Duration::from_secs(2)), Mood::Busy, Mood::Lying, Mood::Gone];
+    for (number, mood) in moods.into_iter().enumerate() {
         let (mut well, mut ill) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS / 20 {
-            for (mood, spans) in [(Mood::Well, &mut well), (mood, &mut ill)] {
+        for round in 0..ROUNDS {
+            // Turn and turn about, so that both feel the machine alike.
+            for (mood, p99s) in [(Mood::Well, &mut well), (mood, &mut ill)] {
                 stand.way.be(mood);
-                for _ in 0..10 {
+                // Now and then a miss, so that the node has something to tell the store.
+                if mood != Mood::Well && round % 5 == 0 {
+                    let miss = node.get(&stand.source(&format!("{number}-{round}"))).await;
+                    assert_eq!(miss.status, StatusCode::OK);
+                }
+                let mut spans = Vec::new();
+                for _ in 0..ASKED / 2 {
                     spans.push(asked(&path).await);
                     spans.push(asked(&address).await);
                 }
+                p99s.push(p99(&mut spans));
             }
         }
-        // Not how long it takes is what is tested here, which a busy machine decides, but that no request of theirs waited for the store.
+        // No request of theirs waited for the store.
         assert!(ill.iter().max() < Some(&Duration::from_secs(2)), "{mood:?}: {ill:?}");
-        well.sort();
-        ill.sort();
-        let p99 = |spans: &[Duration]| spans[spans.len() * 99 / 100];
-        println!("{mood:?}: p99 {:?} healthy, {:?} then", p99(&well), p99(&ill));
+        let (well, ill) = (median(well), median(ill));
+        let ratio = ill.as_secs_f64() / well.as_secs_f64();
+        println!("{mood:?}: median of {ROUNDS} rounds' p99 {well:?} healthy, {ill:?} then, {ratio:.2} times");
+        // Both ends and the store share one process and a busy machine here; `make bench-durable` measures it.
+        assert!(ratio < RATIO_MAX, "{mood:?}: {ratio:.2}");
     }
     let seen = stand.way.take_seen();
     assert!(!seen.iter().any(|request| request.starts_with("GET") && request.contains("artifacts")), "{seen:?}");
     node.stop().await;
+}
+
+fn p99(spans: &mut [Duration]) -> Duration {
+    spans.sort();
+    spans[spans.len() * 99 / 100]
+}
+
+fn median(mut spans: Vec<Duration>) -> Duration {
+    spans.sort();
+    spans[spans.len() / 2]
+}
+
+/// A list of what is to be told that an outage has filled: nobody is served less, and what was in it is shared afterwards.
+#[tokio::test]
+async fn an_outage_that_fills_the_list_stops_nobody() {
+    /// Two fills of four changes each: source, manifest, reference, original.
+    const ROOM: u64 = 8;
+    let stand = Stand::new().await;
+    let node = stand.node_with(|config| config.media.cache.durable.pending_max = ROOM).await;
+    stand.way.be(Mood::Gone);
+    let mut made = Vec::new();
+    for number in 0..6 {
+        let noise = Signal::noise(SampleRate::HZ_8000, number, 0.5, Duration::from_secs(1)).wav(Depth::S16);
+        let path = stand.source_of(&format!("prompt-{number}"), Body::of(noise));
+        let miss = node.get(&path).await;
+        assert!(miss.header("cache-status").contains("fwd=miss; stored"), "{miss:?}");
+        made.push((path, miss.body));
+    }
+    let hits = async || {
+        for (path, body) in &made {
+            let hit = node.get(path).await;
+            assert!(hit.header("cache-status").ends_with("detail=memory") && hit.body == *body, "{path}: {hit:?}");
+        }
+    };
+    hits().await;
+    stand.way.be(Mood::Well);
+    let other = stand.node().await;
+    for (path, body) in &made[..2] {
+        assert!(get_once_there(&other, path).await.body == *body, "{path}");
+    }
+    for (path, _) in &made[2..] {
+        let request = other.request(http::Method::GET, path).header("cache-control", "only-if-cached");
+        assert_eq!(other.send(request).await.slug(), "not-cached", "{path}");
+    }
+    hits().await;
+    // Whoever asks for it at another node has it made there, and so shared.
+    let (path, body) = &made[5];
+    assert!(other.get(path).await.body == *body);
+    let third = stand.node().await;
+    assert!(get_once_there(&third, path).await.body == *body);
+    for node in [node, other, third] {
+        node.stop().await;
+    }
 }
 
 #[tokio::test]

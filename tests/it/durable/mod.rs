@@ -4,7 +4,6 @@
 mod bucket;
 mod faults;
 mod fleet;
-mod shaky;
 
 use std::time::Duration;
 

@@ -363,8 +363,18 @@ impl World {
         self.settle();
     }
 
-    /// What a node with nothing pending has done is in the bucket.
+    /// What a node with nothing pending has done is in the bucket, but for what it lost before.
     pub(super) fn settle(&mut self) {
+        for index in 0..self.nodes.len() {
+            if self.nodes[index].has_lost() {
+                let node = self.nodes[index].id;
+                self.tell(format!("node {node} has lost bytes that the bucket was to be told of"));
+                // What another node had written before may lie there all the same: where nothing presses, that is the only reason.
+                if !self.calm {
+                    self.risk(node);
+                }
+            }
+        }
         for node in &mut self.nodes {
             if node.cache.is_none() || node.pending() > 0 {
                 continue;

@@ -133,20 +133,52 @@ impl Subject {
     }
 }
 
-/// Puts a row at the end, in the place of one that names the same. Whether there was room.
-pub(super) fn put(db: &Connection, subject: &Subject, rows_max: u64) -> rusqlite::Result<bool> {
-    let (kind, tenant, key, note) = subject.to_row()?;
+/// Something for the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct News {
+    pub(super) subject: Subject,
+    /// Whether it has to get in: what takes something away. What adds something can be made again by whoever lacks it.
+    pub(super) is_owed: bool,
+}
+
+/// What became of something for the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// It is there.
+    Yes,
+    /// It is there, and the last row that only adds something is not any more.
+    InPlaceOfAnother,
+    /// There was no room.
+    No,
+}
+
+/// The last row that only adds something: its record is there.
+const LAST_ADDITION: &str = "SELECT number FROM pending AS p WHERE CASE kind \
+     WHEN 'artifact' THEN EXISTS (SELECT 1 FROM manifests WHERE artifact = p.key) \
+     WHEN 'original' THEN EXISTS (SELECT 1 FROM kept WHERE content_hash = p.key) \
+     WHEN 'reference' THEN EXISTS (SELECT 1 FROM refs WHERE artifact = p.key AND tenant = p.tenant) \
+     WHEN 'source' THEN EXISTS (SELECT 1 FROM sources WHERE key = p.key AND tenant = p.tenant) \
+     ELSE 0 END ORDER BY number DESC LIMIT 1";
+
+/// Puts a row at the end, in the place of one that names the same. There are never more than `rows_max`.
+pub(super) fn put(db: &Connection, news: &News, rows_max: u64) -> rusqlite::Result<Noted> {
+    let (kind, tenant, key, note) = news.subject.to_row()?;
     // Not an upsert: a row that is being told now must not swallow what has changed since.
     db.prepare_cached("DELETE FROM pending WHERE kind = ?1 AND tenant = ?2 AND key = ?3")?
         .execute(params![kind, tenant, key])?;
     let rows: i64 =
         db.prepare_cached("SELECT n FROM counts WHERE name = 'pending'")?.query_row([], |row| row.get(0))?;
-    if rows.unsigned_abs() >= rows_max {
-        return Ok(false);
+    let is_full = rows_max <= rows.unsigned_abs();
+    if is_full {
+        let makes_room = news.is_owed
+            && 0 < db.prepare_cached(&format!("DELETE FROM pending WHERE number = ({LAST_ADDITION})"))?.execute([])?;
+        if !makes_room {
+            return Ok(Noted::No);
+        }
     }
     db.prepare_cached("INSERT INTO pending (kind, tenant, key, note) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![kind, tenant, key, note])?;
-    Ok(true)
+    Ok(if is_full { Noted::InPlaceOfAnother } else { Noted::Yes })
 }
 
 /// The first rows behind `after`. One that this version cannot read is passed over.

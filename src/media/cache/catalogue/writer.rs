@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::{
     Commit, Counts, Dropped, Learned,
     front::{Front, Key, Record},
-    pending::{self, Announcement, Subject},
+    pending::{self, Announcement, News, Noted, Subject},
     query,
 };
 use crate::{
@@ -187,7 +187,7 @@ struct Effect {
     changed: Vec<(Key, Option<Record>)>,
     dropped: Option<Dropped>,
     /// For the durable tier.
-    news: Vec<Subject>,
+    news: Vec<News>,
 }
 
 impl Effect {
@@ -198,8 +198,10 @@ impl Effect {
 
     /// A change that the durable tier is to be told of.
     fn everywhere(changed: Vec<(Key, Option<Record>)>) -> Effect {
-        let news = changed.iter().filter_map(|(key, _)| Subject::of(key)).collect();
-        Effect { changed, dropped: None, news }
+        let news = changed
+            .iter()
+            .filter_map(|(key, record)| Some(News { subject: Subject::of(key)?, is_owed: record.is_none() }));
+        Effect { news: news.collect(), changed, dropped: None }
     }
 }
 
@@ -289,10 +291,13 @@ impl Writer {
             batch.iter().map(|job| execute(&transaction, &job.change)).collect::<rusqlite::Result<Vec<_>>>()?;
         let (mut noted, mut unnoted) = (false, 0);
         if let Some(rows_max) = self.outbox.rows_max {
-            for subject in effects.iter().flat_map(|effect| &effect.news) {
-                let has_room = pending::put(&transaction, subject, rows_max)?;
-                noted |= has_room;
-                unnoted += u64::from(!has_room);
+            for news in effects.iter().flat_map(|effect| &effect.news) {
+                let became = pending::put(&transaction, news, rows_max)?;
+                noted |= became != Noted::No;
+                unnoted += u64::from(became != Noted::Yes);
+                if became == Noted::No && news.is_owed {
+                    tracing::error!(subject = ?news.subject, "the durable tier will not be told: its list is full of removals");
+                }
             }
         }
         let counts = query::counts(&transaction)?;
@@ -355,13 +360,15 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
             Effect::default()
         }
         Change::Announce(announcement) => {
-            Effect { news: vec![Subject::Announcement(announcement.clone())], ..Effect::default() }
+            let subject = Subject::Announcement(announcement.clone());
+            Effect { news: vec![News { subject, is_owed: true }], ..Effect::default() }
         }
         Change::TellAgain(tenant, artifact) => {
             // One that lives in the front alone would be taken for one that was dropped.
             let is_there = query::reference_with_key(db, tenant, artifact)?.is_some();
-            let subject = is_there.then(|| Subject::Reference(tenant.clone(), *artifact));
-            Effect { news: subject.into_iter().collect(), ..Effect::default() }
+            let news =
+                is_there.then(|| News { subject: Subject::Reference(tenant.clone(), *artifact), is_owed: false });
+            Effect { news: news.into_iter().collect(), ..Effect::default() }
         }
         Change::Settle(numbers) => {
             pending::settle(db, numbers)?;

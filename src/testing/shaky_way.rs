@@ -1,8 +1,9 @@
-//! A way to an S3 server that slows down, refuses, lies, or is gone, as a test says.
+//! A way to an S3 server that slows down, refuses, lies, or is gone, as a test or a benchmark says.
 
 use std::{
+    fmt, io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -18,7 +19,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 /// How requests are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mood {
+pub enum Mood {
     /// As they should be.
     Well,
     /// Each takes so long.
@@ -32,7 +33,7 @@ pub(super) enum Mood {
 }
 
 /// A proxy in front of a server. Ends when it is dropped.
-pub(super) struct Shaky {
+pub struct Shaky {
     address: SocketAddr,
     state: Arc<State>,
     _tasks: JoinSet<()>,
@@ -48,28 +49,44 @@ struct State {
 
 impl Shaky {
     /// A proxy in front of `upstream`, an URL without a path.
-    pub(super) async fn before(upstream: String) -> Shaky {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+    ///
+    /// # Errors
+    /// The socket cannot be had.
+    pub async fn before(upstream: String) -> io::Result<Shaky> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
         let client = Client::builder(TokioExecutor::new()).build_http();
         let state = Arc::new(State { mood: Mutex::new(Mood::Well), seen: Mutex::default(), upstream, client });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&state)));
-        Shaky { address, state, _tasks: tasks }
+        Ok(Shaky { address, state, _tasks: tasks })
     }
 
-    pub(super) fn endpoint(&self) -> String {
+    /// Where it listens, an URL without a path.
+    pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn be(&self, mood: Mood) {
-        *self.state.mood.lock().unwrap() = mood;
+    /// How requests are treated from now on.
+    pub fn be(&self, mood: Mood) {
+        *lock(&self.state.mood) = mood;
     }
 
     /// Requests since the last time: method, path without the query, and Range.
-    pub(super) fn take_seen(&self) -> Vec<String> {
-        std::mem::take(&mut self.state.seen.lock().unwrap())
+    pub fn take_seen(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.state.seen))
     }
+}
+
+impl fmt::Debug for Shaky {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mood = *lock(&self.state.mood);
+        f.debug_struct("Shaky").field("address", &self.address).field("mood", &mood).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
@@ -89,8 +106,8 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Abort> {
     let (parts, body) = request.into_parts();
     let range = parts.headers.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    state.seen.lock().unwrap().push(format!("{} {} {range}", parts.method, parts.uri.path()).trim_end().to_owned());
-    let mood = *state.mood.lock().unwrap();
+    lock(&state.seen).push(format!("{} {} {range}", parts.method, parts.uri.path()).trim_end().to_owned());
+    let mood = *lock(&state.mood);
     match mood {
         Mood::Gone => return Err(Abort),
         Mood::Busy => {
@@ -106,7 +123,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut onward = Request::new(Full::new(body));
     *onward.method_mut() = parts.method;
-    *onward.uri_mut() = format!("{}{path}", state.upstream).parse().unwrap();
+    *onward.uri_mut() = format!("{}{path}", state.upstream).parse().map_err(|_| Abort)?;
     // With the Host that was signed.
     *onward.headers_mut() = parts.headers;
     let (mut parts, body) = state.client.request(onward).await.map_err(|_| Abort)?.into_parts();
@@ -125,8 +142,8 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
 #[derive(Debug)]
 struct Abort;
 
-impl std::fmt::Display for Abort {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Abort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the connection ends")
     }
 }

@@ -1,0 +1,171 @@
+//! The list of what the durable tier is to be told, when an outage has filled it.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{chunk, commit, small};
+use crate::{
+    clock::Clock,
+    ids::{ArtifactId, ChunkId, Tenant},
+    media::cache::{
+        Cache, Config, News, Purge, Reader, Tier, Whole,
+        durable::{Directory, ObjectStore},
+    },
+    testing::faulty_store::{Faults, FaultyStore},
+};
+
+/// A fill of these tests notes so many rows: source, manifest, reference.
+const ROWS: u64 = 3;
+
+struct Stand {
+    bucket: Arc<dyn ObjectStore>,
+    store: FaultyStore,
+    _dir: tempfile::TempDir,
+}
+
+impl Stand {
+    /// A directory that is down.
+    async fn new() -> Stand {
+        let dir = tempfile::tempdir().unwrap();
+        let bucket: Arc<dyn ObjectStore> = Arc::new(Directory::open(dir.path().to_owned()).await.unwrap());
+        let store = FaultyStore::new(Arc::clone(&bucket), 1);
+        store.set(Faults { is_down: true, ..Faults::default() });
+        Stand { bucket, store, _dir: dir }
+    }
+
+    /// A node whose list has so much room.
+    async fn node(&self, dir: &Path, pending_max: u64) -> Cache {
+        let mut config: Config = small();
+        config.durable.pending_max = pending_max;
+        Cache::open_on(&config, dir, Some(Arc::new(self.store.clone())), Clock::system()).await.unwrap()
+    }
+
+    /// Another node, which has nothing but the bucket.
+    async fn fresh(&self, dir: &Path) -> Cache {
+        Cache::open_on(&small(), dir, Some(Arc::clone(&self.bucket)), Clock::system()).await.unwrap()
+    }
+}
+
+/// What the end of a fill does.
+async fn fill(cache: &Cache, number: u32) -> (ArtifactId, (ChunkId, Bytes)) {
+    let chunk = chunk(number, 10_000);
+    cache.admit(chunk.0, chunk.1.clone()).await;
+    let (artifact, records) = commit(&format!("prompt-{number}"), "ulaw", std::slice::from_ref(&chunk));
+    cache.commit(records).await.unwrap();
+    (artifact, chunk)
+}
+
+async fn told(cache: &Cache) {
+    while 0 < cache.stats().counts.pending {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Whether a node serves it, and from where.
+async fn served(cache: &Cache, artifact: &ArtifactId, bytes: &Bytes) -> Option<Tier> {
+    cache.reference(&Tenant::default_tenant(), artifact).await.unwrap()?;
+    let manifest = cache.manifest(artifact).await.unwrap()?;
+    let (found, tier) = Reader::new(cache, Whole::Artifact(manifest), 0..1).next().await?;
+    assert_eq!(found, *bytes);
+    Some(tier)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_the_list_is_served_here_and_shared_when_it_is_made_again() {
+    let stand = Stand::new().await;
+    let (dir, other_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let cache = stand.node(dir.path(), 2 * ROWS).await;
+    let mut made = Vec::new();
+    for number in 0..5 {
+        made.push(fill(&cache, number).await);
+        assert_eq!(cache.stats().counts.pending, (ROWS * u64::from(number + 1)).min(2 * ROWS));
+    }
+    // A record that is in the list already takes no more room.
+    fill(&cache, 1).await;
+    assert_eq!(cache.stats().counts.pending, 2 * ROWS);
+    for (artifact, (_, bytes)) in &made {
+        assert_eq!(served(&cache, artifact, bytes).await, Some(Tier::Memory));
+    }
+
+    stand.store.set(Faults::default());
+    told(&cache).await;
+    let other = stand.fresh(other_dir.path()).await;
+    for (number, (artifact, (_, bytes))) in made.iter().enumerate() {
+        let found = served(&other, artifact, bytes).await;
+        assert_eq!(found, (number < 2).then_some(Tier::Directory), "prompt {number}");
+        assert_eq!(served(&cache, artifact, bytes).await, Some(Tier::Memory), "prompt {number}");
+    }
+    fill(&cache, 4).await;
+    told(&cache).await;
+    let (artifact, (_, bytes)) = &made[4];
+    assert_eq!(served(&other, artifact, bytes).await, Some(Tier::Directory));
+    cache.close().await;
+    other.close().await;
+}
+
+/// What is taken away is told however full the list is: in the place of what came last and only adds something.
+#[tokio::test(start_paused = true)]
+async fn deletions_and_purges_get_into_a_full_list() {
+    /// Four removals of what the deletion takes along, two announcements, and one row that stays.
+    const ROOM: u64 = 7;
+    let stand = Stand::new().await;
+    let (dir, other_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let tenant = Tenant::default_tenant();
+    let clock = Clock::system();
+    // All lies in the bucket before the outage.
+    stand.store.set(Faults::default());
+    let cache = stand.node(dir.path(), ROOM).await;
+    let (deleted, (_, bytes)) = fill(&cache, 0).await;
+    let (kept, (_, kept_bytes)) = fill(&cache, 1).await;
+    told(&cache).await;
+    let other = stand.fresh(other_dir.path()).await;
+    assert_eq!(served(&other, &deleted, &bytes).await, Some(Tier::Directory));
+    assert_eq!(served(&other, &kept, &kept_bytes).await, Some(Tier::Directory));
+    stand.store.set(Faults { is_down: true, ..Faults::default() });
+    fill(&cache, 2).await;
+    fill(&cache, 3).await;
+    fill(&cache, 4).await;
+    assert_eq!(cache.stats().counts.pending, ROOM);
+
+    cache.drop_reference(&tenant, &deleted, clock.now_wall()).await.unwrap();
+    cache.purge(&tenant, Purge::Url("https://sounds.example/prompt-1.mp3".to_owned()), clock.now_wall()).await.unwrap();
+    assert_eq!(cache.stats().counts.pending, ROOM);
+    // They are there after a restart, too.
+    cache.close().await;
+    drop(cache);
+    let cache = stand.node(dir.path(), ROOM).await;
+    assert_eq!(cache.stats().counts.pending, ROOM);
+
+    stand.store.set(Faults::default());
+    told(&cache).await;
+    let news = other.hear(clock.now_wall()).await.unwrap();
+    assert!(news.contains(&News::Forgotten(tenant.clone(), deleted)), "{news:?}");
+    assert_eq!(served(&other, &deleted, &bytes).await, None);
+    let reference = other.reference(&tenant, &kept).await.unwrap().unwrap();
+    assert!(other.is_purged(&tenant, &reference));
+    for prefix in ["artifacts/", "manifests/", "references/", "sources/"] {
+        let listed = stand.bucket.list(prefix, None, 100).await.unwrap();
+        assert!(listed.iter().all(|listed| !listed.key.as_str().contains(&deleted.to_string())), "{listed:?}");
+    }
+    cache.close().await;
+    other.close().await;
+}
+
+/// With nothing but removals in it, the list is full for good: what comes then is refused, and the bound holds.
+#[tokio::test(start_paused = true)]
+async fn a_list_full_of_removals_stays_at_its_bound() {
+    let stand = Stand::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let cache = stand.node(dir.path(), 3).await;
+    let tenant = Tenant::default_tenant();
+    for number in 0..10 {
+        let purge = Purge::Tag(format!("tag-{number}"));
+        cache.purge(&tenant, purge, Clock::system().now_wall()).await.unwrap();
+        fill(&cache, number).await;
+        assert!(cache.stats().counts.pending <= 3);
+    }
+    stand.store.set(Faults::default());
+    told(&cache).await;
+    cache.close().await;
+}
