@@ -77,6 +77,12 @@ kinds! {
     MethodNotAllowed = "method-not-allowed", 405, Client, "The method is not allowed here";
     /// No such output format is made here.
     NotAcceptable = "not-acceptable", 406, Client, "This output format is not available";
+    /// The request does not fit the state that there is.
+    Conflict = "conflict", 409, Client, "The request does not fit what is there";
+    /// A condition of the request does not hold.
+    PreconditionFailed = "precondition-failed", 412, Client, "A condition of the request does not hold";
+    /// Somebody else is changing the same.
+    Locked = "locked", 423, Client, "Somebody else is changing this";
     /// The body of a request did not come.
     RequestTimeout = "request-timeout", 408, Client, "The request did not come in time";
     /// A limit on size, length, rate or channels was passed.

@@ -1,5 +1,9 @@
 //! `/media` and `/fetch` over HTTP: requests in, responses with audio out (`spec/media.md` §2, `spec/wire.md` §1).
 
+mod prompt;
+
+mod say;
+
 use std::{
     borrow::Cow,
     collections::VecDeque,
@@ -31,14 +35,10 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{
-    Audio, Named, Opened, Source, Via,
-    address::{self, CanonicalUrl},
-    artifact::ByName,
-    prompts::{Prompt, PromptName},
-    speech::{TextIn, jambonz},
-    to_the_second,
-};
+use super::{Audio, Named, Opened, Via, address::CanonicalUrl, artifact::ByName, to_the_second};
+
+pub use prompt::{prompt, prompt_in_memory, prompt_path};
+pub use say::{jambonz, say, say_in_memory};
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -219,69 +219,6 @@ pub async fn fetch(
     Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
 }
 
-/// Answers `GET` and `HEAD /prompts/{name}.{ext}` where it is known what the name stands for and its audio is in memory.
-pub fn prompt_in_memory(
-    media: &Media,
-    tenant: &Tenant,
-    addresses: &Addresses,
-    parts: &Parts,
-) -> Option<Response<AudioBody>> {
-    let (name, extension) = prompt_path(parts.uri.path()).ok()?;
-    let prompt = media.prompts.in_memory(tenant, &name)?;
-    let asked = asked_of_prompt(media, &prompt, extension, parts).ok()?;
-    let opened = media.fetch_in_memory(tenant, &asked.request)?;
-    Some(fetched(media, (tenant, addresses), parts, &asked, opened))
-}
-
-/// Answers `GET` and `HEAD /prompts/{name}.{ext}`.
-///
-/// # Errors
-/// The problem to answer instead.
-pub async fn prompt(
-    media: &Media,
-    tenant: &Tenant,
-    addresses: &Addresses,
-    parts: &Parts,
-) -> Result<Response<AudioBody>, Problem> {
-    let (name, extension) = prompt_path(parts.uri.path())?;
-    let prompt = media.prompts.get(tenant, &name).await?;
-    let mut asked = asked_of_prompt(media, &prompt, extension, parts)?;
-    asked.request.conditions = Conditions::of(parts);
-    let opened = media.fetch(tenant, &asked.request).await?;
-    Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
-}
-
-/// The name and the extension of a path of prompts.
-///
-/// # Errors
-/// `not-found`: what is no name is as unknown as any other.
-pub fn prompt_path(path: &str) -> Result<(PromptName, &str), Problem> {
-    let unknown = || Problem::new(Kind::NotFound, "there is no such prompt");
-    let path = path.strip_prefix("/prompts/").ok_or_else(unknown)?;
-    let (name, extension) = path.rsplit_once('.').ok_or_else(unknown)?;
-    if !address::is_extension(extension) {
-        return Err(unknown());
-    }
-    Ok((name.parse().map_err(|_| unknown())?, extension))
-}
-
-fn asked_of_prompt(media: &Media, prompt: &Prompt, extension: &str, parts: &Parts) -> Result<Asked, Problem> {
-    let (format, input) = media.recipe(extension, &[])?;
-    let request = FetchRequest {
-        format,
-        input,
-        source: Source::Upload(prompt.content_hash),
-        directives: RequestDirectives::of(&parts.headers),
-        whole: wants_whole(parts),
-        conditions: Conditions::no_bytes(),
-        tags: Vec::new(),
-        hops: Hops::default(),
-        takes_stand_in: false,
-    };
-    let expires = Some(media.clock.now_wall() + media.prompts.age_max());
-    Ok(Asked { request, extension: extension.to_owned(), expires, modified: Some(prompt.set_at) })
-}
-
 /// What a path says that names a source.
 struct Asked {
     request: FetchRequest,
@@ -319,83 +256,6 @@ fn path_of(media: &Media, verb: Verb, parts: &Parts) -> Result<(FetchPath, Optio
         return Err(Problem::new(Kind::LinkExpired, "the time that this address was given out for is over"));
     }
     Ok((path, expires))
-}
-
-/// Answers `GET` and `HEAD /say/…` where its audio is in memory; none where it takes more, or is refused.
-pub fn say_in_memory(
-    media: &Media,
-    tenant: &Tenant,
-    addresses: &Addresses,
-    parts: &Parts,
-) -> Option<Response<AudioBody>> {
-    let asked = asked_to_say(media, parts).ok()?;
-    let opened = media.fetch_in_memory(tenant, &asked.request)?;
-    Some(fetched(media, (tenant, addresses), parts, &asked, opened))
-}
-
-/// Answers `GET` and `HEAD /say/…` of a path whose signature was judged.
-///
-/// # Errors
-/// The problem to answer instead.
-pub async fn say(
-    media: &Media,
-    tenant: &Tenant,
-    addresses: &Addresses,
-    parts: &Parts,
-) -> Result<Response<AudioBody>, Problem> {
-    let mut asked = asked_to_say(media, parts)?;
-    asked.request.hops = Hops::of(&parts.headers);
-    asked.request.conditions = Conditions::of(parts);
-    let opened = media.fetch(tenant, &asked.request).await?;
-    Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
-}
-
-fn asked_to_say(media: &Media, parts: &Parts) -> Result<Asked, Problem> {
-    let (path, expires) = path_of(media, Verb::Say, parts)?;
-    let text = (path.source.as_str(), TextIn::Path);
-    let (format, source) = media.speech_recipe(&path.extension, &path.option_pairs(), text)?;
-    let request = FetchRequest {
-        format,
-        input: None,
-        source,
-        directives: RequestDirectives::of(&parts.headers),
-        whole: wants_whole(parts),
-        conditions: Conditions::no_bytes(),
-        tags: Vec::new(),
-        hops: Hops::default(),
-        takes_stand_in: true,
-    };
-    Ok(Asked { request, extension: path.extension, expires, modified: None })
-}
-
-/// Answers a request of jambonz for speech, whose body was read.
-///
-/// # Errors
-/// The problem to answer instead.
-pub async fn jambonz(
-    media: &Media,
-    tenant: &Tenant,
-    addresses: &Addresses,
-    parts: &Parts,
-    body: &[u8],
-) -> Result<Response<AudioBody>, Problem> {
-    let jambonz::Asked { wish, text } = jambonz::parse(body).map_err(|error| error.problem())?;
-    let extension = jambonz::EXTENSION;
-    let format = Format::parse(extension, &[]).map_err(format_problem)?;
-    let request = FetchRequest {
-        format,
-        input: None,
-        source: media.utterance(&wish, (&text, TextIn::Body))?,
-        directives: RequestDirectives::of(&parts.headers),
-        whole: wants_whole(parts),
-        conditions: Conditions::of(parts),
-        tags: Vec::new(),
-        hops: Hops::of(&parts.headers),
-        takes_stand_in: true,
-    };
-    let asked = Asked { request, extension: extension.to_owned(), expires: None, modified: None };
-    let opened = media.fetch(tenant, &asked.request).await?;
-    Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
 }
 
 fn fetched(

@@ -12,6 +12,8 @@ mod source;
 
 mod private;
 
+mod known;
+
 pub mod freshness;
 
 pub mod origin;
@@ -33,6 +35,10 @@ pub mod proxy;
 mod hit;
 
 mod hot;
+
+mod report;
+
+mod via;
 
 mod artifact;
 
@@ -57,7 +63,7 @@ pub mod prompts;
 use std::{
     borrow::Cow,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -66,12 +72,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     clock::Clock,
-    ids::{ArtifactId, ContentHash, SourceKey, Tenant},
+    ids::{ArtifactId, SourceKey, Tenant},
     outbound::{Forwarder, Hops},
     problem::{Kind, Problem, Side},
 };
 
-use cache::{Cache, CacheError, Commit, Manifest, Reference, SourceRecord, Tier};
+use cache::{Cache, CacheError, Commit, Manifest, Reference, SourceRecord};
 use fill::{Fill, Finished, From, Joined, Ready, Tried, Wanted};
 use format::{Format, Headerless};
 use freshness::Decision;
@@ -81,9 +87,11 @@ use origin::Origin;
 use private::Private;
 use prompts::Prompts;
 use proxy::Proxy;
-use speech::{Speech, StandIn, Utterance, Wish};
+use report::Hits;
+use speech::Speech;
 use spool::Spools;
-use uploads::Uploads;
+use uploads::{Resumable, Uploads};
+use via::Via;
 
 pub use address::{AddressError, CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, UNSIGNED, Verb};
 pub(in crate::media) use artifact::Named;
@@ -96,6 +104,7 @@ pub use freshness::RequestDirectives;
 pub use presets::{PresetError, Presets};
 pub use private::{Config as PrivateConfig, NodeKey};
 pub use purge::PurgeRequest;
+pub use report::Lacks;
 pub use signing::{Config as SigningConfig, Pair, PairError, Signing, SigningError, Standing};
 pub use source::Source;
 pub use speech::TextIn;
@@ -115,6 +124,7 @@ pub struct Media {
     hot: Hot,
     hits: Hits,
     uploads: Uploads,
+    resumable: Resumable,
     prompts: Prompts,
     speech: Speech,
     private: Private,
@@ -122,42 +132,6 @@ pub struct Media {
     /// How long the origin is waited for where stale audio may stand in.
     stale_wait: Duration,
     presets_only: bool,
-}
-
-/// Counters of hits by tier, looked up once: a look-up by name costs more than the hit's own.
-#[derive(Clone)]
-struct Hits {
-    memory: metrics::Counter,
-    disk: metrics::Counter,
-    directory: metrics::Counter,
-    s3: metrics::Counter,
-}
-
-impl Hits {
-    fn new() -> Hits {
-        let counter = |tier: Tier| metrics::counter!("ringback_media_hits_total", "tier" => tier.as_str());
-        Hits {
-            memory: counter(Tier::Memory),
-            disk: counter(Tier::Disk),
-            directory: counter(Tier::Directory),
-            s3: counter(Tier::S3),
-        }
-    }
-
-    fn count(&self, tier: Tier) {
-        match tier {
-            Tier::Memory => self.memory.increment(1),
-            Tier::Disk => self.disk.increment(1),
-            Tier::Directory => self.directory.increment(1),
-            Tier::S3 => self.s3.increment(1),
-        }
-    }
-}
-
-impl std::fmt::Debug for Hits {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hits")
-    }
 }
 
 /// Audio of a source.
@@ -201,51 +175,6 @@ pub(in crate::media) enum Audio {
     Running(Joined),
 }
 
-/// How an answer came about: the parameters of Cache-Status (RFC 9211).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::media) enum Via {
-    /// From the cache alone.
-    Hit,
-    /// From the cache, after the origin confirmed it.
-    Revalidated {
-        /// By this.
-        status: StatusCode,
-        /// Why it was asked.
-        why: &'static str,
-    },
-    /// From the cache, stale, because the origin failed or is slow.
-    StandIn,
-    /// Fetched: the cache had nothing.
-    Miss,
-    /// Fetched: what the cache had was stale.
-    Stale,
-    /// Fetched: the caller insisted.
-    Request,
-    /// Fetched: what the cache had was chosen by another request than ours.
-    Variant,
-    /// Made from an original that was kept.
-    Kept,
-    /// Made from what its tenant put here.
-    Upload,
-    /// Spoken.
-    Spoken,
-    /// Something else than was asked for, because it was not spoken in time.
-    SpokenFor,
-}
-
-impl Via {
-    /// Why the origin was asked: `fwd` of Cache-Status (RFC 9211 §2.2).
-    pub(in crate::media) fn why(self) -> &'static str {
-        match self {
-            Via::Hit | Via::Miss | Via::Kept | Via::Upload | Via::Spoken | Via::SpokenFor => "miss",
-            Via::Stale | Via::StandIn => "stale",
-            Via::Request => "request",
-            Via::Variant => "vary-miss",
-            Via::Revalidated { why, .. } => why,
-        }
-    }
-}
-
 impl Media {
     /// Opens the media layer's stores in `data_directory`. Fills run as tasks of `tasks`, on the runtime that this runs on.
     ///
@@ -266,6 +195,8 @@ impl Media {
         let spools = Spools::open(&spool_directory, config.fill.spool_limits())
             .map_err(|source| CacheError::DataDirectory { path: spool_directory, source: Arc::new(source) })?;
         let uploads = Uploads::open(&config.uploads, data_directory, &cache, spools.clone()).await?;
+        let resumable = Resumable::open(&config.uploads, data_directory, uploads.clone(), clock.clone())
+            .map_err(|source| CacheError::DataDirectory { path: data_directory.into(), source: Arc::new(source) })?;
         let prompts = Prompts::new(&config.prompts, uploads.store(), clock.clone());
         let private = Private::open(&config.private, data_directory)
             .map_err(|source| CacheError::DataDirectory { path: data_directory.into(), source: Arc::new(source) })?;
@@ -291,6 +222,7 @@ impl Media {
             hot,
             hits: Hits::new(),
             uploads,
+            resumable,
             prompts,
             speech,
             private,
@@ -311,32 +243,6 @@ impl Media {
         Ok((Format::parse(extension, &options).map_err(http::format_problem)?, input))
     }
 
-    /// Makes out a text that is to be spoken, and into what, from an extension and options, which may name a preset.
-    ///
-    /// # Errors
-    /// As [`recipe`](Media::recipe), and the text's: no engine, an unknown voice, `over-limit`.
-    pub fn speech_recipe(
-        &self,
-        extension: &str,
-        options: &[(&str, &str)],
-        (text, text_in): (&str, TextIn),
-    ) -> Result<(Format, Source), Problem> {
-        self.check_presets_only(options)?;
-        let options = self.expand(options)?;
-        let (wish, options) = Wish::take(&options).map_err(|error| error.problem())?;
-        let format = Format::parse(extension, &options).map_err(http::format_problem)?;
-        if format.is_raw() {
-            return Err(Problem::new(Kind::NotAcceptable, "speech has no original that could be passed on"));
-        }
-        Ok((format, self.utterance(&wish, (text, text_in))?))
-    }
-
-    /// A text that is to be spoken as it is wished.
-    fn utterance(&self, wish: &Wish, (text, text_in): (&str, TextIn)) -> Result<Source, Problem> {
-        let utterance = self.speech.utterance(wish, text, text_in).map_err(|error| error.problem())?;
-        Ok(Source::Speech(Arc::new(utterance)))
-    }
-
     fn check_presets_only(&self, options: &[(&str, &str)]) -> Result<(), Problem> {
         if self.presets_only && !Presets::beside(options).is_empty() {
             let detail = "this node takes no options but \"preset\" (media.presets_only)";
@@ -352,6 +258,11 @@ impl Media {
     /// What people have put here.
     pub fn uploads(&self) -> &Uploads {
         &self.uploads
+    }
+
+    /// Uploads that come in parts.
+    pub fn resumable(&self) -> &Resumable {
+        &self.resumable
     }
 
     /// Names that stand for what people have put here.
@@ -438,7 +349,7 @@ impl Media {
                 }
                 Err(problem) => {
                     if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source)
-                        && lets_stand_in_speak(&problem)
+                        && known::lets_stand_in(&problem)
                         && let Some(opened) = self.stand_in(tenant, request, utterance).await
                     {
                         return Ok(opened);
@@ -450,43 +361,6 @@ impl Media {
         Err(failed.unwrap_or_else(|| {
             Problem::new(Kind::OriginFailed, "the origin keeps confirming audio that is no longer there")
         }))
-    }
-
-    /// What is served instead of speech that does not come: never kept.
-    async fn stand_in(&self, tenant: &Tenant, request: &FetchRequest, utterance: &Utterance) -> Option<Opened> {
-        let directives = RequestDirectives { no_store: true, ..request.directives };
-        let request = FetchRequest { directives, takes_stand_in: false, ..request.clone() };
-        match self.speech.stand_in(utterance, &request.hops).await? {
-            StandIn::Spoken(spoken) => {
-                let wanted = Wanted {
-                    tenant: tenant.clone(),
-                    previous: Some(self.known_record(&request.source, request.source.content_hash()?)),
-                    source: request.source,
-                    format: request.format,
-                    input: None,
-                    from: From::StandIn(Arc::new(Mutex::new(Some(spoken)))),
-                    serves: None,
-                    keep: false,
-                    tags: Vec::new(),
-                    hops: request.hops,
-                };
-                let joined = self.fill.join(wanted);
-                let whole = request.whole || request.format.is_held();
-                let ready = if whole { joined.whole().await } else { joined.started().await };
-                let audio = match ready.ok()? {
-                    Ready::Whole(finished) => Audio::Filled(finished, joined),
-                    Ready::Streaming => Audio::Running(joined),
-                    Ready::LookAgain { .. } => return None,
-                };
-                Some(Opened { audio, via: Via::SpokenFor })
-            }
-            StandIn::Url(url) => {
-                let source = CanonicalUrl::parse(&url, &IgnoredQuery::default()).ok()?.into();
-                let request = FetchRequest { source, directives: RequestDirectives::default(), ..request };
-                let opened = Box::pin(self.fetch(tenant, &request)).await.ok()?;
-                Some(Opened { via: Via::SpokenFor, ..opened })
-            }
-        }
     }
 
     /// What is known of a source: where this node's knowledge is stale, another's may not be.
@@ -517,51 +391,6 @@ impl Media {
         // Its reference has to be brought up to date.
         let is_purged = self.cache.is_purged_in_memory(tenant, &artifact);
         (!is_purged).then(|| Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit })
-    }
-
-    /// What the index would say of a source whose original is known by its name.
-    fn known_record(&self, source: &Source, content_hash: ContentHash) -> Arc<SourceRecord> {
-        let now = self.clock.now_wall();
-        let known = SourceRecord::of_known(source.text().into_owned(), content_hash, now);
-        Arc::new(SourceRecord { changed_at: http::pipeline_since().unwrap_or(now), ..known })
-    }
-
-    /// What to do for a request whose original is known by its name, from what the tiers have.
-    async fn plan_known(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Plan, Problem> {
-        let content_hash = request.source.content_hash();
-        let without = || Problem::new(Kind::Internal, "a source whose name says nothing of its bytes");
-        let record = self.known_record(&request.source, content_hash.ok_or_else(without)?);
-        let is_spoken = matches!(request.source, Source::Speech(_));
-        match self.find(tenant, &record, request).await {
-            // An engine may say it otherwise by now; an upload is what it is.
-            Found::Hit(hit) if is_spoken && self.cache.is_purged(tenant, &hit.reference) => {}
-            Found::Hit(hit) => {
-                self.confirm_reference(tenant, request, &hit, &record).await;
-                return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit }));
-            }
-            _ => {}
-        }
-        if request.directives.only_if_cached {
-            return Err(not_cached());
-        }
-        if let Some(problem) = self.fill.failure(&tried(tenant, request)) {
-            return Err(problem);
-        }
-        let wanted = Wanted {
-            tenant: tenant.clone(),
-            source: request.source.clone(),
-            format: request.format,
-            // Its name says all about it.
-            input: None,
-            from: From::Origin(None),
-            serves: None,
-            previous: Some(record),
-            keep: !request.directives.no_store,
-            tags: request.tags.clone(),
-            hops: request.hops.clone(),
-        };
-        let via = if is_spoken { Via::Spoken } else { Via::Upload };
-        Ok(Plan::Fill { wanted: Box::new(wanted), via, may_stand_in: false })
     }
 
     /// What to do for a request of a remote source, from what the index and the tiers have.
@@ -733,24 +562,6 @@ impl Media {
         self.private.name(request.source.visibility(), tenant, public)
     }
 
-    /// Sets the gauges of metrics, and says which tiers do not work.
-    pub fn report(&self) -> Lacks {
-        let (queued, flights) = self.fill.load();
-        metrics::gauge!("ringback_media_fill_queue_depth").set(queued as f64);
-        metrics::gauge!("ringback_media_fill_flights").set(flights as f64);
-        metrics::gauge!("ringback_media_spool_bytes").set(self.fill.spooled() as f64);
-        let stats = self.cache.stats();
-        metrics::gauge!("ringback_media_cache_memory_bytes").set(stats.memory_bytes as f64);
-        metrics::gauge!("ringback_media_cache_memory_chunks").set(stats.memory_chunks as f64);
-        metrics::gauge!("ringback_media_cache_disk_bytes").set(stats.disk_bytes.unwrap_or_default() as f64);
-        metrics::gauge!("ringback_media_cache_disk_writing").set(f64::from(u8::from(stats.disk_writing)));
-        metrics::gauge!("ringback_media_catalogue_memory_bytes").set(stats.record_bytes as f64);
-        metrics::gauge!("ringback_media_artifacts").set(stats.counts.artifacts as f64);
-        metrics::gauge!("ringback_media_durable_pending").set(stats.counts.pending as f64);
-        metrics::gauge!("ringback_proxy_addresses").set(stats.counts.responses as f64);
-        Lacks { disk_tier: stats.disk_bytes.is_some() && !stats.disk_writing, durable_tier: stats.durable_failing }
-    }
-
     /// Bytes of audio on its way: none once every fill has ended and its readers have gone.
     pub fn spooled(&self) -> u64 {
         self.fill.spooled()
@@ -780,15 +591,6 @@ impl Media {
         let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         until.duration_since(self.clock.now_wall()).map_or_else(|over| -seconds(over.duration()), seconds)
     }
-}
-
-/// Tiers that are there and do not work at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lacks {
-    /// It takes no chunks.
-    pub disk_tier: bool,
-    /// It cannot be asked, or takes nothing.
-    pub durable_tier: bool,
 }
 
 enum Plan {
@@ -861,11 +663,6 @@ fn tried(tenant: &Tenant, request: &FetchRequest) -> Tried {
 fn to_the_second(time: SystemTime) -> Option<SystemTime> {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
     Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
-}
-
-/// Whether speech failed so that something else may be heard in its place.
-fn lets_stand_in_speak(problem: &Problem) -> bool {
-    matches!(problem.kind, Kind::SpeechFailed | Kind::SpeechTimeout | Kind::NoEngine | Kind::Busy)
 }
 
 fn not_cached() -> Problem {

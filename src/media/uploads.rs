@@ -5,6 +5,7 @@
 //! directory of this node. Names begin with the tenant: what is another's is as unknown as what is nobody's.
 
 mod config;
+mod resumable;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -19,9 +20,12 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use self::config::Config;
+pub use self::{
+    config::Config,
+    resumable::{Progress, Resumable},
+};
 use crate::{
     ids::{ContentHash, Tenant},
     media::{
@@ -97,13 +101,29 @@ impl Uploads {
         body: impl Stream<Item = Result<Bytes, E>> + Unpin,
         idle_max: Duration,
     ) -> Result<Uploaded, Problem> {
+        let _place = self.place()?;
+        self.receive_placed(tenant, declared, body, idle_max).await
+    }
+
+    /// A place among those that are received.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            Problem::new(Kind::Busy, "as many uploads as may are being received (media.uploads.receiving_max)")
+        })
+    }
+
+    /// The same for one who has a place.
+    async fn receive_placed<E>(
+        &self,
+        tenant: &Tenant,
+        declared: Option<u64>,
+        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        idle_max: Duration,
+    ) -> Result<Uploaded, Problem> {
         // Before anything of it is read.
         if declared.is_some_and(|declared| self.bytes_max.get() < declared) {
             return Err(self.too_long());
         }
-        let _place = self.places.try_acquire().map_err(|_| {
-            Problem::new(Kind::Busy, "as many uploads as may are being received (media.uploads.receiving_max)")
-        })?;
         let late = |_| Problem::new(Kind::RequestTimeout, "the body did not come in time (media.uploads.timeout)");
         let received =
             tokio::time::timeout(self.timeout, self.spool(declared, body, idle_max)).await.map_err(late)??;

@@ -23,6 +23,8 @@ mod uploads;
 
 mod prompts;
 
+mod tus;
+
 mod say;
 
 mod purge;

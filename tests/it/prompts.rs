@@ -3,7 +3,10 @@
 use http::{Method, StatusCode};
 use ringback::{
     media::cache::durable::StoreKind,
-    testing::{fixture, origin::Origin},
+    testing::{
+        fixture,
+        origin::{Body, Origin, Reply},
+    },
 };
 
 use crate::support::node::{Answer, TestNode, fetch_path};
@@ -22,6 +25,7 @@ async fn put(node: &TestNode, path: &str, body: Vec<u8>) -> Answer {
 
 /// What `/fetch` makes of the same audio.
 async fn fetched(node: &TestNode, origin: &Origin, name: &str, extension: &str) -> Answer {
+    origin.set(&format!("/{name}"), Reply::ok("application/octet-stream", Body::of(audio(name))));
     let url = origin.url(&format!("/{name}"));
     node.get(&fetch_path(&url, extension)).await
 }

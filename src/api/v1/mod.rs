@@ -12,6 +12,8 @@ mod prompts;
 
 mod purge;
 
+mod resumable;
+
 mod uploads;
 
 use std::time::Duration;
@@ -51,7 +53,11 @@ pub(super) fn router(parts: &Parts, config: &Config) -> Router {
     Router::new()
         .route("/v1/media", routing::post(media::create))
         .route("/v1/media/purge", routing::post(purge::purge))
-        .route("/v1/media/uploads", routing::put(uploads::receive))
+        .route("/v1/media/uploads", routing::put(uploads::receive).post(resumable::create).options(resumable::options))
+        .route(
+            "/v1/media/uploads/resumable/{id}",
+            routing::head(resumable::ask).patch(resumable::append).delete(resumable::give_up),
+        )
         .route("/v1/media/uploads/{content_hash}", routing::get(uploads::serve).delete(uploads::remove))
         .route("/v1/media/{artifact}", routing::get(media::describe).delete(media::forget))
         .route("/v1/prompts", routing::get(prompts::list))

@@ -204,7 +204,7 @@ pub fn without_query(raw_path: &str) -> &str {
 }
 
 /// Whether this could be an extension: whether it is one, the format table says.
-pub(in crate::media) fn is_extension(text: &str) -> bool {
+pub fn is_extension(text: &str) -> bool {
     (1..=EXTENSION_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 

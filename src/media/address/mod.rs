@@ -22,7 +22,6 @@ mod tests;
 pub use canonical::{CanonicalUrl, Redacted};
 pub use config::Config;
 pub use error::AddressError;
-pub(in crate::media) use fetch_path::is_extension;
-pub use fetch_path::{EXPIRES, FetchPath, KEY, UNSIGNED, Verb, is_unsigned, without_query};
+pub use fetch_path::{EXPIRES, FetchPath, KEY, UNSIGNED, Verb, is_extension, is_unsigned, without_query};
 pub use ignored_query::{IgnoredQuery, IgnoredQueryError};
 pub use media_path::MediaPath;

@@ -20,11 +20,25 @@ pub struct Config {
     /// How long one may take to arrive. 1 h: the largest at 1.2 Mbit/s.
     #[serde(with = "duration_text")]
     pub timeout: Duration,
+    /// Uploads in parts that have not come to their end, or did a while ago. 1,000.
+    pub unfinished_uploads_max: usize,
+    /// Bytes of those that have not, by the lengths that their senders said. 8 GiB of the data directory.
+    pub unfinished_max: ByteCount,
+    /// How long after its last part one can be gone on with. 1 d.
+    #[serde(with = "duration_text")]
+    pub resumed_within: Duration,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { bytes_max: ByteCount::mib(512), receiving_max: 16, timeout: Duration::from_secs(3600) }
+        Config {
+            bytes_max: ByteCount::mib(512),
+            receiving_max: 16,
+            timeout: Duration::from_secs(3600),
+            unfinished_uploads_max: 1_000,
+            unfinished_max: ByteCount::gib(8),
+            resumed_within: Duration::from_secs(86_400),
+        }
     }
 }
 

@@ -129,17 +129,17 @@ pub(crate) fn upload(tenant: &Tenant, hash: &ContentHash) -> ObjectKey {
 }
 
 /// Where it is said what a prompt's name stands for; `name` has letters, digits, `-`, `_` and single dots only.
-pub(in crate::media) fn prompt(tenant: &Tenant, name: &str) -> ObjectKey {
+pub(crate) fn prompt(tenant: &Tenant, name: &str) -> ObjectKey {
     key(format!("{}{name}", prompts(tenant)))
 }
 
 /// What begins the names of what is said of a tenant's prompts.
-pub(in crate::media) fn prompts(tenant: &Tenant) -> String {
+pub(crate) fn prompts(tenant: &Tenant) -> String {
     format!("prompts/{tenant}/")
 }
 
 /// A record as it is written under `key`.
-pub(in crate::media) fn write<T: Serialize>(key: &ObjectKey, record: &T) -> serde_json::Result<Bytes> {
+pub(crate) fn write<T: Serialize>(key: &ObjectKey, record: &T) -> serde_json::Result<Bytes> {
     let json = serde_json::to_vec(record)?;
     let mut bytes = seal(key, &json).to_string().into_bytes();
     bytes.push(b'\n');
@@ -148,7 +148,7 @@ pub(in crate::media) fn write<T: Serialize>(key: &ObjectKey, record: &T) -> serd
 }
 
 /// The record that was written under `key`; none where these bytes are not.
-pub(in crate::media) fn read<T: DeserializeOwned>(key: &ObjectKey, bytes: &[u8]) -> Option<T> {
+pub(crate) fn read<T: DeserializeOwned>(key: &ObjectKey, bytes: &[u8]) -> Option<T> {
     // A later version's record is none to this one.
     serde_json::from_slice(json(key, bytes)?).ok()
 }

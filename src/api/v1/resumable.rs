@@ -1,0 +1,135 @@
+//! Uploads by tus 1.0 (<https://tus.io/protocols/resumable-upload>): `OPTIONS` and `POST /v1/media/uploads`, and `HEAD`, `PATCH` and
+//! `DELETE /v1/media/uploads/resumable/{id}`. Extensions: creation, creation-with-upload, expiration, termination.
+
+use axum::{
+    extract::{Request, State},
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::{
+    ids::RandomId,
+    media::uploads::Progress,
+    problem::{Kind, Problem},
+};
+
+use super::{Failed, Named, V1, uploads::discard};
+
+const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
+const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const PART: &str = "application/offset+octet-stream";
+
+/// What this server can.
+pub(super) async fn options(State(v1): State<V1>) -> Response {
+    let resumable = v1.parts.media.resumable();
+    let headers = [
+        (TUS_RESUMABLE, VERSION),
+        (HeaderName::from_static("tus-version"), VERSION),
+        (HeaderName::from_static("tus-max-size"), HeaderValue::from(resumable.bytes_max().get())),
+        (
+            HeaderName::from_static("tus-extension"),
+            HeaderValue::from_static("creation,creation-with-upload,expiration,termination"),
+        ),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Begins an upload: 201 with its address. A body is its first part.
+pub(super) async fn create(State(v1): State<V1>, sent: Request) -> Result<Response, Failed> {
+    speaks_tus(sent.headers())?;
+    let length = number(sent.headers(), &UPLOAD_LENGTH)?;
+    let is_part = sent.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == PART);
+    let (resumable, tenant) = (v1.parts.media.resumable(), &v1.parts.tenant);
+    let (id, mut progress) = resumable.begin(tenant, length).await?;
+    if is_part {
+        let mut body = sent.into_body().into_data_stream();
+        match resumable.append(tenant, id, 0, &mut body, v1.body_timeout).await {
+            Ok(after) => progress = after,
+            // It was begun, and is gone on with by its address.
+            Err(problem) if problem.kind == Kind::BadRequest => progress = resumable.ask(tenant, id).await?,
+            Err(problem) => {
+                discard(body).await;
+                return Err(problem.into());
+            }
+        }
+    }
+    let location = v1.parts.addresses.path(&format!("/v1/media/uploads/resumable/{id}"));
+    let mut headers = told(&v1, &progress);
+    headers.insert(header::LOCATION, HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("")));
+    Ok((StatusCode::CREATED, headers).into_response())
+}
+
+/// How far an upload is.
+pub(super) async fn ask(State(v1): State<V1>, id: Named, asked: Request) -> Result<Response, Failed> {
+    speaks_tus(asked.headers())?;
+    let progress = v1.parts.media.resumable().ask(&v1.parts.tenant, parse(id)?).await?;
+    let mut headers = told(&v1, &progress);
+    headers.insert(UPLOAD_LENGTH, HeaderValue::from(progress.length));
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    Ok((StatusCode::OK, headers).into_response())
+}
+
+/// Takes the next part: 204, with the last one only when all is on stable storage.
+pub(super) async fn append(State(v1): State<V1>, id: Named, sent: Request) -> Result<Response, Failed> {
+    speaks_tus(sent.headers())?;
+    if sent.headers().get(header::CONTENT_TYPE).is_none_or(|value| value != PART) {
+        let detail = "a part of an upload has the Content-Type application/offset+octet-stream";
+        return Err(Problem::new(Kind::NotAudio, detail).into());
+    }
+    let (id, offset) = (parse(id)?, number(sent.headers(), &UPLOAD_OFFSET)?);
+    let mut body = sent.into_body().into_data_stream();
+    let resumable = v1.parts.media.resumable();
+    match resumable.append(&v1.parts.tenant, id, offset, &mut body, v1.body_timeout).await {
+        Ok(progress) => Ok((StatusCode::NO_CONTENT, told(&v1, &progress)).into_response()),
+        Err(problem) => {
+            discard(body).await;
+            Err(problem.into())
+        }
+    }
+}
+
+/// Gives an upload up: 204.
+pub(super) async fn give_up(State(v1): State<V1>, id: Named, asked: Request) -> Result<Response, Failed> {
+    speaks_tus(asked.headers())?;
+    v1.parts.media.resumable().give_up(&v1.parts.tenant, parse(id)?).await?;
+    Ok((StatusCode::NO_CONTENT, [(TUS_RESUMABLE, VERSION)]).into_response())
+}
+
+/// What every answer says; once all is kept, also where it is.
+fn told(v1: &V1, progress: &Progress) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(TUS_RESUMABLE, VERSION);
+    headers.insert(UPLOAD_OFFSET, HeaderValue::from(progress.offset));
+    let mut insert = |name, text: String| {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(name, value);
+        }
+    };
+    insert(UPLOAD_EXPIRES, httpdate::fmt_http_date(progress.ends));
+    if let Some(hash) = progress.content_hash {
+        insert(header::CONTENT_LOCATION, v1.parts.addresses.path(&format!("/v1/media/uploads/{hash}")));
+    }
+    headers
+}
+
+fn speaks_tus(headers: &HeaderMap) -> Result<(), Problem> {
+    let speaks = headers.get(TUS_RESUMABLE).is_some_and(|version| *version == VERSION);
+    let detail = "resumable uploads speak tus 1.0.0 and say so (Tus-Resumable)";
+    speaks.then_some(()).ok_or_else(|| Problem::new(Kind::PreconditionFailed, detail))
+}
+
+fn number(headers: &HeaderMap, name: &HeaderName) -> Result<u64, Problem> {
+    let text = headers.get(name).and_then(|value| value.to_str().ok());
+    let number = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit())).and_then(|text| text.parse().ok());
+    number.ok_or_else(|| Problem::new(Kind::BadRequest, format!("the field {name} is a number of bytes")))
+}
+
+/// A malformed id is as unknown as any other.
+fn parse(id: Named) -> Result<RandomId, Problem> {
+    let id = id.ok().and_then(|id| id.parse().ok());
+    id.ok_or_else(|| Problem::new(Kind::NotFound, "there is no such upload, or its time is over"))
+}

@@ -1,0 +1,419 @@
+//! Uploads that are sent in parts and go on where they broke off: what the protocol of tus 1.0 needs (<https://tus.io/protocols/resumable-upload>).
+//!
+//! ```text
+//! <data directory>/uploads-unfinished/<id>.part    the bytes that have come, on stable storage as far as they were acknowledged
+//! <data directory>/uploads-unfinished/<id>.json    what it is: tenant, length, when it was begun, and once it is kept its hash
+//! ```
+//!
+//! An upload belongs to the node that it was begun on. Its bytes become an upload like any other when the last of them has come: only
+//! then is it hashed, recognised and kept, and the answer to the last part says how that ended. A node that dies in between does it when
+//! it is asked next.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+
+use super::{Config, PIECE, Uploaded, Uploads, full};
+use crate::{
+    clock::Clock,
+    ids::{ContentHash, RandomId, Tenant},
+    problem::{Kind, Problem},
+    units::ByteCount,
+};
+
+/// Uploads that have not come to their end. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Resumable {
+    uploads: Uploads,
+    directory: PathBuf,
+    /// A std lock: held for map operations only.
+    known: Arc<Mutex<HashMap<RandomId, Entry>>>,
+    clock: Clock,
+    begun_max: usize,
+    unfinished_max: ByteCount,
+    resumed_within: Duration,
+    bytes_max: ByteCount,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    upload: Begun,
+    offset: u64,
+    /// Whether a part of it is coming.
+    is_busy: bool,
+}
+
+/// An upload that was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Begun {
+    tenant: String,
+    length: u64,
+    /// When the last part came.
+    at: SystemTime,
+    /// What it became.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content_hash: Option<ContentHash>,
+}
+
+/// How an upload stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes that are on stable storage.
+    pub offset: u64,
+    /// Bytes of the whole.
+    pub length: u64,
+    /// Until when it can be gone on with.
+    pub ends: SystemTime,
+    /// What it became, once all of it is kept.
+    pub content_hash: Option<ContentHash>,
+}
+
+/// Nobody else sends a part while this lives.
+struct Turn {
+    known: Arc<Mutex<HashMap<RandomId, Entry>>>,
+    id: RandomId,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(entry) = lock(&self.known).get_mut(&self.id) {
+            entry.is_busy = false;
+        }
+    }
+}
+
+fn lock(known: &Mutex<HashMap<RandomId, Entry>>) -> MutexGuard<'_, HashMap<RandomId, Entry>> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Resumable {
+    /// What was begun before this node started, as far as it can still be gone on with.
+    ///
+    /// # Errors
+    /// The directory cannot be made or read.
+    pub(in crate::media) fn open(
+        config: &Config,
+        data_dir: &Path,
+        uploads: Uploads,
+        clock: Clock,
+    ) -> io::Result<Resumable> {
+        let directory = data_dir.join("uploads-unfinished");
+        fs::create_dir_all(&directory)?;
+        let resumable = Resumable {
+            uploads,
+            directory,
+            known: Arc::default(),
+            clock,
+            begun_max: config.unfinished_uploads_max,
+            unfinished_max: config.unfinished_max,
+            resumed_within: config.resumed_within,
+            bytes_max: config.bytes_max,
+        };
+        resumable.read_back()?;
+        Ok(resumable)
+    }
+
+    fn read_back(&self) -> io::Result<()> {
+        let mut known = HashMap::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let id = path.file_stem().and_then(|stem| stem.to_str()?.parse::<RandomId>().ok());
+            let is_record = path.extension().is_some_and(|extension| extension == "json");
+            let upload = id.filter(|_| is_record).and_then(|_| serde_json::from_slice(&fs::read(&path).ok()?).ok());
+            let Some((id, upload)) = id.zip::<Begun>(upload) else { continue };
+            let offset = fs::metadata(self.part(id)).map_or(0, |metadata| metadata.len());
+            let offset = if upload.content_hash.is_some() { upload.length } else { offset.min(upload.length) };
+            known.insert(id, Entry { upload, offset, is_busy: false });
+        }
+        // What has no record was never told to anybody.
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let id = path.file_stem().and_then(|stem| stem.to_str()?.parse::<RandomId>().ok());
+            if id.is_none_or(|id| !known.contains_key(&id)) {
+                fs::remove_file(&path)?;
+            }
+        }
+        *lock(&self.known) = known;
+        Ok(())
+    }
+
+    fn part(&self, id: RandomId) -> PathBuf {
+        self.directory.join(format!("{id}.part"))
+    }
+
+    fn record(&self, id: RandomId) -> PathBuf {
+        self.directory.join(format!("{id}.json"))
+    }
+
+    /// Bytes of an upload at most.
+    pub fn bytes_max(&self) -> ByteCount {
+        self.bytes_max
+    }
+
+    /// Begins an upload of `length` bytes.
+    ///
+    /// # Errors
+    /// `bad-request` for an empty one, `over-limit` for one that is too long, `busy` where too much is unfinished, `storage-full`.
+    pub async fn begin(&self, tenant: &Tenant, length: u64) -> Result<(RandomId, Progress), Problem> {
+        if length == 0 {
+            return Err(Problem::new(Kind::BadRequest, "an upload has at least one byte"));
+        }
+        if self.bytes_max.get() < length {
+            return Err(self.uploads.too_long());
+        }
+        self.forget_old().await;
+        let id = RandomId::draw(&mut rand::rng());
+        let upload = Begun { tenant: tenant.to_string(), length, at: self.clock.now_wall(), content_hash: None };
+        {
+            let mut known = lock(&self.known);
+            let unfinished: u64 = known
+                .values()
+                .filter(|entry| entry.upload.content_hash.is_none())
+                .map(|entry| entry.upload.length)
+                .sum();
+            if self.begun_max <= known.len() || self.unfinished_max.get() < unfinished.saturating_add(length) {
+                let detail = "too many uploads are unfinished (media.uploads.unfinished_uploads_max, unfinished_max)";
+                return Err(Problem::new(Kind::Busy, detail));
+            }
+            known.insert(id, Entry { upload: upload.clone(), offset: 0, is_busy: false });
+        }
+        let (part, record) = (self.part(id), self.record(id));
+        let written = blocking(move || {
+            File::create(part).and_then(|file| file.sync_all()).and_then(|()| write(&record, &upload))
+        });
+        if let Err(problem) = written.await {
+            self.discard(id).await;
+            return Err(problem);
+        }
+        Ok((id, self.progress(tenant, id)?))
+    }
+
+    fn progress(&self, tenant: &Tenant, id: RandomId) -> Result<Progress, Problem> {
+        let known = lock(&self.known);
+        let Entry { upload, offset, .. } =
+            known.get(&id).filter(|entry| entry.upload.tenant == tenant.as_str()).ok_or_else(unknown)?;
+        let ends = upload.at + self.resumed_within;
+        Ok(Progress { offset: *offset, length: upload.length, ends, content_hash: upload.content_hash })
+    }
+
+    /// How an upload stands. One that has all its bytes is kept before this answers, if that was not done.
+    ///
+    /// # Errors
+    /// `not-found`; what keeping it led to.
+    pub async fn ask(&self, tenant: &Tenant, id: RandomId) -> Result<Progress, Problem> {
+        let progress = self.progress(tenant, id)?;
+        if progress.offset < progress.length || progress.content_hash.is_some() {
+            return Ok(progress);
+        }
+        let _turn = self.turn(tenant, id)?;
+        self.finish(tenant, id).await?;
+        self.progress(tenant, id)
+    }
+
+    /// Has an upload to oneself.
+    fn turn(&self, tenant: &Tenant, id: RandomId) -> Result<Turn, Problem> {
+        let mut known = lock(&self.known);
+        let entry = known.get_mut(&id).filter(|entry| entry.upload.tenant == tenant.as_str()).ok_or_else(unknown)?;
+        if std::mem::replace(&mut entry.is_busy, true) {
+            return Err(Problem::new(Kind::Locked, "another part of this upload is being received"));
+        }
+        Ok(Turn { known: Arc::clone(&self.known), id })
+    }
+
+    /// Takes the part that begins at `offset`. What has come of a body that breaks off is kept: the sender asks how far it got.
+    ///
+    /// # Errors
+    /// `not-found`; `conflict` where `offset` is not where the upload stands; `over-limit` where the body is longer than the rest; `locked`
+    /// where another part is coming; `request-timeout`, `bad-request`, `storage-full`; and with the last part what keeping it led to.
+    pub async fn append<E>(
+        &self,
+        tenant: &Tenant,
+        id: RandomId,
+        offset: u64,
+        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        idle_max: Duration,
+    ) -> Result<Progress, Problem> {
+        let turn = self.turn(tenant, id)?;
+        let Progress { offset: stands, length, content_hash, .. } = self.progress(tenant, id)?;
+        if offset != stands || (content_hash.is_some() && offset < length) {
+            return Err(Problem::new(Kind::Conflict, format!("the upload stands at {stands}")));
+        }
+        let _place = self.uploads.place()?;
+        let mut ended = Ok(());
+        let mut at = stands;
+        while at < length {
+            let gathered = gather(&mut body, idle_max).await;
+            let (bytes, end) = match gathered {
+                Ok((bytes, has_ended)) => (bytes, has_ended.then_some(Ok(()))),
+                Err((bytes, problem)) => (bytes, Some(Err(problem))),
+            };
+            if length - at < bytes.len() as u64 {
+                return Err(Problem::new(Kind::OverLimit, "the part is longer than what is missing of the upload"));
+            }
+            if !bytes.is_empty() {
+                at = self.write(id, at, bytes).await?;
+            }
+            if let Some(end) = end {
+                ended = end;
+                break;
+            }
+        }
+        if at == length && content_hash.is_none() {
+            self.finish(tenant, id).await?;
+        }
+        drop(turn);
+        ended?;
+        self.progress(tenant, id)
+    }
+
+    /// Has bytes on stable storage, and says so.
+    async fn write(&self, id: RandomId, at: u64, bytes: Bytes) -> Result<u64, Problem> {
+        let part = self.part(id);
+        let after = at + bytes.len() as u64;
+        let written = move || {
+            let file = OpenOptions::new().write(true).open(part)?;
+            // What a part that was never acknowledged left behind it is written over.
+            file.set_len(at)?;
+            file.write_all_at(&bytes, at)?;
+            file.sync_data()
+        };
+        blocking(written).await?;
+        if let Some(entry) = lock(&self.known).get_mut(&id) {
+            entry.offset = after;
+            entry.upload.at = self.clock.now_wall();
+        }
+        Ok(after)
+    }
+
+    /// All its bytes are there: they become an upload like any other. What cannot be one is gone with this.
+    async fn finish(&self, tenant: &Tenant, id: RandomId) -> Result<Uploaded, Problem> {
+        let (part, record) = (self.part(id), self.record(id));
+        let length = lock(&self.known).get(&id).map(|entry| entry.upload.length).ok_or_else(unknown)?;
+        let path = part.clone();
+        let file = Arc::new(blocking(move || File::open(path)).await?);
+        let bytes = stream::try_unfold((file, 0), |(file, at)| async move {
+            let read = tokio::task::spawn_blocking(move || {
+                let mut buffer = vec![0; PIECE];
+                let read = file.read_at(&mut buffer, at)?;
+                buffer.truncate(read);
+                Ok::<_, io::Error>((file, Bytes::from(buffer)))
+            });
+            let (file, bytes) = read.await.map_err(io::Error::other)??;
+            let next = at + bytes.len() as u64;
+            Ok::<_, io::Error>((!bytes.is_empty()).then_some((bytes, (file, next))))
+        });
+        let bytes = std::pin::pin!(bytes);
+        let kept = self.uploads.receive_placed(tenant, Some(length), bytes, Duration::MAX).await;
+        let uploaded = match kept {
+            Ok(uploaded) => uploaded,
+            Err(problem) => {
+                // A store that fails may not fail the next time; what is no audio stays none.
+                if problem.kind.side() == crate::problem::Side::Client {
+                    self.discard(id).await;
+                }
+                return Err(problem);
+            }
+        };
+        let upload = {
+            let mut known = lock(&self.known);
+            let entry = known.get_mut(&id).ok_or_else(unknown)?;
+            entry.upload.content_hash = Some(uploaded.content_hash);
+            entry.upload.clone()
+        };
+        // It is kept, whatever becomes of this: a sender who asks again has it kept again.
+        blocking(move || write(&record, &upload).and_then(|()| fs::remove_file(part))).await?;
+        Ok(uploaded)
+    }
+
+    /// Gives an upload up. What it became stays.
+    ///
+    /// # Errors
+    /// `not-found`; `locked` where a part is coming.
+    pub async fn give_up(&self, tenant: &Tenant, id: RandomId) -> Result<(), Problem> {
+        let _turn = self.turn(tenant, id)?;
+        self.discard(id).await;
+        Ok(())
+    }
+
+    async fn discard(&self, id: RandomId) {
+        lock(&self.known).remove(&id);
+        let paths = [self.record(id), self.part(id)];
+        // One that stays is found at the next start.
+        let removed = tokio::task::spawn_blocking(move || {
+            paths.iter().for_each(|path| fs::remove_file(path).unwrap_or_default())
+        });
+        removed.await.unwrap_or_default();
+    }
+
+    /// Gives up what nobody went on with in time.
+    async fn forget_old(&self) {
+        let now = self.clock.now_wall();
+        let is_old = |entry: &Entry| !entry.is_busy && entry.upload.at + self.resumed_within < now;
+        let old: Vec<RandomId> =
+            lock(&self.known).iter().filter(|(_, entry)| is_old(entry)).map(|(id, _)| *id).collect();
+        for id in old {
+            self.discard(id).await;
+        }
+    }
+}
+
+/// What comes of a body until there is a piece that is worth writing, or its end: then true. What has come goes with an error, too.
+async fn gather<E>(
+    body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+    idle_max: Duration,
+) -> Result<(Bytes, bool), (Bytes, Problem)> {
+    let mut gathered = BytesMut::new();
+    while gathered.len() < PIECE {
+        match tokio::time::timeout(idle_max, body.next()).await {
+            Ok(Some(Ok(bytes))) => gathered.extend_from_slice(&bytes),
+            Ok(None) => return Ok((gathered.freeze(), true)),
+            Ok(Some(Err(_))) => {
+                return Err((gathered.freeze(), Problem::new(Kind::BadRequest, "the body broke off")));
+            }
+            Err(_) => {
+                let detail = "nothing of the body came for too long (http.body_timeout)";
+                return Err((gathered.freeze(), Problem::new(Kind::RequestTimeout, detail)));
+            }
+        }
+    }
+    Ok((gathered.freeze(), false))
+}
+
+fn unknown() -> Problem {
+    Problem::new(Kind::NotFound, "there is no such upload, or its time is over")
+}
+
+async fn blocking<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(job).await;
+    let done = done.map_err(|_| Problem::new(Kind::Internal, "the upload was given up"))?;
+    done.map_err(|error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full(),
+        _ => {
+            tracing::error!(%error, "unfinished uploads cannot be written");
+            Problem::new(Kind::Internal, "the upload cannot be written")
+        }
+    })
+}
+
+/// Replaces a record in one step.
+fn write(path: &Path, upload: &Begun) -> io::Result<()> {
+    let unfinished = path.with_extension("new");
+    let mut file = File::create(&unfinished)?;
+    file.write_all(&serde_json::to_vec(upload)?)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
