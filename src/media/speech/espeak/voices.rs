@@ -30,11 +30,14 @@ impl Voices {
         let mut found = Voices::default();
         for line in voices.lines().skip(1).take(VOICES_MAX) {
             let mut columns = line.split_whitespace();
-            let (Some(_), Some(language), Some(_), Some(name), Some(_)) =
+            let (Some(priority), Some(language), Some(_), Some(name), Some(_)) =
                 (columns.next(), columns.next(), columns.next(), columns.next(), columns.next())
             else {
                 continue;
             };
+            if priority.parse::<u32>().is_err() {
+                continue;
+            }
             // Of several with one language the program takes the first.
             if !found.languages.insert(language.into()) {
                 continue;

@@ -74,8 +74,8 @@ async fn speed_pitch_and_markup_are_heard() {
 #[tokio::test]
 async fn any_script_and_any_length_goes_in() {
     let speech = program(|_| {}).await;
-    let long = "A long text has many words. ".repeat(700);
-    let wav = speak(&speech, &Wish::default(), &long[..19_990]).await.unwrap();
+    let long = "A long text has many words. ".repeat(714);
+    let wav = speak(&speech, &Wish::default(), long.trim()).await.unwrap();
     assert!(wav.len() > 600 * SECOND_BYTES, "{} bytes", wav.len());
     for (language, text) in
         [("de-AT", "Grüß Gott, schöne Straße"), ("hi", "कृपया प्रतीक्षा करें।"), ("ru", "Пожалуйста"), ("en", "yes")]

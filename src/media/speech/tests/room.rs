@@ -53,6 +53,15 @@ async fn the_service_speaks_where_there_is_one_unless_another_is_named() {
     assert_eq!(&*speech.utterance(&Wish::default(), "x", TextIn::Path).unwrap().speaker().engine, "espeak-ng");
 }
 
+/// The fill speaks in tasks of its own.
+#[tokio::test]
+async fn speaking_may_be_done_by_a_task() {
+    let speech = program(|_| {}).await;
+    let utterance = speech.utterance(&Wish::default(), "Hello", TextIn::Path).unwrap();
+    let task = tokio::spawn(async move { whole(speech.speak(&utterance, &Hops::default()).await?).await });
+    assert!(task.await.unwrap().unwrap().starts_with(b"RIFF"));
+}
+
 #[tokio::test]
 async fn a_body_may_be_longer_than_a_path() {
     let speech = program(|config| {
