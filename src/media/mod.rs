@@ -30,6 +30,8 @@ mod artifact;
 
 mod purge;
 
+mod listing;
+
 mod conditional;
 
 mod body;
@@ -74,11 +76,12 @@ use uploads::Uploads;
 pub use address::{AddressError, CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, UNSIGNED};
 pub(in crate::media) use artifact::Named;
 pub use artifact::{Description, Obtained};
-pub use audio::{AudioError, Input, Levelled, Limits, Output, PIPELINE, Summary, transcode};
+pub use audio::{AudioError, Input, Inspected, Levelled, Limits, Output, PIPELINE, Summary, inspect, transcode};
 pub use body::AudioBody;
 pub use conditional::Conditions;
 pub use config::Config;
 pub use freshness::RequestDirectives;
+pub use listing::{Listed, Page, SourceStanding};
 pub use presets::{PresetError, Presets};
 pub use purge::PurgeRequest;
 pub use signing::{Config as SigningConfig, Pair, PairError, Signing, SigningError, Standing};

@@ -1,6 +1,6 @@
 //! `POST /v1/media`, `GET` and `DELETE /v1/media/{artifact}`.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use axum::{
     Json,
@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::ArtifactId,
-    media::{CanonicalUrl, Conditions, FetchRequest, Obtained, RequestDirectives, format::input_text, http::Addresses},
+    media::{
+        CanonicalUrl, Conditions, Description, FetchRequest, Listed, Obtained, RequestDirectives, http::Addresses,
+    },
     outbound::Hops,
     problem::{Kind, Problem},
 };
 
-use super::{Failed, Named, V1, body};
+use super::{Failed, Named, V1, body, listing::Described};
 
 /// Labels of one reference.
 const TAGS_MAX: usize = 32;
@@ -135,41 +137,13 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
     })
 }
 
-/// What a tenant may know of its artifact.
-#[derive(Debug, Serialize)]
-struct Described {
-    id: ArtifactId,
-    url: String,
-    source: String,
-    content_hash: String,
-    input: Cow<'static, str>,
-    format: String,
-    pipeline: String,
-    bytes: Option<u64>,
-    duration_ms: Option<u64>,
-    tags: Vec<String>,
-    tiers: Vec<&'static str>,
-}
-
 /// Metadata of an artifact and the tiers that hold it.
 pub(super) async fn describe(State(v1): State<V1>, artifact: Named) -> Result<Response, Failed> {
     let artifact = parse(artifact)?;
-    let description = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
-    let (reference, manifest) = (&description.reference, description.manifest.as_deref());
-    let described = Described {
-        id: artifact,
-        url: v1.parts.addresses.artifact_text(&artifact, reference.format.extension()),
-        source: reference.source_url.clone(),
-        content_hash: reference.content_hash.to_string(),
-        input: input_text(reference.input),
-        format: reference.format.extension().to_owned(),
-        pipeline: reference.pipeline.clone(),
-        bytes: manifest.map(|manifest| manifest.length),
-        duration_ms: manifest.map(|manifest| manifest.duration_ms),
-        tags: reference.tags.clone(),
-        tiers: description.tier.iter().map(|tier| tier.as_str()).collect(),
-    };
-    Ok(Json(described).into_response())
+    let Description { reference, manifest, tier } = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
+    let is_purged = false;
+    let known = Listed { artifact, reference, manifest, tier, is_purged };
+    Ok(Json(Described::new(&known, &v1.parts.addresses)).into_response())
 }
 
 /// Drops the tenant's reference: 204.

@@ -4,6 +4,8 @@ mod body;
 
 mod fills;
 
+mod listing;
+
 mod media;
 
 mod purge;
@@ -45,7 +47,7 @@ type Named = Result<Path<String>, PathRejection>;
 pub(super) fn router(parts: &Parts, config: &Config) -> Router {
     let state = V1 { parts: parts.clone(), fills: Fills::new(parts), body_timeout: config.body_timeout };
     Router::new()
-        .route("/v1/media", routing::post(media::create))
+        .route("/v1/media", routing::post(media::create).get(listing::list))
         .route("/v1/media/purge", routing::post(purge::purge))
         .route("/v1/media/uploads", routing::put(uploads::receive))
         .route("/v1/media/uploads/{content_hash}", routing::get(uploads::serve).delete(uploads::remove))
