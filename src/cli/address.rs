@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Options of a text to be spoken that are not options of a format.
-pub(super) const SPEECH_OPTIONS: [&str; 2] = ["voice", "language"];
+pub(super) const SPEECH_OPTIONS: [&str; 6] = ["engine", "language", "pitch", "speed", "ssml", "voice"];
 
 /// What a path begins with that asks for a source, and one that asks for speech: their grammar is the same.
 const FETCH: &str = "/fetch/";

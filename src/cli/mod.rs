@@ -38,6 +38,8 @@ mod warm;
 
 mod sign;
 
+mod completions;
+
 #[cfg(test)]
 mod tests;
 
@@ -81,7 +83,7 @@ enum Verb {
     #[command(name = "tryget", after_help = EXIT_CODES)]
     TryGet(get::Arguments),
     /// Give a running node a file, as a prompt with a name or as an upload
-    #[command(visible_alias = "create", after_help = EXIT_CODES)]
+    #[command(after_help = EXIT_CODES)]
     Put(put::Arguments),
     /// Show what a running node knows of a source or an artifact
     #[command(after_help = EXIT_CODES)]
@@ -97,6 +99,10 @@ enum Verb {
     Clear(purge::ClearArguments),
     /// Print the signed address of a source, by the keys of a node and without asking it
     Sign(sign::Arguments),
+    /// Print what a shell needs to complete the command line
+    Completions(completions::Arguments),
+    /// Print the manual page, or write those of all verbs to a directory
+    Man(completions::ManArguments),
 }
 
 /// How a verb ended.
@@ -159,12 +165,19 @@ fn run(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Purge(arguments) => block_on(purge::run(arguments, terminal))?,
         Verb::Clear(arguments) => block_on(purge::clear(arguments, terminal))?,
         Verb::Sign(arguments) => sign::run(&arguments, terminal),
+        Verb::Completions(arguments) => completions::run(&arguments, terminal),
+        Verb::Man(arguments) => completions::man(&arguments, terminal),
     }
 }
 
 /// Runs a client's work on one thread: it waits for a node and computes nothing.
 fn block_on<F: Future>(work: F) -> anyhow::Result<F::Output> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}
+
+/// Any bytes as an application's instruction document: for [`crate::testing::fuzz`].
+pub(crate) fn fuzz_document(data: &[u8]) {
+    warm::fuzz_document(data);
 }
 
 /// Reads `name:value`, the spelling that options of a format have in addresses.

@@ -106,6 +106,16 @@ pub(super) async fn create(State(v1): State<V1>, headers: HeaderMap, sent: Reque
     Ok((status, [(header::LOCATION, made.url.clone())], Json(made)).into_response())
 }
 
+/// The request that this body would make.
+///
+/// # Errors
+/// `bad-request`, or what is wrong with a part of it.
+pub(super) fn request_of(v1: &V1, body: serde_json::Value, hops: Hops) -> Result<FetchRequest, Problem> {
+    let create = serde_json::from_value(body);
+    let create = create.map_err(|_| Problem::new(Kind::BadRequest, format!("this is not {EXPECTED}")))?;
+    request(v1, create, hops)
+}
+
 fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem> {
     let fits =
         create.tags.len() <= TAGS_MAX && create.tags.iter().all(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);

@@ -12,6 +12,8 @@ mod purge;
 
 mod uploads;
 
+mod warm;
+
 use std::time::Duration;
 
 use axum::{
@@ -36,6 +38,7 @@ use fills::Fills;
 struct V1 {
     parts: Parts,
     fills: Fills,
+    warming: warm::Places,
     /// How long a body may take.
     body_timeout: Duration,
 }
@@ -45,9 +48,11 @@ type Named = Result<Path<String>, PathRejection>;
 
 /// The routes below `/v1`, bodies limited as `config` says.
 pub(super) fn router(parts: &Parts, config: &Config) -> Router {
-    let state = V1 { parts: parts.clone(), fills: Fills::new(parts), body_timeout: config.body_timeout };
+    let (fills, warming) = (Fills::new(parts), warm::Places::default());
+    let state = V1 { parts: parts.clone(), fills, warming, body_timeout: config.body_timeout };
     Router::new()
         .route("/v1/media", routing::post(media::create).get(listing::list))
+        .route("/v1/media/warm", routing::post(warm::warm))
         .route("/v1/media/purge", routing::post(purge::purge))
         .route("/v1/media/uploads", routing::put(uploads::receive))
         .route("/v1/media/uploads/{content_hash}", routing::get(uploads::serve).delete(uploads::remove))
