@@ -16,8 +16,8 @@ use super::{Exit, terminal::Terminal};
 /// How long a connection to the node may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long nothing of an answer may come. The node's own patience with a fill is half of it (`media.fill.wait`).
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long nothing of an answer may come: a node may be set to wait for a fill for as long as one may take (`media.fill.wait`).
+const READ_TIMEOUT: Duration = Duration::from_secs(360);
 
 /// Longest answer other than audio that is read, in bytes: a page of a list of long addresses.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -69,7 +69,7 @@ pub(super) struct Node {
 /// Why there is no answer of the kind that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// HTTP status; none where the node did not answer.
+    /// HTTP status, where the node answered.
     pub(super) status: Option<u16>,
     /// The kind of problem, one of few.
     pub(super) slug: String,
@@ -197,7 +197,7 @@ impl Refusal {
 
     /// Whether the node did not answer.
     pub(super) fn is_unreachable(&self) -> bool {
-        self.status.is_none()
+        self.slug == UNREACHABLE
     }
 
     /// How a verb ends that was refused.

@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     all: bool,
     #[command(flatten)]
     node: NodeArguments,
-    /// Write what the node says as JSON, one artifact a line
+    /// Write what the node says as JSON, one artifact a line; before those of a source {"source": …}, how it stands
     #[arg(long)]
     json: bool,
 }
@@ -104,6 +104,9 @@ async fn show_list(
         };
         let is_first = after.is_none();
         if json {
+            if let Some(source) = page.source.as_ref().filter(|_| is_first) {
+                terminal.say(&serde_json::json!({ "source": source }).to_string())?;
+            }
             for media in &page.media {
                 terminal.say(&media.to_string())?;
             }

@@ -54,7 +54,7 @@ pub(super) enum Outcome {
 impl Outcome {
     /// An item that cannot be asked for.
     pub(super) fn wrong(slug: &str, detail: String) -> Outcome {
-        Outcome::Refused(Refusal { status: Some(0), slug: slug.to_owned(), detail, retry_after: None })
+        Outcome::Refused(Refusal { status: None, slug: slug.to_owned(), detail, retry_after: None })
     }
 
     /// Whether the node did not answer.
@@ -199,7 +199,8 @@ impl Client {
                 Ok(outcome) => return outcome,
                 Err(refusal) => refusal,
             };
-            if !matches!(refusal.status, None | Some(429 | 502 | 503 | 504)) {
+            let may_pass = refusal.is_unreachable() || matches!(refusal.status, Some(429 | 502 | 503 | 504));
+            if !may_pass {
                 return Outcome::Refused(refusal);
             }
             // That it is being made is no failure.
