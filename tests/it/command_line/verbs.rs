@@ -148,7 +148,10 @@ async fn show_tells_what_is_there_of_a_source_an_artifact_and_of_all() {
     assert!(text.contains("fresh") && text.contains("\"1\"") && text.contains("memory"), "{text}");
     assert!(!text.contains("other.wav"), "{text}");
     let lines = ringback(&["show", &source, "--node", &address, "--json"]).await;
-    let shown: Vec<serde_json::Value> = lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut shown: Vec<serde_json::Value> =
+        lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let standing = shown.remove(0);
+    assert_eq!((&standing["source"]["url"], &standing["source"]["fresh"]), (&source.clone().into(), &true.into()));
     let mut formats: Vec<&str> = shown.iter().map(|shown| shown["format"].as_str().unwrap()).collect();
     formats.sort_unstable();
     assert_eq!(formats, ["opus", "ulaw"]);

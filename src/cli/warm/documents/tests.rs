@@ -113,7 +113,7 @@ fn document(verbs: &str) -> Reply {
 }
 
 async fn crawled(origin: &Origin, start: &str, limits: &Limits) -> Found {
-    crate::outbound::install_crypto_provider();
+    rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
     let backoff = Backoff::beginning_with(Duration::from_millis(1));
     crawl(&[url(&origin.url(start))], limits, backoff).await.unwrap()
 }
