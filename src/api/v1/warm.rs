@@ -150,8 +150,8 @@ async fn obtain(v1: &V1, warm: &Warm, source: &Value, format: &str, hops: Hops) 
     let body = json!({ "source": source, "format": format, "options": warm.options, "tags": warm.tags });
     let mut request = media::request_of(v1, body, hops)?;
     request.directives.only_if_cached = warm.only_if_cached;
-    // Nobody closes it.
-    let _place = v1.warming.0.acquire().await.ok();
+    // Whoever only looks waits for nobody. Nobody closes it.
+    let _place = if warm.only_if_cached { None } else { v1.warming.0.acquire().await.ok() };
     let mut obtained = v1.parts.media.obtain(&v1.parts.tenant, request.clone()).await;
     for _ in 1..WAITS_MAX {
         match &obtained {

@@ -165,10 +165,12 @@ impl Report {
     fn exit(&self) -> Exit {
         let made = self.filled.items + self.warm.items;
         let missed = self.documents.as_ref().is_some_and(|found| !found.dead.is_empty() || found.cut_short);
+        let unread = self.documents.as_ref().is_some_and(|found| found.read == 0);
         match self.ended {
             Ended::Interrupted => Exit::Interrupted,
             Ended::NodeGone | Ended::ListFailed(_) if made == 0 => Exit::NothingDone,
             _ if made == 0 && self.unreachable > 0 => Exit::NothingDone,
+            Ended::Complete if unread && self.items() == 0 => Exit::NothingDone,
             Ended::Complete if self.failed == 0 && !missed => Exit::Done,
             _ => Exit::Failed,
         }
