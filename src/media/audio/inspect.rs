@@ -59,7 +59,9 @@ fn run(mut input: Box<dyn Input>, limits: &Limits) -> Result<Inspected, AudioErr
         if extent.frames == 0 {
             continue;
         }
-        first.get_or_insert((extent.rate, block.layout.channels()));
+        let shown = block.layout.channels();
+        let channels = || decoder.channels().and_then(Channels::new).unwrap_or(shown);
+        first.get_or_insert_with(|| (extent.rate, channels()));
         if segment != Some(extent.rate) {
             timeline.start_segment(extent.rate);
             segment = Some(extent.rate);
