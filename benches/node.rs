@@ -24,14 +24,19 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node on empty stores.
     pub(crate) fn start(binary: &str, origin: &Origin, settings: &[(&str, &str)]) -> Result<Node> {
+        Node::start_for(binary, &origin.address().to_string(), settings)
+    }
+
+    /// The same with an origin of the benchmark's own, by its address.
+    pub(crate) fn start_for(binary: &str, origin: &str, settings: &[(&str, &str)]) -> Result<Node> {
         Node::start_in(tempfile::tempdir()?, binary, origin, settings)
     }
 
-    fn start_in(directory: TempDir, binary: &str, origin: &Origin, settings: &[(&str, &str)]) -> Result<Node> {
+    fn start_in(directory: TempDir, binary: &str, origin: &str, settings: &[(&str, &str)]) -> Result<Node> {
         let mut child = Command::new(binary)
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--data-dir"])
             .arg(directory.path())
-            .args(["--allow-origin", &origin.address().to_string()])
+            .args(["--allow-origin", origin])
             .env("RINGBACK_OBSERVABILITY__FORMAT", "json")
             .envs(settings.iter().copied())
             .stderr(Stdio::piped())
@@ -65,7 +70,7 @@ impl Node {
         let sent = Command::new("kill").arg(self.child.id().to_string()).status()?;
         anyhow::ensure!(sent.success() && self.child.wait()?.success(), "the node did not stop");
         let directory = self.directory.take().context("no directory")?;
-        Node::start_in(directory, binary, origin, settings)
+        Node::start_in(directory, binary, &origin.address().to_string(), settings)
     }
 
     /// The value of a metric without labels; 0 where there is none.

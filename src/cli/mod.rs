@@ -2,9 +2,17 @@
 //!
 //! Exit codes are part of the interface: 0 done, 1 failed (all or in part), 2 nothing could be done, 64 a mistake in the
 //! command line or the configuration (`EX_USAGE` of sysexits.h, for both, because flags are part of the configuration),
-//! 130 interrupted by Ctrl-C.
+//! 130 interrupted by Ctrl-C. 3 is an answer, not a failure: what was asked about is not there.
 
 mod terminal;
+
+mod output;
+
+mod original;
+
+mod node;
+
+mod address;
 
 mod serve;
 
@@ -14,9 +22,23 @@ mod health;
 
 mod transcode;
 
+mod inspect;
+
+mod get;
+
+mod put;
+
+mod show;
+
+mod refresh;
+
+mod purge;
+
 mod warm;
 
 mod sign;
+
+mod completions;
 
 #[cfg(test)]
 mod tests;
@@ -27,8 +49,9 @@ use clap::{Parser, Subcommand};
 
 use terminal::Terminal;
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, all or in part; 2 nothing could be done (warm: the node does not \
-answer, or the list cannot be read); 64 a mistake in the command line or the configuration; 130 interrupted by Ctrl-C";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, all or in part; 2 nothing could be done (the node does not answer, or \
+warm cannot read its list); 3 it is not there (tryget: not in the cache; show: the node knows nothing of it); 64 a mistake in the \
+command line or the configuration; 130 interrupted by Ctrl-C";
 
 /// A media processing and caching node for telephony: a URL in, telephony audio out.
 #[derive(Debug, Parser)]
@@ -48,11 +71,38 @@ enum Verb {
     Health(health::Arguments),
     /// Convert a local file the way the node would
     Transcode(transcode::Arguments),
+    /// Say what a local file is, and the addresses of what a node makes of it
+    Inspect(inspect::Arguments),
     /// Have a running node fetch and convert sources before anybody asks for them
-    #[command(alias = "prefetch", after_help = EXIT_CODES)]
+    #[command(visible_alias = "prefetch", after_help = EXIT_CODES)]
     Warm(warm::Arguments),
+    /// Get audio of a source from a running node, as a file
+    #[command(after_help = EXIT_CODES)]
+    Get(get::Arguments),
+    /// The same, but only if the node has it: nothing is fetched for it
+    #[command(name = "tryget", after_help = EXIT_CODES)]
+    TryGet(get::Arguments),
+    /// Give a running node a file, as a prompt with a name or as an upload
+    #[command(after_help = EXIT_CODES)]
+    Put(put::Arguments),
+    /// Show what a running node knows of a source or an artifact
+    #[command(after_help = EXIT_CODES)]
+    Show(show::Arguments),
+    /// Have a running node ask the origins of sources anew
+    #[command(after_help = EXIT_CODES)]
+    Refresh(refresh::Arguments),
+    /// Have a running node get sources anew when they are asked for next, or remove what it keeps
+    #[command(visible_aliases = ["remove", "delete"], after_help = EXIT_CODES)]
+    Purge(purge::Arguments),
+    /// Purge everything
+    #[command(after_help = EXIT_CODES)]
+    Clear(purge::ClearArguments),
     /// Print the signed address of a source, by the keys of a node and without asking it
     Sign(sign::Arguments),
+    /// Print what a shell needs to complete the command line
+    Completions(completions::Arguments),
+    /// Print the manual page, or write those of all verbs to a directory
+    Man(completions::ManArguments),
 }
 
 /// How a verb ended.
@@ -64,6 +114,8 @@ enum Exit {
     Failed = 1,
     /// Nothing could be done at all.
     NothingDone = 2,
+    /// What was asked about is not there.
+    NotThere = 3,
     /// The command line or the configuration is wrong (`EX_USAGE`).
     Usage = 64,
     /// Ctrl-C came (128 + SIGINT).
@@ -103,14 +155,29 @@ fn run(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::CheckConfig(settings) => check_config::run(settings, terminal),
         Verb::Health(arguments) => block_on(health::run(&arguments, terminal))?,
         Verb::Transcode(arguments) => transcode::run(&arguments, terminal),
+        Verb::Inspect(arguments) => inspect::run(&arguments, terminal),
         Verb::Warm(arguments) => block_on(warm::run(arguments, terminal))?,
+        Verb::Get(arguments) => block_on(get::run(&arguments, false, terminal))?,
+        Verb::TryGet(arguments) => block_on(get::run(&arguments, true, terminal))?,
+        Verb::Put(arguments) => block_on(put::run(&arguments, terminal))?,
+        Verb::Show(arguments) => block_on(show::run(&arguments, terminal))?,
+        Verb::Refresh(arguments) => block_on(refresh::run(&arguments, terminal))?,
+        Verb::Purge(arguments) => block_on(purge::run(arguments, terminal))?,
+        Verb::Clear(arguments) => block_on(purge::clear(arguments, terminal))?,
         Verb::Sign(arguments) => sign::run(&arguments, terminal),
+        Verb::Completions(arguments) => completions::run(&arguments, terminal),
+        Verb::Man(arguments) => completions::man(&arguments, terminal),
     }
 }
 
 /// Runs a client's work on one thread: it waits for a node and computes nothing.
 fn block_on<F: Future>(work: F) -> anyhow::Result<F::Output> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}
+
+/// Any bytes as an application's instruction document: for [`crate::testing::fuzz`].
+pub(crate) fn fuzz_document(data: &[u8]) {
+    warm::fuzz_document(data);
 }
 
 /// Reads `name:value`, the spelling that options of a format have in addresses.

@@ -1,9 +1,7 @@
 //! `ringback sign`: prints the signed address of a source. Asks no node: it needs the key, and nothing else.
 
 use std::{
-    fmt,
     io::{self, BufRead as _},
-    path::PathBuf,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -12,28 +10,28 @@ use clap::Args;
 
 use crate::{
     clock::Clock,
-    config::{self, Config, Mistakes, Sources},
-    media::{
-        CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, Pair, PairError, Presets, Signing, SigningConfig,
-        UNSIGNED,
-        format::{Format, Headerless},
-    },
+    media::{EXPIRES, KEY, Signing},
 };
 
-use super::{Exit, terminal::Terminal};
-
-/// The argument that stands for standard input.
-const STANDARD: &str = "-";
+use super::{
+    Exit,
+    address::{self, KeyArguments, Wanted},
+    output::STANDARD,
+    terminal::Terminal,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Source to sign an address of; repeatable. - reads a list from standard input, one URL a line
     #[arg(value_name = "URL", required = true)]
     urls: Vec<String>,
+    /// Sign addresses of spoken text: what is named are texts, not URLs
+    #[arg(long)]
+    say: bool,
     /// Format that is asked for, by its extension
     #[arg(long, value_name = "EXT", default_value = "ulaw")]
     format: String,
-    /// Option of the format, such as rate:16000 or preset:NAME; repeatable
+    /// Option of the format, such as rate:16000 or preset:NAME, or of speech: voice:NAME, language:TAG; repeatable
     #[arg(long, value_name = "NAME:VALUE", value_parser = super::parse_option)]
     option: Vec<(String, String)>,
     /// When the address ends: a time from now (24h), a Unix time in seconds, or a date (2027-01-31T12:00:00Z)
@@ -45,37 +43,11 @@ pub(super) struct Arguments {
     /// What to put before the path, instead of the configured public_url
     #[arg(long, value_name = "URL", visible_alias = "node")]
     public_url: Option<String>,
-    /// The key to sign with, by its id; without it, the first that has none
-    #[arg(long, value_name = "ID")]
-    key_id: Option<String>,
-    /// TOML file of the node, whose keys are used. They can be set as RINGBACK_MEDIA__SIGNING__KEYS, too
-    #[arg(long, value_name = "FILE", env = "RINGBACK_CONFIG")]
-    config: Option<PathBuf>,
-    /// Key in hexadecimal, instead of the configured ones. Better said in the environment, which other users cannot see
-    #[arg(long, value_name = "HEX", env = "RINGBACK_SIGN_KEY", hide_env_values = true, requires = "salt")]
-    key: Option<Secret>,
-    /// Salt in hexadecimal, for --key
-    #[arg(long, value_name = "HEX", env = "RINGBACK_SIGN_SALT", hide_env_values = true, requires = "key")]
-    salt: Option<Secret>,
+    #[command(flatten)]
+    keys: KeyArguments,
     /// Write {"source", "path", "url", "expires"} for each, one a line
     #[arg(long)]
     json: bool,
-}
-
-/// What no message and no log may show.
-#[derive(Clone)]
-struct Secret(String);
-
-impl From<String> for Secret {
-    fn from(text: String) -> Secret {
-        Secret(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Exit> {
@@ -120,27 +92,21 @@ struct Signer<'a> {
 
 impl Signer<'_> {
     fn new(arguments: &Arguments, now: SystemTime) -> anyhow::Result<Signer<'_>> {
-        check_format(arguments)?;
+        address::check_format(&arguments.format, &arguments.option, arguments.say)?;
         let expires = arguments.expires.as_deref().map(|text| parse_expiry(text, now)).transpose()?;
-        let (config, public_url) = configured(arguments)?;
+        let (config, public_url) = arguments.keys.configured()?;
         let public_url = arguments.public_url.clone().or(public_url).unwrap_or_default();
         let mut options = arguments.option.clone();
         options.extend(expires.map(|seconds| (EXPIRES.to_owned(), seconds.to_string())));
-        options.extend(arguments.key_id.clone().map(|id| (KEY.to_owned(), id)));
+        options.extend(arguments.keys.key_id.clone().map(|id| (KEY.to_owned(), id)));
         let public_url = public_url.trim_end_matches('/').to_owned();
         Ok(Signer { arguments, signing: Signing::new(&config)?, public_url, options, expires })
     }
 
     fn address(&self, source: &str) -> anyhow::Result<String> {
-        CanonicalUrl::parse(source, &IgnoredQuery::default())?;
-        let path = FetchPath {
-            signature: UNSIGNED.to_owned(),
-            options: self.options.clone(),
-            source: source.to_owned(),
-            extension: self.arguments.format.clone(),
-        };
-        let path = if self.arguments.plain { path.print_plain()? } else { path.print()? };
-        let path = self.signing.sign(&path).context(match &self.arguments.key_id {
+        let wanted = if self.arguments.say { Wanted::Text(source) } else { Wanted::Url(source) };
+        let path = wanted.path(&self.options, &self.arguments.format, self.arguments.plain)?;
+        let path = self.signing.sign(&path).context(match &self.arguments.keys.key_id {
             Some(_) => "no key with this id is configured (media.signing)",
             None => "no key is configured (media.signing): say --key and --salt, or --config",
         })?;
@@ -151,31 +117,6 @@ impl Signer<'_> {
             url
         })
     }
-}
-
-/// The keys to sign with, and the node's public URL where its configuration says one.
-fn configured(arguments: &Arguments) -> anyhow::Result<(SigningConfig, Option<String>)> {
-    if let (Some(Secret(key)), Some(Secret(salt))) = (&arguments.key, &arguments.salt) {
-        let id = arguments.key_id.as_ref().map(|id| format!("{id}=")).unwrap_or_default();
-        let pair: Pair = format!("{id}{key}:{salt}")
-            .parse()
-            .map_err(|mistake: PairError| anyhow::anyhow!("what --key, --salt and --key-id say {mistake}"))?;
-        return Ok((SigningConfig { keys: vec![pair], ..SigningConfig::default() }, None));
-    }
-    let environment = config::process_environment();
-    let sources = Sources { file: arguments.config.clone(), environment, flags: Vec::new() };
-    let config = config::load::<Config>(&sources).map_err(|mistakes: Mistakes| anyhow::anyhow!("{mistakes}"))?.config;
-    Ok((config.media.signing, config.public_url))
-}
-
-/// What presets stand for is known to the node; options beside them must be right by themselves.
-fn check_format(arguments: &Arguments) -> anyhow::Result<()> {
-    let options: Vec<_> = arguments.option.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    if let Some((name, _)) = options.iter().find(|(name, _)| matches!(*name, EXPIRES | KEY)) {
-        bail!("--option {name}: say --expires and --key-id");
-    }
-    let (options, _) = Headerless::take_option(Presets::beside(&options).into())?;
-    Format::parse(&arguments.format, &options).map(drop).with_context(|| format!("--format {}", arguments.format))
 }
 
 /// Seconds of the Unix epoch.

@@ -46,7 +46,7 @@ pub(super) fn parse(line: &[&str]) -> Result<Verb, clap::Error> {
 }
 
 /// Runs a command line; returns how it ended, its output and what it said meanwhile.
-fn ringback(line: &[&str]) -> (Exit, String, String) {
+pub(super) fn ringback(line: &[&str]) -> (Exit, String, String) {
     // Fails if another test was first.
     rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
     let (mut terminal, out, err) = terminal();
@@ -88,6 +88,32 @@ fn command_lines() {
     check(&["sign", "http://a/b", "--key", "00", "--salt", "00", "--node", "http://a"], true);
     check(&["sign", "http://a/b", "--key", "00"], false);
     check(&["sign"], false);
+    check(&["sign", "Hello", "--say", "--option", "voice:en"], true);
+    check(&["get", "http://a/b", "-o", "x.wav", "--option", "rate:16000"], true);
+    check(&["get", "http://a/b", "-o", "x.wav", "--directory", "y"], false);
+    check(&["get"], false);
+    check(&["tryget", "http://a/b", "--directory", "/tmp", "--json"], true);
+    check(&["put", "a.wav"], true);
+    check(&["put", "a.wav", "welcome", "--content-type", "audio/wav"], true);
+    check(&["put"], false);
+    check(&["show", "http://a/b", "--json"], true);
+    check(&["show", "--all"], true);
+    check(&["show", "--all", "http://a/b"], false);
+    check(&["show"], false);
+    check(&["refresh", "http://a/b", "http://a/c"], true);
+    check(&["purge", "http://a/b", "--prefix", "http://c/", "--tag", "d"], true);
+    check(&["remove", "http://a/b"], true);
+    check(&["delete", "--all", "--yes"], true);
+    check(&["purge", "--all", "http://a/b"], false);
+    check(&["purge"], false);
+    check(&["clear", "-y"], true);
+    check(&["clear", "http://a/b"], false);
+    check(&["inspect", "a.wav", "--format", "ulaw", "--option", "gain:-3", "--input", "alaw"], true);
+    check(&["inspect", "a.wav", "--option", "gain:-3"], false);
+    check(&["warm", "--say", "Hello", "--voice", "en", "--text", "lines"], true);
+    check(&["warm", "--document", "http://a/b", "--allow-host", "c:80", "--per-origin", "2"], true);
+    check(&["warm", "--document", "not a url"], false);
+    check(&["warm", "--document", "http://a/b", "--documents-max", "0"], false);
     check(&["dance"], false);
     check(&[], false);
 }
@@ -246,6 +272,15 @@ fn sign_puts_options_expiry_and_key_into_the_path() {
     check(&options, "", "/rate:16000,preset:x/aHR0cDovL2EvYg.wav");
     check(&["--expires", "99999999999", "--key-id", "k1"], "", "/expires:99999999999,k:k1/aHR0cDovL2EvYg.ulaw");
     check(&["--plain", "--public-url", "https://m/a/"], "https://m/a", "/-/plain/http%3A%2F%2Fa%2Fb.ulaw");
+}
+
+#[test]
+fn sign_prints_addresses_of_speech() {
+    let (exit, out, err) = ringback(&[SIGN, &["Hello", "--say", "--option", "voice:en-gb"]].concat());
+    assert_eq!(exit, Exit::Done, "{err}");
+    // printf '\xab\xcd/say/voice:en-gb/SGVsbG8.ulaw' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0f…0f -binary
+    let signature = "HWKGDkvpXe_9r8BCfvzH-vOAAiUZBwRUDiaXqBfJXmw";
+    assert_eq!(out, format!("/say/{signature}/voice:en-gb/SGVsbG8.ulaw\n"));
 }
 
 #[test]

@@ -1,11 +1,8 @@
 //! `ringback transcode`: converts a local file through the node's own pipeline, so that the bytes are the node's bytes.
 
-mod original;
-
 use std::{
-    fs::{File, Permissions},
+    fs::File,
     io::{self, BufWriter, Seek as _, Write},
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -21,11 +18,12 @@ use crate::{
     },
 };
 
-use super::{Exit, terminal::Terminal};
-use original::{Content, Original};
-
-/// The name that stands for standard input and output.
-const STANDARD: &str = "-";
+use super::{
+    Exit,
+    original::{Content, Original},
+    output::{directory_of, is_standard, temporary},
+    terminal::Terminal,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -146,10 +144,6 @@ fn hundredths(value: i32) -> f64 {
     f64::from(value) / 100.0
 }
 
-fn is_standard(path: &Path) -> bool {
-    path.as_os_str() == STANDARD
-}
-
 fn open(path: &Path, declared: Option<Headerless>) -> io::Result<(Original, Content)> {
     if is_standard(path) {
         Original::standard(declared)
@@ -172,11 +166,7 @@ impl media::Output for Body {
 
 impl Body {
     fn beside(output: &Path) -> anyhow::Result<Body> {
-        let directory = match output.parent() {
-            _ if is_standard(output) => std::env::temp_dir(),
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let directory = directory_of(output);
         let file =
             temporary(&directory).with_context(|| format!("making a temporary file in {}", directory.display()))?;
         Ok(Body { file: BufWriter::new(file), directory })
@@ -204,9 +194,4 @@ impl Body {
         body.persist(output).map_err(|error| error.error)?;
         Ok(bytes)
     }
-}
-
-/// A temporary file with the permissions that a file made by this user has, since it becomes one.
-fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(".ringback-").permissions(Permissions::from_mode(0o666)).tempfile_in(directory)
 }

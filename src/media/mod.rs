@@ -44,6 +44,8 @@ mod artifact;
 
 mod purge;
 
+mod listing;
+
 mod conditional;
 
 mod body;
@@ -96,11 +98,12 @@ use via::Via;
 pub use address::{AddressError, CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, UNSIGNED, Verb};
 pub(in crate::media) use artifact::Named;
 pub use artifact::{Description, Obtained};
-pub use audio::{AudioError, Input, Levelled, Limits, Output, PIPELINE, Summary, transcode};
+pub use audio::{AudioError, Input, Inspected, Levelled, Limits, Output, PIPELINE, Summary, inspect, transcode};
 pub use body::AudioBody;
 pub use conditional::Conditions;
 pub use config::Config;
 pub use freshness::RequestDirectives;
+pub use listing::{Listed, Page, SourceStanding};
 pub use presets::{PresetError, Presets};
 pub use private::{Config as PrivateConfig, NodeKey};
 pub use purge::PurgeRequest;

@@ -11,6 +11,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::{
+    cli,
     config::{self, Config, Sources},
     ids::{ArtifactId, RandomId},
     media::{
@@ -34,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("audio", audio),
     ("canonical_url", canonical_url),
     ("config_file", config_file),
+    ("document", cli::fuzz_document),
     ("fetch_path", fetch_path),
     ("http_caching", http_caching),
     ("decode_adts", |data| audio::fuzz_kind(Kind::Adts, data)),

@@ -69,6 +69,12 @@ mod loops;
 
 mod process;
 
+mod command_line;
+
+mod listing;
+
+mod warming;
+
 mod sim;
 
 mod durable_kill;

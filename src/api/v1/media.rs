@@ -1,6 +1,6 @@
 //! `POST /v1/media`, `GET` and `DELETE /v1/media/{artifact}`.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use axum::{
     Json,
@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::ArtifactId,
-    media::{CanonicalUrl, Conditions, FetchRequest, Obtained, RequestDirectives, Source, TextIn, format::input_text},
+    media::{CanonicalUrl, Conditions, Description, FetchRequest, Listed, Obtained, RequestDirectives, Source, TextIn},
     outbound::Hops,
     problem::{Kind, Problem},
 };
 
-use super::{Failed, Named, Parts, V1, body};
+use super::{Failed, Named, Parts, V1, body, listing::Described};
 
 /// Labels of one reference.
 const TAGS_MAX: usize = 32;
@@ -109,6 +109,16 @@ pub(super) async fn create(State(v1): State<V1>, headers: HeaderMap, sent: Reque
     Ok((status, [(header::LOCATION, made.url.clone())], Json(made)).into_response())
 }
 
+/// The request that this body would make.
+///
+/// # Errors
+/// `bad-request`, or what is wrong with a part of it.
+pub(super) fn request_of(v1: &V1, body: serde_json::Value, hops: Hops) -> Result<FetchRequest, Problem> {
+    let create = serde_json::from_value(body);
+    let create = create.map_err(|_| Problem::new(Kind::BadRequest, format!("this is not {EXPECTED}")))?;
+    request(v1, create, hops)
+}
+
 fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem> {
     let fits =
         create.tags.len() <= TAGS_MAX && create.tags.iter().all(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);
@@ -158,46 +168,13 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
     })
 }
 
-/// What a tenant may know of its artifact.
-#[derive(Debug, Serialize)]
-struct Described {
-    id: ArtifactId,
-    url: String,
-    source: String,
-    content_hash: String,
-    input: Cow<'static, str>,
-    format: String,
-    pipeline: String,
-    bytes: Option<u64>,
-    duration_ms: Option<u64>,
-    tags: Vec<String>,
-    tiers: Vec<&'static str>,
-}
-
 /// Metadata of an artifact and the tiers that hold it.
 pub(super) async fn describe(State(v1): State<V1>, artifact: Named) -> Result<Response, Failed> {
     let artifact = parse(artifact)?;
-    let description = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
-    let (reference, manifest, parts) = (&description.reference, description.manifest.as_deref(), &v1.parts);
-    let described = Described {
-        id: artifact,
-        url: parts.media.address(
-            &parts.tenant,
-            &parts.addresses,
-            (&artifact, reference.visibility),
-            reference.format.extension(),
-        ),
-        source: reference.source_url.clone(),
-        content_hash: reference.content_hash.to_string(),
-        input: input_text(reference.input),
-        format: reference.format.extension().to_owned(),
-        pipeline: reference.pipeline.clone(),
-        bytes: manifest.map(|manifest| manifest.length),
-        duration_ms: manifest.map(|manifest| manifest.duration_ms),
-        tags: reference.tags.clone(),
-        tiers: description.tier.iter().map(|tier| tier.as_str()).collect(),
-    };
-    Ok(Json(described).into_response())
+    let Description { reference, manifest, tier } = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
+    let is_purged = false;
+    let known = Listed { artifact, reference, manifest, tier, is_purged };
+    Ok(Json(Described::new(&known, &v1.parts)).into_response())
 }
 
 /// Drops the tenant's reference: 204.

@@ -6,6 +6,8 @@ mod fills;
 
 mod jambonz;
 
+mod listing;
+
 mod media;
 
 mod prompts;
@@ -15,6 +17,8 @@ mod purge;
 mod resumable;
 
 mod uploads;
+
+mod warm;
 
 use std::time::Duration;
 
@@ -40,6 +44,7 @@ use fills::Fills;
 struct V1 {
     parts: Parts,
     fills: Fills,
+    warming: warm::Places,
     /// How long a body may take.
     body_timeout: Duration,
 }
@@ -49,9 +54,11 @@ type Named = Result<Path<String>, PathRejection>;
 
 /// The routes below `/v1`, bodies limited as `config` says.
 pub(super) fn router(parts: &Parts, config: &Config) -> Router {
-    let state = V1 { parts: parts.clone(), fills: Fills::new(parts), body_timeout: config.body_timeout };
+    let (fills, warming) = (Fills::new(parts), warm::Places::default());
+    let state = V1 { parts: parts.clone(), fills, warming, body_timeout: config.body_timeout };
     Router::new()
-        .route("/v1/media", routing::post(media::create))
+        .route("/v1/media", routing::post(media::create).get(listing::list))
+        .route("/v1/media/warm", routing::post(warm::warm))
         .route("/v1/media/purge", routing::post(purge::purge))
         .route("/v1/media/uploads", routing::put(uploads::receive).post(resumable::create).options(resumable::options))
         .route(

@@ -1,34 +1,41 @@
-//! Asking the node for one item, as often as it takes.
+//! Asking the node: for many items whether it has them, for one to make it, as often as it takes.
 
-use std::{fmt, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context as _, bail};
-use reqwest::{Response, StatusCode, header};
+use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value};
-use url::Url;
+use serde_json::{Map, Value, json};
 
-use crate::clock::Clock;
+use crate::{
+    cli::{
+        address::SPEECH_OPTIONS,
+        node::{FILL_RUNNING, Node, Refusal},
+    },
+    clock::Clock,
+};
 
-/// How long a connection to the node may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use super::{
+    list::{Entry, Job, Wish},
+    retry::Backoff,
+};
 
 /// How long one item may take with all its tries: a fetch that uses up its whole 300 s, and a minute for the rest.
 const ITEM_TIMEOUT: Duration = Duration::from_secs(360);
 
-/// Wait before the second try; doubles with each further one.
-const BACKOFF: Duration = Duration::from_millis(250);
+/// Sources × formats that the node is asked about at once: it takes 1,024.
+pub(super) const CHECKED_MAX: usize = 512;
+/// Bytes of addresses and texts that it is asked about at once: it takes 1 MiB in all.
+pub(super) const CHECKED_BYTES_MAX: usize = 256 << 10;
+/// Items of a check that the node looks for at once: none of them waits for anybody else.
+const CHECK_CONCURRENCY: usize = 8;
 
-/// Longest wait between two tries, whatever the node says.
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
-
-/// Longest answer that is read, in bytes. The node's are under a kilobyte.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
-
-/// The problem that means: ask again, I am at it. Does not count as a try.
-const FILL_RUNNING: &str = "fill-running";
-
-const PROBLEM_PREFIX: &str = "urn:ringback:problem:";
+/// Longest line of an answer, in bytes. The node's are under two kilobytes.
+const LINE_BYTES_MAX: usize = 64 << 10;
 
 /// How an item ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,18 +47,20 @@ pub(super) enum Outcome {
         /// What it says about it.
         answer: Answer,
     },
-    /// The node cannot make it.
-    Failed {
-        /// The kind of problem, one of few.
-        slug: String,
-        /// What happened, for people.
-        detail: String,
-    },
-    /// The node did not answer.
-    Unreachable {
-        /// What happened, for people.
-        detail: String,
-    },
+    /// The node cannot make it, or did not answer.
+    Refused(Refusal),
+}
+
+impl Outcome {
+    /// An item that cannot be asked for.
+    pub(super) fn wrong(slug: &str, detail: String) -> Outcome {
+        Outcome::Refused(Refusal { status: None, slug: slug.to_owned(), detail, retry_after: None })
+    }
+
+    /// Whether the node did not answer.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(self, Outcome::Refused(refusal) if refusal.is_unreachable())
+    }
 }
 
 /// What the node says about an artifact. What it says besides is not needed here.
@@ -63,72 +72,126 @@ pub(super) struct Answer {
     pub(super) duration_ms: u64,
 }
 
-/// The body of a refusal (RFC 9457).
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ProblemAnswer {
-    #[serde(rename = "type")]
-    kind: String,
-    title: String,
-    detail: String,
+/// A line of the answer to a check.
+#[derive(Debug, Deserialize)]
+struct Line {
+    source: usize,
+    format: String,
+    #[serde(default)]
+    media: Option<Answer>,
 }
 
-/// A try that did not succeed.
-struct Refusal {
-    outcome: Outcome,
-    /// When to try again; `None` if that would not help.
-    retry: Option<Retry>,
-}
-
-struct Retry {
-    after: Option<Duration>,
-    counts: bool,
-}
+/// What the node has already, by place of the wish and format, and how long it took to say so.
+pub(super) type Warm = HashMap<(usize, String), (Answer, Duration)>;
 
 /// A node to ask.
 pub(super) struct Client {
-    http: reqwest::Client,
-    endpoint: Url,
-    options: Map<String, Value>,
+    node: Node,
+    options: Vec<(String, String)>,
     retries: u32,
-    backoff: Duration,
+    backoff: Backoff,
     clock: Clock,
+    /// Whether the node answers for many at once: those of an older version do not.
+    checks: AtomicBool,
 }
 
 impl Client {
-    /// A client of the node at `node`.
-    ///
-    /// # Errors
-    /// `node` is not the address of one.
-    pub(super) fn new(node: &str, retries: u32, options: &[(String, String)]) -> anyhow::Result<Client> {
-        let endpoint = Url::parse(&format!("{}/v1/media", node.trim_end_matches('/')))
-            .with_context(|| format!("--node {node}"))?;
-        if !matches!(endpoint.scheme(), "http" | "https") {
-            bail!("--node {node}: expected an address such as http://127.0.0.1:8080");
-        }
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).build()?;
-        let options = options.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
-        Ok(Client { http, endpoint, options, retries, backoff: BACKOFF, clock: Clock::system() })
+    /// A client of `node` that asks for formats with these options.
+    pub(super) fn new(node: Node, retries: u32, options: Vec<(String, String)>) -> Client {
+        let (backoff, clock) = (Backoff::default(), Clock::system());
+        Client { node, options, retries, backoff, clock, checks: AtomicBool::new(true) }
     }
 
     /// The same client with a shorter wait between tries.
     #[cfg(test)]
-    pub(super) fn with_backoff(self, backoff: Duration) -> Client {
+    pub(super) fn with_backoff(self, backoff: Backoff) -> Client {
         Client { backoff, ..self }
     }
 
-    /// Has the node make `source` in `format`, and waits until it has. Cancel-safe: the node then does as it sees fit.
-    pub(super) async fn warm(&self, source: &Url, format: &str) -> Outcome {
-        let tries = self.try_until_settled(source, format);
-        tokio::time::timeout(ITEM_TIMEOUT, tries).await.unwrap_or_else(|_| Outcome::Failed {
-            slug: "timeout".to_owned(),
-            detail: format!("not done within {} s", ITEM_TIMEOUT.as_secs()),
-        })
+    /// The node's address.
+    pub(super) fn node(&self) -> &str {
+        self.node.address()
     }
 
-    async fn try_until_settled(&self, source: &Url, format: &str) -> Outcome {
-        let body = serde_json::json!({
-            "source": { "url": source.as_str() }, "format": format, "options": self.options, "wait": true,
+    /// What of these wishes the node has. What cannot be told is not there: it is asked for one by one.
+    pub(super) async fn check(&self, wishes: &[Wish], formats: &[String]) -> Warm {
+        let mut warm = Warm::new();
+        // Of one item nothing is saved.
+        if wishes.len() * formats.len() < 2 || !self.checks.load(Ordering::Relaxed) {
+            return warm;
+        }
+        // Options differ between what is fetched and what is spoken, and between texts: each kind is a request of its own.
+        let mut kinds: Vec<(Map<String, Value>, Vec<usize>)> = Vec::new();
+        for (place, wish) in wishes.iter().enumerate() {
+            if matches!(wish.entry, Entry::NotASource { .. }) {
+                continue;
+            }
+            let options = self.options_of(&wish.entry);
+            match kinds.iter_mut().find(|(known, _)| *known == options) {
+                Some((_, places)) => places.push(place),
+                None => kinds.push((options, vec![place])),
+            }
+        }
+        for (options, places) in kinds {
+            let sources: Vec<Value> =
+                places.iter().filter_map(|place| wishes.get(*place)).map(|wish| source_of(&wish.entry)).collect();
+            let body = json!({
+                "sources": sources, "formats": formats, "options": options,
+                "concurrency": CHECK_CONCURRENCY, "only_if_cached": true,
+            });
+            let begun = self.clock.now();
+            let request = self.node.request(Method::POST, "/v1/media/warm").json(&body);
+            match self.node.send(request).await {
+                Ok(response) => self.read_lines(response, &places, begun, &mut warm).await,
+                Err(refusal) => {
+                    if matches!(refusal.status, Some(404 | 405)) {
+                        self.checks.store(false, Ordering::Relaxed);
+                        return warm;
+                    }
+                }
+            }
+        }
+        warm
+    }
+
+    /// Reads an answer as far as it goes: what did not come is asked for one by one.
+    async fn read_lines(&self, mut response: Response, places: &[usize], begun: Instant, warm: &mut Warm) {
+        let mut text = Vec::new();
+        while let Ok(Some(piece)) = response.chunk().await {
+            text.extend_from_slice(&piece);
+            let Some(end) = text.iter().rposition(|byte| *byte == b'\n') else {
+                if LINE_BYTES_MAX < text.len() {
+                    return;
+                }
+                continue;
+            };
+            let rest = text.split_off(end + 1);
+            let took = self.clock.now() - begun;
+            for line in text.split(|byte| *byte == b'\n') {
+                if let Ok(Line { source, format, media: Some(answer) }) = serde_json::from_slice(line)
+                    && let Some(place) = places.get(source)
+                {
+                    warm.insert((*place, format), (answer, took));
+                }
+            }
+            text = rest;
+        }
+    }
+
+    /// Has the node make an item, and waits until it has. Cancel-safe: the node then does as it sees fit.
+    pub(super) async fn make(&self, job: &Job) -> Outcome {
+        if let Entry::NotASource { reason, .. } = &job.entry {
+            return Outcome::wrong("bad-url", reason.clone());
+        }
+        let tries = self.try_until_settled(job);
+        tokio::time::timeout(ITEM_TIMEOUT, tries)
+            .await
+            .unwrap_or_else(|_| Outcome::wrong("timeout", format!("not done within {} s", ITEM_TIMEOUT.as_secs())))
+    }
+
+    async fn try_until_settled(&self, job: &Job) -> Outcome {
+        let body = json!({
+            "source": source_of(&job.entry), "format": job.format, "options": self.options_of(&job.entry), "wait": true,
         });
         let mut tries = 0;
         loop {
@@ -136,81 +199,58 @@ impl Client {
                 Ok(outcome) => return outcome,
                 Err(refusal) => refusal,
             };
-            let Some(retry) = refusal.retry else { return refusal.outcome };
-            if retry.counts {
-                if tries >= self.retries {
-                    return refusal.outcome;
+            let may_pass = refusal.is_unreachable() || matches!(refusal.status, Some(429 | 502 | 503 | 504));
+            if !may_pass {
+                return Outcome::Refused(refusal);
+            }
+            // That it is being made is no failure.
+            if refusal.slug != FILL_RUNNING {
+                if self.retries <= tries {
+                    return Outcome::Refused(refusal);
                 }
                 tries += 1;
             }
-            tokio::time::sleep(self.wait(tries, retry.after)).await;
+            tokio::time::sleep(self.backoff.wait(tries, refusal.retry_after)).await;
         }
-    }
-
-    /// How long to wait before the next try: what the node says, or twice as long each time with up to half of it off, so
-    /// that those refused together do not come back together.
-    fn wait(&self, tries: u32, told: Option<Duration>) -> Duration {
-        let doubled = self.backoff.saturating_mul(1 << tries.saturating_sub(1).min(16));
-        told.unwrap_or_else(|| doubled.mul_f64(1.0 - rand::random::<f64>() / 2.0)).min(BACKOFF_MAX)
     }
 
     async fn ask(&self, body: &Value) -> Result<Outcome, Refusal> {
-        let unreachable = |error: reqwest::Error| Refusal {
-            outcome: Outcome::Unreachable { detail: describe(error) },
-            retry: Some(Retry { after: None, counts: true }),
-        };
-        let response = self.http.post(self.endpoint.clone()).json(body).send().await.map_err(unreachable)?;
+        let response = self.node.send(self.node.request(Method::POST, "/v1/media").json(body)).await?;
         let status = response.status();
-        let after = self.retry_after(&response);
-        let bytes = read_bounded(response).await.map_err(unreachable)?;
-        if status == StatusCode::OK || status == StatusCode::CREATED {
-            return match serde_json::from_slice(&bytes) {
-                Ok(answer) => Ok(Outcome::Made { already: status == StatusCode::OK, answer }),
-                Err(error) => Ok(Outcome::Failed {
-                    slug: "bad-answer".to_owned(),
-                    detail: format!("{status}, and the body is not what a node answers: {error}"),
-                }),
-            };
+        let bytes = response.bytes().await.map_err(Refusal::unreachable)?;
+        match serde_json::from_slice(&bytes) {
+            Ok(answer) if matches!(status, StatusCode::OK | StatusCode::CREATED) => {
+                Ok(Outcome::Made { already: status == StatusCode::OK, answer })
+            }
+            _ => Ok(Outcome::wrong("bad-answer", format!("{status}, and the body is not what a node answers"))),
         }
-        let problem: ProblemAnswer = serde_json::from_slice(&bytes).unwrap_or_default();
-        let slug = match problem.kind.strip_prefix(PROBLEM_PREFIX) {
-            Some(slug) => slug.to_owned(),
-            None => format!("status-{}", status.as_u16()),
-        };
-        let retry =
-            matches!(status.as_u16(), 429 | 502 | 503 | 504).then(|| Retry { after, counts: slug != FILL_RUNNING });
-        let detail = [problem.detail, problem.title].into_iter().find(|text| !text.is_empty());
-        Err(Refusal { outcome: Outcome::Failed { slug, detail: detail.unwrap_or_else(|| status.to_string()) }, retry })
     }
 
-    /// Source: RFC 9110 §10.2.3.
-    fn retry_after(&self, response: &Response) -> Option<Duration> {
-        let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-        let seconds = text.parse().ok().map(Duration::from_secs);
-        let moment = || httpdate::parse_http_date(text).ok();
-        seconds.or_else(|| Some(moment()?.duration_since(self.clock.now_wall()).unwrap_or_default()))
+    /// What is asked for besides the format: options of speech go with texts alone, and a text's own before those of the command line.
+    fn options_of(&self, entry: &Entry) -> Map<String, Value> {
+        let (is_text, own) = match entry {
+            Entry::Text(spoken) => (true, spoken.options.as_slice()),
+            _ => (false, [].as_slice()),
+        };
+        let general = self.options.iter().filter(|(name, _)| is_text || !SPEECH_OPTIONS.contains(&name.as_str()));
+        let mut options: Map<String, Value> =
+            general.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+        options.extend(own.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))));
+        options
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("endpoint", &self.endpoint.as_str()).finish_non_exhaustive()
+        f.debug_struct("Client").field("node", &self.node).finish_non_exhaustive()
     }
 }
 
-/// The first [`ANSWER_BYTES_MAX`] bytes or so of a body.
-async fn read_bounded(mut response: Response) -> reqwest::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await? {
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > ANSWER_BYTES_MAX {
-            break;
-        }
+/// A source as the node's interface has it.
+fn source_of(entry: &Entry) -> Value {
+    match entry {
+        Entry::Source(url) => json!({ "url": url.as_str() }),
+        Entry::Text(spoken) => json!({ "text": spoken.text }),
+        Entry::NotASource { .. } => Value::Null,
     }
-    Ok(bytes)
-}
-
-/// The error with its causes, which reqwest leaves out of its own text.
-fn describe(error: reqwest::Error) -> String {
-    format!("{:#}", anyhow::Error::from(error.without_url()))
 }

@@ -1,4 +1,4 @@
-//! Reading what is to be warmed: one source a line, a few lines ahead of the work.
+//! Reading what is to be warmed: one source or text a line, a few lines ahead of the work.
 
 use std::{
     fmt,
@@ -9,20 +9,40 @@ use std::{
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::client::Outcome;
+use super::{client::Outcome, documents::Spoken};
 
 /// Longest line that is read, in bytes. A longer one is a mistake in the list, or no list at all.
 const LINE_BYTES_MAX: u64 = 8 << 10;
+/// What is shown of a text, in characters.
+const SHOWN_CHARS_MAX: usize = 100;
 
-/// One source in one format.
+/// Something to be warmed, in whatever formats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// Where it stands.
+    pub(super) place: Place,
+    /// What stands there.
+    pub(super) entry: Entry,
+}
+
+/// The same in one format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Job {
-    /// Line of the list, from 1; among arguments, which of them.
-    pub(super) line: usize,
+    /// Where it stands.
+    pub(super) place: Place,
     /// What stands there.
     pub(super) entry: Entry,
     /// Extension of the format to make.
     pub(super) format: String,
+}
+
+/// Where a wish stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a line of a list, from 1; among arguments, which of them.
+    Line(usize),
+    /// In an instruction document.
+    Document(Url),
 }
 
 /// What a line of the list says.
@@ -30,6 +50,8 @@ pub(super) struct Job {
 pub(super) enum Entry {
     /// An address to fetch.
     Source(Url),
+    /// A text to speak.
+    Text(Spoken),
     /// Something else.
     NotASource {
         /// The line, shortened.
@@ -47,69 +69,116 @@ pub(super) struct Item {
     pub(super) elapsed: std::time::Duration,
 }
 
+/// What the lines of a list are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// URLs.
+    Sources,
+    /// Texts.
+    Texts,
+}
+
+/// A list, and what its lines are.
+pub(super) type List = (Box<dyn BufRead + Send>, Lines);
+
+impl Wish {
+    /// The jobs that it is.
+    pub(super) fn jobs(&self, formats: &[String]) -> impl Iterator<Item = Job> {
+        formats.iter().map(|format| Job {
+            place: self.place.clone(),
+            entry: self.entry.clone(),
+            format: format.clone(),
+        })
+    }
+
+    /// Bytes of its address or text.
+    pub(super) fn length(&self) -> usize {
+        match &self.entry {
+            Entry::Source(url) => url.as_str().len(),
+            Entry::Text(spoken) => spoken.text.len(),
+            Entry::NotASource { .. } => 0,
+        }
+    }
+}
+
+impl Job {
+    /// Who has to do with it: the origin of its source, or the voice.
+    pub(super) fn origin(&self) -> String {
+        match &self.entry {
+            Entry::Source(url) => url.origin().ascii_serialization(),
+            Entry::Text(_) => "speech".to_owned(),
+            Entry::NotASource { .. } => String::new(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Line(number) => write!(f, "line {number}"),
+            Place::Document(url) => write!(f, "{}", shown(url)),
+        }
+    }
+}
+
 impl fmt::Display for Entry {
     /// For people and their logs: without credentials and without the query, which may hold a signature.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Entry::Source(url) => {
-                let query = if url.query().is_some() { "?…" } else { "" };
-                let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-                write!(f, "{}://{}{port}{}{query}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
-            }
+            Entry::Source(url) => f.write_str(&shown(url)),
+            Entry::Text(spoken) => write!(f, "{:?}", spoken.text.chars().take(SHOWN_CHARS_MAX).collect::<String>()),
             Entry::NotASource { text, .. } => f.write_str(text),
         }
     }
 }
 
-/// Reads the list on a thread of its own and makes a job of each source and format, in the order of the list.
+fn shown(url: &Url) -> String {
+    let query = if url.query().is_some() { "?…" } else { "" };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}{query}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
+/// Reads the lists on a thread of its own, one after the other, behind what is known already.
 ///
-/// The thread stays at most `ahead` jobs ahead, and ends when the receiver is gone or, at the latest, with the process:
+/// The thread stays at most `ahead` wishes ahead, and ends when the receiver is gone or, at the latest, with the process:
 /// a read from a terminal cannot be called off.
-pub(super) fn read(
-    list: impl BufRead + Send + 'static,
-    formats: Vec<String>,
-    ahead: usize,
-) -> mpsc::Receiver<io::Result<Job>> {
-    let (jobs, receiver) = mpsc::channel(ahead);
+pub(super) fn read(known: Vec<Wish>, lists: Vec<List>, ahead: usize) -> mpsc::Receiver<io::Result<Wish>> {
+    let (wishes, receiver) = mpsc::channel(ahead);
     thread::spawn(move || {
-        for line in Lines::of(list) {
-            let read = match line {
-                Ok(read) => read,
-                Err(error) => {
-                    // If nobody listens any more, nobody wants to know.
-                    jobs.blocking_send(Err(error)).unwrap_or_default();
-                    return;
-                }
-            };
-            let Some(entry) = parse(&read.text) else { continue };
-            for format in &formats {
-                let job = Job { line: read.number, entry: entry.clone(), format: format.clone() };
-                if jobs.blocking_send(Ok(job)).is_err() {
-                    return;
-                }
+        let lines = lists.into_iter().flat_map(|(list, lines)| {
+            let wish =
+                move |line: Line| parse(&line.text, lines).map(|entry| Wish { place: Place::Line(line.number), entry });
+            NumberedLines::of(list).filter_map(move |line| line.map(wish).transpose())
+        });
+        for wish in known.into_iter().map(Ok).chain(lines) {
+            let is_over = wish.is_err();
+            // If nobody listens any more, nobody wants to know.
+            if wishes.blocking_send(wish).is_err() || is_over {
+                return;
             }
         }
     });
     receiver
 }
 
-/// How many sources a list has.
-pub(super) fn count(list: impl BufRead) -> io::Result<u64> {
-    Lines::of(list).try_fold(0, |count, line| Ok(count + u64::from(parse(&line?.text).is_some())))
+/// How many wishes a list has.
+pub(super) fn count(list: impl BufRead, lines: Lines) -> io::Result<u64> {
+    NumberedLines::of(list).try_fold(0, |count, line| Ok(count + u64::from(parse(&line?.text, lines).is_some())))
 }
 
 /// What a line says; `None` for blank lines and comments.
-fn parse(line: &str) -> Option<Entry> {
+pub(super) fn parse(line: &str, lines: Lines) -> Option<Entry> {
     let text = line.trim();
     if text.is_empty() || text.starts_with('#') {
         return None;
     }
-    let not_a_source = |reason: String| {
-        const SHOWN_CHARS_MAX: usize = 100;
-        Entry::NotASource { text: text.chars().take(SHOWN_CHARS_MAX).collect(), reason }
-    };
+    let not_a_source =
+        |reason: String| Entry::NotASource { text: text.chars().take(SHOWN_CHARS_MAX).collect(), reason };
     if line.len() as u64 > LINE_BYTES_MAX {
         return Some(not_a_source(format!("the line is longer than {LINE_BYTES_MAX} bytes")));
+    }
+    if lines == Lines::Texts {
+        return Some(Entry::Text(Spoken { text: text.to_owned(), options: Vec::new() }));
     }
     Some(match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Entry::Source(url),
@@ -118,9 +187,9 @@ fn parse(line: &str) -> Option<Entry> {
     })
 }
 
-/// The lines of a list, none of them kept longer than [`LINE_BYTES_MAX`] and one byte.
-struct Lines<R> {
-    list: R,
+/// The lines of a list, none of them kept longer than [`LINE_BYTES_MAX`] and one byte. Ends at the first error.
+struct NumberedLines<R> {
+    list: Option<R>,
     number: usize,
 }
 
@@ -129,30 +198,35 @@ struct Line {
     text: String,
 }
 
-impl<R: BufRead> Lines<R> {
-    fn of(list: R) -> Lines<R> {
-        Lines { list, number: 0 }
+impl<R: BufRead> NumberedLines<R> {
+    fn of(list: R) -> NumberedLines<R> {
+        NumberedLines { list: Some(list), number: 0 }
     }
 
     fn next_line(&mut self) -> io::Result<Option<Line>> {
+        let Some(list) = &mut self.list else { return Ok(None) };
         let mut bytes = Vec::new();
-        if self.list.by_ref().take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut bytes)? == 0 {
+        if list.by_ref().take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut bytes)? == 0 {
             return Ok(None);
         }
         self.number += 1;
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
         } else if bytes.len() as u64 > LINE_BYTES_MAX {
-            self.list.skip_until(b'\n')?;
+            list.skip_until(b'\n')?;
         }
         Ok(Some(Line { number: self.number, text: String::from_utf8_lossy(&bytes).into_owned() }))
     }
 }
 
-impl<R: BufRead> Iterator for Lines<R> {
+impl<R: BufRead> Iterator for NumberedLines<R> {
     type Item = io::Result<Line>;
 
     fn next(&mut self) -> Option<io::Result<Line>> {
-        self.next_line().transpose()
+        let line = self.next_line().transpose();
+        if !matches!(line, Some(Ok(_))) {
+            self.list = None;
+        }
+        line
     }
 }

@@ -1,64 +1,97 @@
-//! `ringback warm`: has a running node fetch and convert sources before anybody asks for them.
+//! `ringback warm`: has a running node fetch, convert and speak what callers will hear, before anybody asks for it.
 //!
-//! A list is read as it is worked on, a few items ahead, so it may be of any length. What is warm already costs one
-//! request, so an interrupted run is resumed by running it again.
+//! What to warm comes from lists of URLs and texts, which are read as they are worked on, so that they may be of any length, and from
+//! an application's instruction documents. What is warm already costs a share of one request, so an interrupted run is resumed by
+//! running it again.
 
 mod client;
+mod documents;
 mod list;
 mod progress;
 mod report;
+mod retry;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
 use std::{
     fs::File,
-    io::{self, BufReader},
+    io::{self, BufRead, BufReader},
     path::PathBuf,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
-use futures_util::{StreamExt as _, stream};
+use url::Url;
 
-use crate::{
-    clock::Clock,
-    media::{Presets, format::Format},
-};
+use crate::clock::Clock;
 
 use self::{
-    client::{Client, Outcome},
-    list::{Entry, Item, Job},
+    client::{CHECKED_MAX, Client},
+    documents::{AllowedHost, Found, Medium, Spoken},
+    list::{Entry, Lines, List, Place, Wish},
     progress::Progress,
     report::Report,
+    retry::Backoff,
+    work::Plan,
 };
 
-use super::{Exit, terminal::Terminal};
-
-/// The list that stands for standard input.
-const STANDARD: &str = "-";
+use super::{
+    Exit,
+    address::{self, SPEECH_OPTIONS},
+    node::NodeArguments,
+    output::{STANDARD, is_standard},
+    terminal::Terminal,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Source to warm; repeatable. - reads a list from standard input
-    #[arg(value_name = "URL", required_unless_present = "from", conflicts_with = "from")]
+    #[arg(value_name = "URL", required_unless_present_any = ["from", "text", "say", "document"], conflicts_with = "from")]
     urls: Vec<String>,
     /// List of sources, one URL a line; blank lines and lines that begin with # are skipped. - is standard input
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// List of texts to be spoken, one a line, likewise
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+    /// Text to be spoken; repeatable
+    #[arg(long, value_name = "TEXT")]
+    say: Vec<String>,
+    /// Voice of the texts, where they do not come with their own
+    #[arg(long, value_name = "NAME")]
+    voice: Option<String>,
+    /// Language of the texts, likewise
+    #[arg(long, value_name = "TAG")]
+    language: Option<String>,
+    /// An application's instruction document: all that it plays and says is warmed, and that of the documents it leads to by GET; repeatable
+    #[arg(long, value_name = "URL")]
+    document: Vec<Url>,
+    /// Links from a --document to the last that is read
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(0..=64))]
+    document_depth: u8,
+    /// Documents that are read in all
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    documents_max: u16,
+    /// Another host that documents may come from; repeatable. Otherwise it is that of --document alone
+    #[arg(long, value_name = "HOST[:PORT]")]
+    allow_host: Vec<AllowedHost>,
     /// Format to make, by its extension (ulaw, alaw, wav, wav16, sln16, opus, …); repeatable
     #[arg(long, value_name = "EXT", default_value = "ulaw")]
     format: Vec<String>,
-    /// Option of the formats, such as rate:16000, loudness:-19, trim:both or preset:NAME; repeatable
+    /// Option of the formats, such as rate:16000, loudness:-19, trim:both or preset:NAME, or of speech; repeatable
     #[arg(long, value_name = "NAME:VALUE", value_parser = super::parse_option)]
     option: Vec<(String, String)>,
-    /// The node
-    #[arg(long, value_name = "URL", env = "RINGBACK_NODE", default_value = "http://127.0.0.1:8080")]
-    node: String,
-    /// Requests at once
+    #[command(flatten)]
+    node: NodeArguments,
+    /// Items that are made at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
-    /// Further tries of an item after 429, 502, 503, 504 or no answer
+    /// Items of one origin that are made at once, and, as if it were one, of speech
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    per_origin: u16,
+    /// Further tries of an item, and of a document, after 429, 502, 503, 504 or no answer
     #[arg(long, value_name = "N", default_value_t = 3)]
     retries: u32,
     /// Write a JSON report to standard output instead of the table
@@ -68,109 +101,156 @@ pub(super) struct Arguments {
 
 /// Warms what `arguments` name and reports. Ctrl-C ends it early; the report then tells what was done until then.
 pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-    let formats: Result<Vec<_>, _> = arguments.format.iter().map(|format| check_format(format, &arguments)).collect();
-    let client = formats.and_then(|_: Vec<()>| Client::new(&arguments.node, arguments.retries, &arguments.option));
-    let client = match client {
+    let client = match client(&arguments) {
         Ok(client) => client,
         Err(error) => {
             terminal.complain(&format!("{error:#}"));
             return Ok(Exit::Usage);
         }
     };
-    let (jobs, total) = match jobs(&arguments) {
-        Ok(jobs) => jobs,
+    let lists = match Lists::open(&arguments) {
+        Ok(lists) => lists,
         Err(error) => {
             terminal.complain(&format!("{error:#}"));
             return Ok(Exit::NothingDone);
         }
     };
-    let interrupted = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
-    let progress = Progress::new(terminal, total);
-    work(&client, jobs, &arguments, progress, terminal, interrupted).await
+    let mut interrupted = Box::pin(async { tokio::signal::ctrl_c().await.unwrap_or_default() });
+    let found = tokio::select! {
+        biased;
+        () = &mut interrupted => {
+            terminal.complain("interrupted while documents were read; nothing was warmed");
+            return Ok(Exit::Interrupted);
+        }
+        found = documents(&arguments, Backoff::default(), terminal) => found?,
+    };
+    warm(&arguments, &client, lists, found, terminal, interrupted).await
 }
 
-/// What presets stand for is known to the node alone; options beside them must be right by themselves.
-fn check_format(extension: &str, arguments: &Arguments) -> anyhow::Result<()> {
-    let options: Vec<_> = arguments.option.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    Format::parse(extension, &Presets::beside(&options)).map(drop).with_context(|| format!("--format {extension}"))
-}
-
-/// The work to do, as it is read, and how much it is, if that can be told without reading all of it twice from a pipe.
-fn jobs(arguments: &Arguments) -> anyhow::Result<(tokio::sync::mpsc::Receiver<io::Result<Job>>, Option<u64>)> {
-    let standard =
-        arguments.urls == [STANDARD] || arguments.from.as_ref().is_some_and(|from| from.as_os_str() == STANDARD);
-    let ahead = usize::from(arguments.concurrency);
-    let formats = arguments.format.clone();
-    let per_source = formats.len() as u64;
-    if standard {
-        return Ok((list::read(BufReader::new(io::stdin()), formats, ahead), None));
-    }
-    if let Some(path) = &arguments.from {
-        let open = || File::open(path).map(BufReader::new).with_context(|| format!("opening {}", path.display()));
-        let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
-        let total = if is_file { Some(list::count(open()?)? * per_source) } else { None };
-        return Ok((list::read(open()?, formats, ahead), total));
-    }
-    let text = arguments.urls.join("\n");
-    Ok((list::read(io::Cursor::new(text), formats, ahead), Some(arguments.urls.len() as u64 * per_source)))
-}
-
-/// Does the jobs, several at once, until there are no more, the node is gone, or `interrupted`.
-async fn work(
-    client: &Client,
-    jobs: tokio::sync::mpsc::Receiver<io::Result<Job>>,
+/// Does it: from here on nothing of the process's own is used.
+async fn warm(
     arguments: &Arguments,
-    mut progress: Progress,
+    client: &Client,
+    lists: Lists,
+    found: Option<Found>,
     terminal: &mut Terminal,
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<Exit> {
-    let clock = Clock::system();
-    let mut report = Report::begin(&arguments.node, arguments.json, clock.now(), terminal)?;
-    let concurrency = usize::from(arguments.concurrency);
-    let jobs = stream::unfold(jobs, async |mut jobs| Some((jobs.recv().await?, jobs)));
-    let mut done = Box::pin(
-        jobs.map(async |job| {
-            let job = job?;
-            let begun = clock.now();
-            let outcome = match &job.entry {
-                Entry::Source(url) => client.warm(url, &job.format).await,
-                Entry::NotASource { reason, .. } => Outcome::Failed { slug: "bad-url".into(), detail: reason.clone() },
-            };
-            Ok(Item { job, outcome, elapsed: clock.now() - begun })
-        })
-        .buffer_unordered(concurrency),
-    );
-    let mut interrupted = std::pin::pin!(interrupted);
-    let mut unanswered = 0;
-    loop {
-        let item: io::Result<Item> = tokio::select! {
-            biased;
-            () = &mut interrupted => {
-                report.interrupt();
-                break;
-            }
-            item = done.next() => match item {
-                Some(item) => item,
-                None => break,
+    let mut report = Report::begin(client.node(), arguments.json, Clock::system().now(), terminal)?;
+    let mut known = lists.known;
+    if let Some(mut found) = found {
+        known.extend(found.media.drain(..).map(|(document, medium)| Wish {
+            place: Place::Document(document),
+            entry: match medium {
+                Medium::Played(url) => Entry::Source(url),
+                Medium::Said(spoken) => Entry::Text(spoken),
             },
-        };
-        let item = match item {
-            Ok(item) => item,
-            Err(error) => {
-                report.list_failed(&error);
-                break;
-            }
-        };
-        progress.item(&item, terminal);
-        unanswered = if matches!(item.outcome, Outcome::Unreachable { .. }) { unanswered + 1 } else { 0 };
-        report.add(&item, terminal)?;
-        // As many in a row as run at once: the node is gone, and the rest of a long list would only wait for it.
-        if unanswered >= concurrency {
-            report.give_up();
-            break;
-        }
+        }));
+        report.documents(found);
     }
-    drop(done);
-    progress.finish();
-    Ok(report.finish(clock.now(), terminal)?)
+    let total = lists.lines.map(|lines| (lines + known.len() as u64) * arguments.format.len() as u64);
+    let progress = Progress::new(terminal, total);
+    let wishes = list::read(known, lists.lists, CHECKED_MAX);
+    let plan = Plan {
+        formats: arguments.format.clone(),
+        concurrency: usize::from(arguments.concurrency),
+        per_origin: usize::from(arguments.per_origin),
+    };
+    work::work(client, wishes, &plan, report, progress, terminal, interrupted).await
+}
+
+/// A client that asks for what the command line says.
+fn client(arguments: &Arguments) -> anyhow::Result<Client> {
+    let mut options = arguments.option.clone();
+    let speech = [("voice", &arguments.voice), ("language", &arguments.language)];
+    for (name, value) in speech {
+        let Some(value) = value else { continue };
+        if options.iter().any(|(known, _)| known == name) {
+            bail!("--{name}: it is an --option as well");
+        }
+        options.push((name.to_owned(), value.clone()));
+    }
+    let speaks = arguments.text.is_some() || !arguments.say.is_empty() || !arguments.document.is_empty();
+    if let Some((name, _)) = options.iter().find(|(name, _)| !speaks && SPEECH_OPTIONS.contains(&name.as_str())) {
+        bail!("{name} is an option of speech, and nothing is to be spoken");
+    }
+    for format in &arguments.format {
+        address::check_format(format, &options, speaks)?;
+    }
+    Ok(Client::new(arguments.node.client()?, arguments.retries, options))
+}
+
+/// Reads the documents that are named, if any, and all that they lead to.
+async fn documents(arguments: &Arguments, backoff: Backoff, terminal: &mut Terminal) -> anyhow::Result<Option<Found>> {
+    if arguments.document.is_empty() {
+        return Ok(None);
+    }
+    let limits = documents::Limits {
+        depth: usize::from(arguments.document_depth),
+        documents: usize::from(arguments.documents_max),
+        allowed: arguments.allow_host.clone(),
+        retries: arguments.retries,
+    };
+    let found = documents::crawl(&arguments.document, &limits, backoff).await?;
+    terminal.note(&format!("{} documents read: {} things are played or said", found.read, found.media.len()));
+    Ok(Some(found))
+}
+
+/// What the command line lists.
+#[derive(Default)]
+struct Lists {
+    /// What stands there itself.
+    known: Vec<Wish>,
+    /// What it leads to.
+    lists: Vec<List>,
+    /// How much that is, if it can be told without reading all of it twice from a pipe.
+    lines: Option<u64>,
+    is_standard_taken: bool,
+}
+
+impl Lists {
+    fn open(arguments: &Arguments) -> anyhow::Result<Lists> {
+        let mut lists = Lists { lines: Some(0), ..Lists::default() };
+        if arguments.urls == [STANDARD] {
+            lists.add_standard(Lines::Sources)?;
+        } else {
+            let urls = arguments.urls.iter().enumerate();
+            let wish = |(i, url): (usize, &String)| {
+                Some(Wish { place: Place::Line(i + 1), entry: list::parse(url, Lines::Sources)? })
+            };
+            lists.known.extend(urls.filter_map(wish));
+        }
+        let says = arguments.say.iter().map(|text| text.trim()).enumerate().filter(|(_, text)| !text.is_empty());
+        lists.known.extend(says.map(|(i, text)| Wish {
+            place: Place::Line(i + 1),
+            entry: Entry::Text(Spoken { text: text.to_owned(), options: Vec::new() }),
+        }));
+        for (path, lines) in [(&arguments.from, Lines::Sources), (&arguments.text, Lines::Texts)] {
+            let Some(path) = path else { continue };
+            if is_standard(path) {
+                lists.add_standard(lines)?;
+                continue;
+            }
+            let open = || File::open(path).map(BufReader::new).with_context(|| format!("opening {}", path.display()));
+            let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
+            let count = if is_file { Some(list::count(open()?, lines)?) } else { None };
+            lists.lines = lists.lines.zip(count).map(|(known, more)| known + more);
+            lists.lists.push((Box::new(open()?), lines));
+        }
+        Ok(lists)
+    }
+
+    fn add_standard(&mut self, lines: Lines) -> anyhow::Result<()> {
+        if self.is_standard_taken {
+            bail!("standard input cannot be two lists");
+        }
+        (self.is_standard_taken, self.lines) = (true, None);
+        self.lists.push((Box::new(BufReader::new(io::stdin())) as Box<dyn BufRead + Send>, lines));
+        Ok(())
+    }
+}
+
+/// Any bytes as an instruction document: see [`crate::testing::fuzz`].
+pub(super) fn fuzz_document(data: &[u8]) {
+    documents::fuzz(data);
 }

@@ -57,8 +57,7 @@ fn line(item: &Item) -> String {
     let what = match &item.outcome {
         Outcome::Made { already: true, answer } => format!("warm    {} bytes", answer.bytes),
         Outcome::Made { already: false, answer } => format!("filled  {} bytes", answer.bytes),
-        Outcome::Failed { slug, detail } => format!("failed  {slug}: {detail}"),
-        Outcome::Unreachable { detail } => format!("failed  {}: {detail}", super::report::UNREACHABLE),
+        Outcome::Refused(refusal) => format!("failed  {refusal}"),
     };
-    format!("line {}  {}  {}  {seconds:.3} s  {what}", item.job.line, item.job.entry, item.job.format)
+    format!("{}  {}  {}  {seconds:.3} s  {what}", item.job.place, item.job.entry, item.job.format)
 }

@@ -10,18 +10,20 @@ use comfy_table::{CellAlignment, Table, presets};
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
-use crate::cli::{Exit, terminal::Terminal};
+use crate::cli::{Exit, node::Refusal, terminal::Terminal};
 
 use super::{
     client::Outcome,
-    list::{Entry, Item},
+    documents::{Found, NotRead},
+    list::{Entry, Item, Place},
+    work::saved,
 };
 
 /// Failures that the table shows one by one; of the rest it gives the number. A whole list can fail.
 const FAILURES_SHOWN_MAX: usize = 20;
 
-/// What an item that the node did not answer is called among the kinds of problems.
-pub(super) const UNREACHABLE: &str = "node-unreachable";
+/// Loops that are told to people; the rest are in the JSON report.
+const LOOPS_SHOWN_MAX: usize = 10;
 
 /// Why not everything was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +44,11 @@ pub(super) struct Report {
     warm: Sum,
     failed: u64,
     unreachable: u64,
+    saved: Duration,
     reasons: BTreeMap<String, u64>,
     shown: Vec<[String; 4]>,
+    /// What was found in instruction documents, where there were any.
+    documents: Option<Found>,
     ended: Ended,
 }
 
@@ -79,8 +84,10 @@ impl Report {
             warm: Sum::default(),
             failed: 0,
             unreachable: 0,
+            saved: Duration::ZERO,
             reasons: BTreeMap::new(),
             shown: Vec::new(),
+            documents: None,
             ended: Ended::Complete,
         })
     }
@@ -91,28 +98,33 @@ impl Report {
             let comma = if self.items() == 0 { "" } else { "," };
             write!(terminal.out(), "{comma}\n{}", item_json(item))?;
         }
+        self.saved += saved(item);
         match &item.outcome {
             Outcome::Made { already, answer } => {
                 let audio = Duration::from_millis(answer.duration_ms);
                 let sum = if *already { &mut self.warm } else { &mut self.filled };
                 *sum = sum.plus(Sum { items: 1, bytes: answer.bytes, audio });
             }
-            Outcome::Failed { slug, detail } => self.fail(item, slug, detail),
-            Outcome::Unreachable { detail } => {
-                self.unreachable += 1;
-                self.fail(item, UNREACHABLE, detail);
+            Outcome::Refused(refusal) => {
+                self.unreachable += u64::from(refusal.is_unreachable());
+                self.fail(item, refusal);
             }
         }
         Ok(())
     }
 
-    fn fail(&mut self, item: &Item, slug: &str, detail: &str) {
+    fn fail(&mut self, item: &Item, refusal: &Refusal) {
         self.failed += 1;
-        *self.reasons.entry(slug.to_owned()).or_default() += 1;
+        *self.reasons.entry(refusal.slug.clone()).or_default() += 1;
         if self.shown.len() < FAILURES_SHOWN_MAX {
-            let line = item.job.line.to_string();
-            self.shown.push([line, item.job.format.clone(), item.job.entry.to_string(), format!("{slug}: {detail}")]);
+            let (place, source) = (item.job.place.to_string(), item.job.entry.to_string());
+            self.shown.push([place, item.job.format.clone(), source, refusal.to_string()]);
         }
+    }
+
+    /// Takes in what was found in instruction documents.
+    pub(super) fn documents(&mut self, found: Found) {
+        self.documents = Some(found);
     }
 
     /// Notes that Ctrl-C ended it.
@@ -152,11 +164,14 @@ impl Report {
 
     fn exit(&self) -> Exit {
         let made = self.filled.items + self.warm.items;
+        let missed = self.documents.as_ref().is_some_and(|found| !found.dead.is_empty() || found.cut_short);
+        let unread = self.documents.as_ref().is_some_and(|found| found.read == 0);
         match self.ended {
             Ended::Interrupted => Exit::Interrupted,
             Ended::NodeGone | Ended::ListFailed(_) if made == 0 => Exit::NothingDone,
             _ if made == 0 && self.unreachable > 0 => Exit::NothingDone,
-            Ended::Complete if self.failed == 0 => Exit::Done,
+            Ended::Complete if unread && self.items() == 0 => Exit::NothingDone,
+            Ended::Complete if self.failed == 0 && !missed => Exit::Done,
             _ => Exit::Failed,
         }
     }
@@ -167,16 +182,21 @@ impl Report {
 
     fn end_json(&self, elapsed: Duration) -> Value {
         let all = self.filled.plus(self.warm);
-        json!({
+        let mut end = json!({
             "filled": self.filled.items,
             "warm": self.warm.items,
             "failed": self.failed,
             "reasons": self.reasons,
             "bytes": all.bytes,
             "audio_ms": u64::try_from(all.audio.as_millis()).unwrap_or(u64::MAX),
+            "saved_ms": u64::try_from(self.saved.as_millis()).unwrap_or(u64::MAX),
             "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             "complete": self.ended == Ended::Complete,
-        })
+        });
+        if let (Some(found), Value::Object(end)) = (&self.documents, &mut end) {
+            end.insert("documents".to_owned(), serde_json::to_value(found).unwrap_or_default());
+        }
+        end
     }
 
     fn table(&self, elapsed: Duration) -> String {
@@ -191,36 +211,68 @@ impl Report {
         for (slug, count) in &self.reasons {
             row(&format!("  {slug}"), [count.to_string(), String::new(), String::new()]);
         }
-        row("elapsed", [String::new(), String::new(), format!("{:.1} s", elapsed.as_secs_f64())]);
+        let seconds = |span: Duration| [String::new(), String::new(), format!("{:.1} s", span.as_secs_f64())];
+        row("elapsed", seconds(elapsed));
+        row("saved to callers", seconds(self.saved));
         for column in sums.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        if self.shown.is_empty() {
-            return sums.trim_fmt();
+        let mut text = sums.trim_fmt();
+        if !self.shown.is_empty() {
+            let mut failures = Table::new();
+            failures.load_preset(presets::NOTHING).set_header(["where", "format", "what", "failed because"]);
+            failures.add_rows(&self.shown);
+            text += &format!("\n\n{}{}", failures.trim_fmt(), more(self.failed, self.shown.len()));
         }
-        let mut failures = Table::new();
-        failures.load_preset(presets::NOTHING).set_header(["line", "format", "source", "failed because"]);
-        failures.add_rows(&self.shown);
-        let more = match self.failed - self.shown.len() as u64 {
-            0 => String::new(),
-            more => format!("\n… and {more} more"),
-        };
-        format!("{}\n\n{}{more}", sums.trim_fmt(), failures.trim_fmt())
+        if let Some(found) = &self.documents {
+            text += &documents_text(found);
+        }
+        text
+    }
+}
+
+/// What was found in instruction documents, for people.
+fn documents_text(found: &Found) -> String {
+    let (loops, dead, left) = (found.loops.len(), found.dead.len(), found.not_followed.len());
+    let mut text = format!("\n\n{} documents read, {loops} loops, {dead} dead links, {left} not followed", found.read);
+    let list = |name: &str, links: &[NotRead]| {
+        if links.is_empty() {
+            return String::new();
+        }
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_header([name, "in", "because"]);
+        for NotRead { link, from, reason } in links.iter().take(FAILURES_SHOWN_MAX) {
+            table.add_row([link, from.as_deref().unwrap_or_default(), reason]);
+        }
+        format!("\n\n{}{}", table.trim_fmt(), more(links.len() as u64, FAILURES_SHOWN_MAX))
+    };
+    text += &list("dead link", &found.dead);
+    text += &list("not followed", &found.not_followed);
+    for way in found.loops.iter().take(LOOPS_SHOWN_MAX) {
+        text += &format!("\nloop: {}", way.join(" → "));
+    }
+    text + &more(loops as u64, LOOPS_SHOWN_MAX)
+}
+
+/// That a list goes on.
+fn more(all: u64, shown: usize) -> String {
+    match all.saturating_sub(shown as u64) {
+        0 => String::new(),
+        more => format!("\n… and {more} more"),
     }
 }
 
 fn item_json(item: &Item) -> Value {
     let source = match &item.job.entry {
-        Entry::Source(url) => url.as_str(),
-        Entry::NotASource { text, .. } => text,
+        Entry::Source(url) => json!({ "source": url.as_str() }),
+        Entry::Text(spoken) => json!({ "text": spoken.text }),
+        Entry::NotASource { text, .. } => json!({ "source": text }),
     };
-    let mut value = json!({
-        "line": item.job.line,
-        "source": source,
-        "format": item.job.format,
-        "elapsed_ms": u64::try_from(item.elapsed.as_millis()).unwrap_or(u64::MAX),
-    });
-    let more = match &item.outcome {
+    let place = match &item.job.place {
+        Place::Line(number) => json!({ "line": number }),
+        Place::Document(url) => json!({ "document": url.as_str() }),
+    };
+    let result = match &item.outcome {
         Outcome::Made { already, answer } => json!({
             "result": if *already { "warm" } else { "filled" },
             "id": answer.id,
@@ -228,11 +280,14 @@ fn item_json(item: &Item) -> Value {
             "bytes": answer.bytes,
             "duration_ms": answer.duration_ms,
         }),
-        Outcome::Failed { slug, detail } => json!({ "result": "failed", "reason": slug, "detail": detail }),
-        Outcome::Unreachable { detail } => json!({ "result": "failed", "reason": UNREACHABLE, "detail": detail }),
+        Outcome::Refused(refusal) => {
+            json!({ "result": "failed", "reason": refusal.slug, "detail": refusal.detail })
+        }
     };
-    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
-        value.extend(more);
-    }
-    value
+    let rest = json!({
+        "format": item.job.format,
+        "elapsed_ms": u64::try_from(item.elapsed.as_millis()).unwrap_or(u64::MAX),
+    });
+    let parts = [place, source, rest, result].into_iter();
+    parts.filter_map(|part| if let Value::Object(part) = part { Some(part) } else { None }).flatten().collect()
 }

@@ -15,6 +15,7 @@ mod error;
 mod fuzz;
 mod g722;
 mod halve;
+mod inspect;
 mod kind;
 mod mix;
 mod pipeline;
@@ -29,6 +30,7 @@ pub use config::{Config, Limits};
 pub use effects::Levelled;
 pub use error::AudioError;
 pub use fuzz::{fuzz, fuzz_headerless, fuzz_kind};
+pub use inspect::{Inspected, inspect};
 pub use kind::Kind;
 pub use pipeline::{Summary, transcode, transcode_parts};
 

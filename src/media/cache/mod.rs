@@ -17,6 +17,7 @@ mod disk;
 pub mod durable;
 mod error;
 mod fleet;
+mod listing;
 mod local;
 mod memory;
 mod metrics;
@@ -57,6 +58,7 @@ pub use self::{
     config::Config,
     error::CacheError,
     fleet::News,
+    listing::Entry,
     purges::Purge,
     reader::{Reader, Whole},
     records::{ChunkRef, KeptSource, Manifest, Reference, SourceRecord, Visibility},

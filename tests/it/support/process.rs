@@ -99,3 +99,8 @@ fn command() -> Command {
 pub(crate) fn run(arguments: &[&str]) -> Output {
     command().args(arguments).output().unwrap()
 }
+
+/// Starts the program, to be ended or waited for.
+pub(crate) fn spawn(arguments: &[&str]) -> Child {
+    command().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}

@@ -76,3 +76,16 @@ impl Work {
         self.run(&format!("ffmpeg -nostdin -v error -bitexact -y {arguments}"))
     }
 }
+
+/// What `ffprobe` says of the first audio of a file.
+pub(crate) struct Probed {
+    pub(crate) rate: u64,
+    pub(crate) channels: u64,
+}
+
+pub(crate) fn ffprobe(file: &str) -> Probed {
+    let entries = "-v quiet -select_streams a:0 -show_entries stream=sample_rate,channels -of csv=p=0";
+    let printed = text(tool(Path::new("/"), "ffprobe", entries.split(' ').chain([file])));
+    let mut numbers = printed.lines().next().unwrap().split(',').map(|number| number.parse().unwrap());
+    Probed { rate: numbers.next().unwrap(), channels: numbers.next().unwrap() }
+}

@@ -180,6 +180,10 @@ impl Decode for Adts {
         }
     }
 
+    fn channels(&self) -> Option<usize> {
+        self.current.as_ref().and_then(|(_, stream)| stream.channels())
+    }
+
     fn truncated(&self) -> bool {
         self.truncated
     }

@@ -84,6 +84,11 @@ pub(super) trait Decode {
         None
     }
 
+    /// How many channels the original has, where blocks do not show it because the decoder always mixes; known with the first of them.
+    fn channels(&self) -> Option<usize> {
+        None
+    }
+
     /// After the end: whether the original stopped before it should.
     fn truncated(&self) -> bool;
 }

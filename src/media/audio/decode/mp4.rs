@@ -146,6 +146,13 @@ impl Coded {
 }
 
 impl Decode for Coded {
+    fn channels(&self) -> Option<usize> {
+        match &self.codec {
+            Codec::Aac(stream) => stream.channels(),
+            Codec::Flac(_) => None,
+        }
+    }
+
     fn next_block(&mut self, block: &mut Block) -> Result<bool, AudioError> {
         self.codec.begin(block);
         match self.reader.next_packet() {

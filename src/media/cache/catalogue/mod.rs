@@ -295,6 +295,27 @@ impl Catalogue {
         Ok(found.map(|(reference, source_key)| SharedReference { source_key, reference }))
     }
 
+    /// A tenant's references in order of their artifacts, `limit` of them behind `after`, of one original or of all, with the manifests
+    /// that are here. What this version cannot read is named and not told.
+    pub(super) async fn references(
+        &self,
+        tenant: &Tenant,
+        original: Option<ContentHash>,
+        after: Option<ArtifactId>,
+        limit: u32,
+    ) -> Result<Vec<(ArtifactId, Option<Reference>, Option<Manifest>)>, CacheError> {
+        let tenant = tenant.clone();
+        let read = move |db: &Connection| {
+            let rows = query::references(db, &tenant, original.as_ref(), after.as_ref(), limit)?;
+            let read = |row: query::ListedText| {
+                let manifest = row.manifest.and_then(|text| serde_json::from_str(&text).ok());
+                (row.artifact, serde_json::from_str(&row.reference).ok(), manifest)
+            };
+            Ok(rows.into_iter().map(read).collect())
+        };
+        self.read(read).await
+    }
+
     /// What the durable tier is still to be told: the first `limit` behind the row `after`.
     pub(super) async fn pending(&self, after: i64, limit: usize) -> Result<Vec<Pending>, CacheError> {
         self.read(move |db| pending::first(db, after, limit)).await

@@ -96,6 +96,47 @@ pub(super) fn reference_with_key(
     Ok(row.and_then(|(text, key)| Some((serde_json::from_str(&text).ok()?, SourceKey::from_bytes(key)))))
 }
 
+/// A tenant's references in order of their artifacts, after one, with the manifests that are here; of one original or of all.
+///
+/// **Cost**: rows of other tenants between them are passed over in the index alone.
+pub(super) fn references(
+    db: &Connection,
+    tenant: &Tenant,
+    original: Option<&ContentHash>,
+    after: Option<&ArtifactId>,
+    limit: u32,
+) -> rusqlite::Result<Vec<ListedText>> {
+    // Every id sorts after no bytes at all.
+    let after: &[u8] = after.map_or(&[], |after| after.as_bytes().as_slice());
+    let read = |row: &rusqlite::Row<'_>| {
+        let artifact = ArtifactId::from_bytes(row.get(0)?);
+        Ok(ListedText { artifact, reference: row.get(1)?, manifest: row.get(2)? })
+    };
+    match original {
+        None => db
+            .prepare_cached(
+                "SELECT r.artifact, r.record, m.record FROM refs r LEFT JOIN manifests m ON m.artifact = r.artifact \
+                 WHERE r.tenant = ?1 AND r.artifact > ?2 ORDER BY r.artifact LIMIT ?3",
+            )?
+            .query_map(params![tenant.as_str(), after, limit], read)?
+            .collect(),
+        Some(original) => db
+            .prepare_cached(
+                "SELECT r.artifact, r.record, m.record FROM refs r LEFT JOIN manifests m ON m.artifact = r.artifact \
+                 WHERE r.content_hash = ?4 AND r.tenant = ?1 AND r.artifact > ?2 ORDER BY r.artifact LIMIT ?3",
+            )?
+            .query_map(params![tenant.as_str(), after, limit, original.as_bytes()], read)?
+            .collect(),
+    }
+}
+
+/// A reference as it is written down, beside the manifest of its artifact.
+pub(super) struct ListedText {
+    pub(super) artifact: ArtifactId,
+    pub(super) reference: String,
+    pub(super) manifest: Option<String>,
+}
+
 pub(super) fn put_manifest(db: &Connection, record: &Manifest, text: &str) -> rusqlite::Result<()> {
     let owner = record.artifact.as_bytes();
     match manifest(db, &record.artifact)? {

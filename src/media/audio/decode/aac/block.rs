@@ -59,6 +59,11 @@ pub(in crate::media::audio::decode) enum Until {
 }
 
 impl BlockDecoder {
+    /// Channels of the stream, once it is known which there are.
+    pub(super) fn channels(&self) -> Option<usize> {
+        self.program.as_ref().map(|program| program.channels)
+    }
+
     pub(super) fn new(config: &Config, grid: Grid) -> BlockDecoder {
         let bands = bands_of(config.frequency);
         BlockDecoder {

@@ -114,6 +114,11 @@ impl Stream {
         Ok(taken)
     }
 
+    /// Channels of the stream, once it is known which there are.
+    pub(in crate::media::audio::decode) fn channels(&self) -> Option<usize> {
+        self.decoder.channels()
+    }
+
     /// Whether any block could be decoded.
     pub(in crate::media::audio::decode) fn has_decoded(&self) -> bool {
         self.decoded_any

@@ -60,6 +60,11 @@ pub(super) trait Link: Sized {
         None
     }
 
+    /// How many channels the first packet says that there are, where blocks do not show it.
+    fn channels(&self) -> Option<usize> {
+        None
+    }
+
     /// Takes a packet if it is a header; `false` once all of those are there.
     fn take_header(&mut self, packet: &[u8]) -> Result<bool, AudioError>;
 
@@ -215,6 +220,10 @@ impl<L: Link> Decode for Ogg<L> {
 
     fn declared(&self) -> Option<Duration> {
         self.declared
+    }
+
+    fn channels(&self) -> Option<usize> {
+        self.link.as_ref().and_then(L::channels)
     }
 
     fn truncated(&self) -> bool {

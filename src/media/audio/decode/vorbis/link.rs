@@ -67,6 +67,10 @@ impl ogg::Link for Link {
         }))
     }
 
+    fn channels(&self) -> Option<usize> {
+        Some(self.head.channels)
+    }
+
     fn take_header(&mut self, packet: &[u8]) -> Result<bool, AudioError> {
         match self.stage {
             Stage::AwaitsComments => self.stage = Stage::AwaitsSetup,

@@ -1,4 +1,4 @@
-//! The original of `ringback transcode`: a file, named by its content though it is read only once.
+//! The original of `ringback transcode` and `ringback inspect`: a file, named by its content though it is read only once.
 
 use std::{
     fs::File,

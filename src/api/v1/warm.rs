@@ -1,0 +1,179 @@
+//! `POST /v1/media/warm`: sources × formats, one line of JSON for each as it finishes.
+//!
+//! ```text
+//! {"source":0,"format":"ulaw","status":201,"media":{"id":…,"url":…,"bytes":…,"duration_ms":…,"cache":"miss",…}}
+//! {"source":1,"format":"ulaw","status":404,"problem":{"type":…,"title":…,"status":404,"detail":…}}
+//! ```
+//!
+//! `source` is the place of the source in the request, from 0. `status` is what `POST /v1/media` would have answered: for what is there
+//! already 200. With `"only_if_cached":true` nothing is made: what is not there is 504 `not-cached`, at once.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderMap, HeaderValue, header};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
+
+use crate::{
+    media::Obtained,
+    outbound::Hops,
+    problem::{Kind, Problem},
+};
+
+use super::{Failed, V1, body, media};
+
+/// Sources × formats of one request at most.
+const ITEMS_MAX: usize = 1_024;
+/// Items of a request in progress at once, where it does not say how many.
+const CONCURRENCY: usize = 8;
+/// The same at most, whatever it says.
+const CONCURRENCY_MAX: usize = 64;
+/// Items of all requests in progress at once: beyond it they wait for one another.
+const WARMING_MAX: usize = 256;
+/// Lines that are sent in one piece where they are ready at the same time.
+const LINES_AT_ONCE: usize = 64;
+/// How often a fill that takes longer than callers wait is waited for again: with the default wait, as long as a fetch may take.
+const WAITS_MAX: usize = 20;
+
+/// What a body that is none is told.
+const EXPECTED: &str =
+    r#"{"sources":[{"url":…},…],"formats":[…]} with "options", "tags", "concurrency" and "only_if_cached" if need be"#;
+
+/// The body.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Warm {
+    /// Each as in `POST /v1/media`; read one by one, so that one that is wrong is its own failure and no other's.
+    sources: Vec<Value>,
+    formats: Vec<String>,
+    #[serde(default)]
+    options: Map<String, Value>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default = "concurrency")]
+    concurrency: usize,
+    #[serde(default)]
+    only_if_cached: bool,
+}
+
+fn concurrency() -> usize {
+    CONCURRENCY
+}
+
+/// How many items may be in progress.
+#[derive(Clone, Debug)]
+pub(super) struct Places(Arc<Semaphore>);
+
+impl Default for Places {
+    fn default() -> Places {
+        Places(Arc::new(Semaphore::new(WARMING_MAX)))
+    }
+}
+
+/// A line of the answer.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    source: usize,
+    format: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media: Option<media::Made>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Value>,
+}
+
+/// Makes what is asked for and tells of each item as it finishes. Whoever leaves ends what nobody else waits for.
+pub(super) async fn warm(State(v1): State<V1>, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
+    let body = body::receive(sent, v1.body_timeout).await?;
+    let warm: Warm = body::read(&body, EXPECTED)?;
+    let items = warm.sources.len().saturating_mul(warm.formats.len());
+    if items > ITEMS_MAX {
+        let detail = format!("{items} items, sources times formats; at most {ITEMS_MAX} in one request");
+        return Err(Problem::new(Kind::OverLimit, detail).into());
+    }
+    if !(1..=CONCURRENCY_MAX).contains(&warm.concurrency) {
+        let detail = format!("concurrency is a number from 1 to {CONCURRENCY_MAX}");
+        return Err(Problem::new(Kind::BadRequest, detail).into());
+    }
+    let concurrency = warm.concurrency;
+    let (warm, hops) = (Arc::new(warm), Hops::of(&headers));
+    let formats = warm.formats.len();
+    let lines = stream::iter(0..items).map(move |item| {
+        let (v1, warm, hops) = (v1.clone(), Arc::clone(&warm), hops.clone());
+        // Source by source, each in all formats: they share its download.
+        async move { line(&v1, &warm, item / formats, item % formats, hops).await }
+    });
+    let lines = lines.buffer_unordered(concurrency).ready_chunks(LINES_AT_ONCE);
+    let pieces = lines.map(|lines| Ok::<Bytes, Infallible>(Bytes::from(lines.concat())));
+    let mut response = Response::new(Body::from_stream(pieces));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+async fn line(v1: &V1, warm: &Warm, source: usize, format: usize, hops: Hops) -> Vec<u8> {
+    let format = warm.formats.get(format).map_or("", String::as_str);
+    let obtained = match warm.sources.get(source) {
+        Some(wanted) => obtain(v1, warm, wanted, format, hops).await,
+        None => Err(Problem::new(Kind::Internal, "there are more items than sources")),
+    };
+    let line = match &obtained {
+        Ok(obtained) => Line {
+            source,
+            format,
+            status: if obtained.cached { 200 } else { 201 },
+            media: Some(media::Made::new(obtained, format, &v1.parts)),
+            problem: None,
+        },
+        Err(problem) => {
+            Line { source, format, status: problem.kind.status(), media: None, problem: Some(told(problem)) }
+        }
+    };
+    let mut text = BytesMut::with_capacity(512).writer();
+    // Strings and numbers: there is nothing that JSON could not say.
+    serde_json::to_writer(&mut text, &line).unwrap_or_default();
+    let mut text = text.into_inner();
+    text.put_u8(b'\n');
+    text.into()
+}
+
+async fn obtain(v1: &V1, warm: &Warm, source: &Value, format: &str, hops: Hops) -> Result<Obtained, Problem> {
+    let body = json!({ "source": source, "format": format, "options": warm.options, "tags": warm.tags });
+    let mut request = media::request_of(v1, body, hops)?;
+    request.directives.only_if_cached = warm.only_if_cached;
+    // Whoever only looks waits for nobody. Nobody closes it.
+    let _place = if warm.only_if_cached { None } else { v1.warming.0.acquire().await.ok() };
+    let mut obtained = v1.parts.media.obtain(&v1.parts.tenant, request.clone()).await;
+    for _ in 1..WAITS_MAX {
+        match &obtained {
+            Err(problem) if problem.kind == Kind::FillRunning => {
+                obtained = v1.parts.media.obtain(&v1.parts.tenant, request.clone()).await;
+            }
+            _ => break,
+        }
+    }
+    obtained
+}
+
+/// A problem as part of an answer.
+fn told(problem: &Problem) -> Value {
+    let mut told = json!({
+        "type": format!("urn:ringback:problem:{}", problem.kind.slug()),
+        "title": problem.kind.title(),
+        "status": problem.kind.status(),
+        "detail": problem.detail,
+    });
+    if let (Some(after), Value::Object(told)) = (problem.retry_after, &mut told) {
+        told.insert("retry_after".to_owned(), after.as_secs().into());
+    }
+    told
+}
