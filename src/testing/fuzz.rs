@@ -318,6 +318,8 @@ pub fn config_file(data: &[u8]) {
 mod tests {
     use std::{collections::BTreeSet, fs, path::PathBuf};
 
+    use proptest::prelude::{Just, any, prop, prop_oneof, proptest};
+
     use super::*;
 
     fn folder(name: &str) -> PathBuf {
@@ -336,6 +338,22 @@ mod tests {
             assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name} is not built");
             let text = fs::read_to_string(folder("fuzz_targets").join(format!("{name}.rs"))).unwrap();
             assert!(text.contains(&format!("run(\"{name}\", data)")), "{name}.rs runs another target");
+        }
+    }
+
+    proptest! {
+        /// What a fuzzer takes long to come upon: texts, requests and records that are nearly right.
+        #[test]
+        fn speech_that_is_nearly_right(
+            text in "([A-Za-zü]{1,8}|[.!?,:…。]{1,2}|[ \n\r\t\u{a0}]|[\"'()<>/&]|<p>|</p>|<break/>|u\u{308}|\\PC){0,80}",
+            record in "ringback-speech1\nengine=e\nversion=1\nvoice=[a-z ]{0,3}\nlanguage=\n(pitch=[0-9]{1,3}\n)?(speed=[0-9]{1,3}\n)?\n[a-z \n]{1,9}",
+            kind in "text|ssml|other",
+            bytes in prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(b'|'), any::<u8>()], 0..60),
+        ) {
+            speech_text(text.as_bytes());
+            speech_text(record.as_bytes());
+            speech_text(serde_json::json!({ "text": text, "type": kind, "voice": "en" }).to_string().as_bytes());
+            speech_text(&bytes);
         }
     }
 

