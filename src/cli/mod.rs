@@ -73,7 +73,7 @@ enum Verb {
     Transcode(transcode::Arguments),
     /// Say what a local file is, and the addresses of what a node makes of it
     Inspect(inspect::Arguments),
-    /// Have a running node fetch and convert sources before anybody asks for them
+    /// Have a running node fetch, convert and speak what callers will hear, before anybody asks for it
     #[command(visible_alias = "prefetch", after_help = EXIT_CODES)]
     Warm(warm::Arguments),
     /// Get audio of a source from a running node, as a file

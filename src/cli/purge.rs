@@ -155,7 +155,9 @@ fn target_task(target: &str) -> Result<Task, String> {
     if target.parse::<ArtifactId>().is_ok() {
         return Ok(Task::Delete(format!("/v1/media/{target}")));
     }
-    let inside = |prefix: &str| target.strip_prefix(prefix).filter(|rest| !rest.is_empty() && !rest.contains("/.."));
+    let inside = |prefix: &str| {
+        target.strip_prefix(prefix).filter(|rest| !rest.is_empty() && !rest.split('/').any(|part| part == ".."))
+    };
     if let Some(name) = inside("/media/") {
         let id = name.split('.').next().unwrap_or_default();
         return match id.parse::<ArtifactId>() {

@@ -136,8 +136,9 @@ fn fields(said: &Value) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     for (name, value) in said.as_object().into_iter().flatten() {
-        if !value.is_null() {
-            table.add_row([name.clone(), text(value)]);
+        let value = text(value);
+        if !value.is_empty() {
+            table.add_row([name.clone(), value]);
         }
     }
     table.trim_fmt()

@@ -427,6 +427,7 @@ async fn texts_are_spoken_with_the_options_of_speech_and_sources_are_not() {
 
 #[test]
 fn command_lines_that_contradict_themselves_are_refused() {
+    rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
     let check = |line: &[&str], said: &str| {
         let Verb::Warm(arguments) = parse(&[&["warm"], line].concat()).unwrap() else { panic!("another verb") };
         let refused = super::client(&arguments).err().or_else(|| Lists::open(&arguments).err()).unwrap();

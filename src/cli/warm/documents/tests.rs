@@ -137,7 +137,7 @@ async fn everything_that_is_reachable_is_found_once() {
     origin.set("/hold.wav", Reply::ok("audio/wav", Body::of("RIFF")));
     origin.set("/text", Reply::ok("text/plain; charset=utf-8", Body::of(" Goodbye \n")));
     let found = crawled(&origin, "/menu#start", &limits(8, 100)).await;
-    assert_eq!(media(&found), ["Menu", "/menu.wav", "/next.wav", "/hold.wav", "Goodbye"]);
+    assert_eq!(media(&found), ["/menu.wav", "Menu", "/next.wav", "/hold.wav", "Goodbye"]);
     assert_eq!((found.read, found.dead.len(), found.cut_short), (5, 0, false), "{found:?}");
     assert_eq!(found.loops, [[origin.url("/menu")]]);
     assert_eq!(origin.seen().len(), 5, "each document is asked for once");
@@ -237,4 +237,30 @@ async fn an_application_is_not_overrun() {
     };
     let (found, ()) = tokio::join!(crawling, watching);
     assert_eq!(found.read, 21);
+}
+
+proptest::proptest! {
+    /// A document that was cut, and had bytes written over.
+    #[test]
+    fn damaged_documents_are_read_or_refused(
+        which in 0..2_usize,
+        cut in 0..2_000_usize,
+        damage in proptest::collection::vec((0..2_000_usize, proptest::prelude::any::<u8>()), 0..8),
+    ) {
+        let mut bytes = [MENU, QUEUE][which].to_vec();
+        bytes.truncate(cut);
+        for (place, byte) in damage {
+            if let Some(at) = bytes.get_mut(place) {
+                *at = byte;
+            }
+        }
+        read::fuzz(&bytes);
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(inside in "[<>/&;\"'= a-zA-Z!?\\[\\]-]{0,300}") {
+        read::fuzz(inside.as_bytes());
+        read::fuzz(format!("<Response>{inside}</Response>").as_bytes());
+        read::fuzz(format!("<Response><Say>{inside}</Say><Play>{inside}</Play><Redirect>{inside}</Redirect></Response>").as_bytes());
+    }
 }
