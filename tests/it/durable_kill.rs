@@ -36,7 +36,7 @@ const ASKED_AGAIN_MAX: usize = 40;
 const SENDERS: usize = 3;
 const UPLOADS: &str = "/v1/media/uploads";
 /// What lies in the data directory, and nothing else.
-const FILES: &[&str] = &["lock", "chunks", "media.db", "media.db-wal", "media.db-shm", "spool"];
+const FILES: &[&str] = &["lock", "chunks", "media.db", "media.db-wal", "media.db-shm", "spool", "sweep.json"];
 
 /// An answer: the address that it names, and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

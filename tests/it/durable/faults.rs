@@ -28,9 +28,10 @@ const SPEECH: &str = "speech.wav";
 const ROUNDS: usize = 20;
 /// Requests of a round and side.
 const ASKED: usize = 100;
-/// How much longer the slowest hundredth of hits may take while the store is ill: no more than a fifth, but for what a build without
-/// optimisation and other tests beside this one make of it.
-const RATIO_MAX: f64 = if cfg!(debug_assertions) { 2.0 } else { 1.2 };
+/// How much longer the slowest hundredth of hits may take while the store is ill.
+const P99_RATIO_MAX: f64 = 1.2;
+/// The same of the middle one, also on a machine that is busy with other tests.
+const P50_RATIO_MAX: f64 = 1.5;
 
 struct Stand {
     origin: Origin,
@@ -129,6 +130,10 @@ async fn hits_in_memory_do_not_feel_the_store() {
     let node = stand.node().await;
     let path = stand.source("known");
     let address = node.get(&path).await.header("content-location").to_owned();
+    // The store has been told all of it: what is asked for about it from now on would be asked by hits.
+    let other = stand.node().await;
+    get_once_there(&other, &path).await;
+    other.stop().await;
     stand.way.take_seen();
     let asked = async |path: &str| {
         let begun = node.node.clock.now();
@@ -141,11 +146,13 @@ async fn hits_in_memory_do_not_feel_the_store() {
         let (mut well, mut ill) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             // Turn and turn about, so that both feel the machine alike.
-            for (mood, p99s) in [(Mood::Well, &mut well), (mood, &mut ill)] {
+            for (mood, sides) in [(Mood::Well, &mut well), (mood, &mut ill)] {
                 stand.way.be(mood);
                 // Now and then a miss, so that the node has something to tell the store.
                 if mood != Mood::Well && round % 5 == 0 {
-                    let miss = node.get(&stand.source(&format!("{number}-{round}"))).await;
+                    let seed = (number * ROUNDS + round) as u64;
+                    let noise = Signal::noise(SampleRate::HZ_8000, seed, 0.5, Duration::from_secs(1)).wav(Depth::S16);
+                    let miss = node.get(&stand.source_of(&format!("miss-{seed}"), Body::of(noise))).await;
                     assert_eq!(miss.status, StatusCode::OK);
                 }
                 let mut spans = Vec::new();
@@ -153,30 +160,50 @@ async fn hits_in_memory_do_not_feel_the_store() {
                     spans.push(asked(&path).await);
                     spans.push(asked(&address).await);
                 }
-                p99s.push(p99(&mut spans));
+                sides.push(Side::of(spans));
             }
         }
         // No request of theirs waited for the store.
-        assert!(ill.iter().max() < Some(&Duration::from_secs(2)), "{mood:?}: {ill:?}");
-        let (well, ill) = (median(well), median(ill));
-        let ratio = ill.as_secs_f64() / well.as_secs_f64();
-        println!("{mood:?}: median of {ROUNDS} rounds' p99 {well:?} healthy, {ill:?} then, {ratio:.2} times");
-        // Both ends and the store share one process and a busy machine here; `make bench-durable` measures it.
-        assert!(ratio < RATIO_MAX, "{mood:?}: {ratio:.2}");
+        assert!(ill.iter().all(|side| side.max < Duration::from_secs(2)), "{mood:?}: {ill:?}");
+        let ratio = |of: fn(&Side) -> Duration| median(&ill, of).as_secs_f64() / median(&well, of).as_secs_f64();
+        let (p50, p99) = (ratio(|side| side.p50), ratio(|side| side.p99));
+        println!(
+            "{mood:?}: medians of {ROUNDS} rounds: p50 {:?} healthy, {:?} then, {p50:.2} times; p99 {:?} healthy, {:?} then, {p99:.2} times",
+            median(&well, |side| side.p50),
+            median(&ill, |side| side.p50),
+            median(&well, |side| side.p99),
+            median(&ill, |side| side.p99),
+        );
+        assert!(p50 < P50_RATIO_MAX, "{mood:?}: {p50:.2}");
+        // In a build without optimisation, beside other tests, the slowest hundredth is the machine's; `make bench-durable` measures it.
+        assert!(cfg!(debug_assertions) || p99 < P99_RATIO_MAX, "{mood:?}: {p99:.2}");
     }
     let seen = stand.way.take_seen();
-    assert!(!seen.iter().any(|request| request.starts_with("GET") && request.contains("artifacts")), "{seen:?}");
+    let id = address.strip_prefix("/media/").unwrap().strip_suffix(".ulaw").unwrap();
+    assert!(!seen.iter().any(|request| request.starts_with("GET") && request.contains(id)), "{seen:?}");
     node.stop().await;
 }
 
-fn p99(spans: &mut [Duration]) -> Duration {
-    spans.sort();
-    spans[spans.len() * 99 / 100]
+/// What the requests of one side of a round took.
+#[derive(Debug)]
+struct Side {
+    p50: Duration,
+    p99: Duration,
+    max: Duration,
 }
 
-fn median(mut spans: Vec<Duration>) -> Duration {
-    spans.sort();
-    spans[spans.len() / 2]
+impl Side {
+    fn of(mut spans: Vec<Duration>) -> Side {
+        spans.sort();
+        let count = spans.len();
+        Side { p50: spans[count / 2], p99: spans[count * 99 / 100], max: spans[count - 1] }
+    }
+}
+
+fn median(sides: &[Side], of: fn(&Side) -> Duration) -> Duration {
+    let mut values: Vec<Duration> = sides.iter().map(of).collect();
+    values.sort();
+    values[values.len() / 2]
 }
 
 /// A list of what is to be told that an outage has filled: nobody is served less, and what was in it is shared afterwards.

@@ -7,8 +7,8 @@
 //! - What was deleted or purged is served by nobody who has heard of it.
 //! - What people have put into the bucket stays.
 //!
-//! `RINGBACK_SIM_SEEDS` names the seeds, `7` or `100..200`; `RINGBACK_SIM_STEPS` how long each lasts. Tokio's time is paused, so that
-//! pauses pass at once.
+//! `RINGBACK_SIM_SEEDS` names the seeds, `7` or `100..200`; `RINGBACK_SIM_STEPS` how long each lasts; `RINGBACK_SIM_LOG` shows what nodes log,
+//! by a filter such as `debug`. Tokio's time is paused, so that pauses pass at once.
 
 mod bucket;
 mod damage;
@@ -32,6 +32,7 @@ use rand::RngExt as _;
 use ringback::{
     ids::Tenant,
     media::cache::{Purge, Tier},
+    testing::faulty_store::Call,
 };
 use tokio::sync::Notify;
 
@@ -51,6 +52,9 @@ const TURNS_MAX: usize = 20_000;
 
 #[tokio::test(start_paused = true)]
 async fn promises_hold_whatever_goes_wrong() {
+    if let Some(filter) = setting("RINGBACK_SIM_LOG") {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
     let seeds = range("RINGBACK_SIM_SEEDS").unwrap_or(0..6);
     let steps = range("RINGBACK_SIM_STEPS").map_or(STEPS, |steps| steps.start as usize);
     let mut all = Seen::default();
@@ -346,7 +350,10 @@ impl World {
     }
 
     async fn drain(&mut self) -> Result<(), Wrong> {
-        for _ in 0..TURNS_MAX {
+        for turn in 0..TURNS_MAX {
+            if turn == TURNS_MAX / 2 {
+                self.nodes.iter().for_each(|node| drop(node.faulty.take_calls()));
+            }
             if self.nodes.iter().all(|node| node.pending() == 0) {
                 self.settle();
                 return Ok(());
@@ -355,7 +362,13 @@ impl World {
             breathe().await;
         }
         let pending: Vec<u64> = self.nodes.iter().map(node::Node::pending).collect();
-        Err(Wrong(format!("the bucket is never told everything: {pending:?}")))
+        // What they asked the bucket in the second half of the time: the same again and again, or nothing.
+        let asked = self.nodes.iter().map(|node| {
+            // Lists are the sweep's.
+            let calls = node.faulty.take_calls().into_iter().filter(|call| !matches!(call, Call::List(_)));
+            calls.rev().take(8).collect::<Vec<_>>()
+        });
+        Err(Wrong(format!("the bucket is never told everything: {pending:?}; {:#?}", asked.collect::<Vec<_>>())))
     }
 
     async fn check_all(&mut self) -> Result<(), Wrong> {
