@@ -226,6 +226,8 @@ struct Asked {
     extension: String,
     /// When the address ends: nobody may keep its answer for longer.
     expires: Option<SystemTime>,
+    /// For how long its answer may be kept at most.
+    age_max: Option<Duration>,
     /// When it began to name what it names, where that is known.
     modified: Option<SystemTime>,
 }
@@ -245,7 +247,7 @@ fn asked(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<Asked, 
         hops: Hops::default(),
         takes_stand_in: false,
     };
-    Ok(Asked { request, extension: path.extension, expires, modified: None })
+    Ok(Asked { request, extension: path.extension, expires, age_max: None, modified: None })
 }
 
 /// Reads a path that names a source or a text, and looks whether its time is over.
@@ -333,8 +335,9 @@ impl Terms {
 fn source_headers(headers: &mut HeaderMap, media: &Media, asked: &Asked, source: &Terms) -> Option<SystemTime> {
     let until = asked.expires.map_or(source.fresh_until, |expires| expires.min(source.fresh_until));
     let scope = if asked.request.source.visibility() == Visibility::Public { "public" } else { "private" };
-    let cache_control =
-        if source.keeps { value(format!("{scope}, max-age={}", media.ttl(until).max(0))) } else { NO_STORE };
+    let age_max = asked.age_max.map_or(i64::MAX, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    let age = media.ttl(until).clamp(0, age_max);
+    let cache_control = if source.keeps { value(format!("{scope}, max-age={age}")) } else { NO_STORE };
     headers.insert(header::CACHE_CONTROL, cache_control);
     let modified = asked.modified.or(source.modified)?;
     headers.insert(header::LAST_MODIFIED, value(httpdate::fmt_http_date(modified)));

@@ -227,15 +227,6 @@ impl Uploads {
         Arc::clone(&self.store)
     }
 
-    /// Whether an upload is there.
-    ///
-    /// # Errors
-    /// `not-found`; `busy` where the store fails.
-    pub async fn check(&self, tenant: &Tenant, hash: &ContentHash) -> Result<(), Problem> {
-        let head = self.store.head(&layout::upload(tenant, hash)).await;
-        head.map(drop).map_err(|error| problem(&error))
-    }
-
     /// Reads an upload: its length, and its bytes as they lie in the store. Whether they are what its name says is for the reader to check.
     ///
     /// # Errors

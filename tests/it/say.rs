@@ -1,13 +1,16 @@
 //! Speech: texts by their addresses, spoken by a real engine.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
 use ringback::{
     config::Config,
     media::cache::durable::StoreKind,
-    testing::origin::{Body, Origin, Reply},
+    testing::{
+        origin::{Body, Gate, Origin, Reply},
+        speech_service::{SpeechService, tone},
+    },
     units::ByteCount,
 };
 
@@ -237,5 +240,72 @@ async fn a_clip_stands_in_for_speech_that_cannot_be_had_and_is_never_kept() {
         assert_eq!(spoken.header("content-location"), made["url"].as_str().unwrap());
         assert!(spoken.body != heard.body);
     }
+    node.stop().await;
+}
+
+/// A node that has a service speak, which begins with `replies`.
+async fn served(replies: impl IntoIterator<Item = Reply>) -> (Origin, SpeechService, TestNode) {
+    let (origin, service) = (Origin::start().await.unwrap(), SpeechService::start().await.unwrap());
+    service.answer_in_turn(replies);
+    let url = service.url();
+    let node = TestNode::start_with(&origin, |config| config.media.speech.http.url = Some(url)).await;
+    (origin, service, node)
+}
+
+fn spoken_tone(seconds: u64) -> Reply {
+    Reply::ok("audio/wav", Body::of(tone(Duration::from_secs(seconds))))
+}
+
+#[tokio::test]
+async fn the_first_sentence_is_heard_before_the_second_is_spoken() {
+    let gate = Gate::closed();
+    let (_origin, service, node) = served([spoken_tone(2), spoken_tone(1).hold_headers(&gate)]).await;
+    let mut answer = node.request(Method::GET, &say(TEXT, "-", "sln")).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    // Two seconds, but for what the resampler holds until more comes.
+    let mut heard = 0;
+    while heard < 2 * 8_000 * 2 - 2_000 {
+        heard += answer.chunk().await.unwrap().expect("the first sentence is not all").len();
+    }
+    gate.open();
+    while let Some(bytes) = answer.chunk().await.unwrap() {
+        heard += bytes.len();
+    }
+    assert_eq!(heard, 3 * 8_000 * 2);
+    let texts: Vec<_> = service.asked().iter().map(|asked| asked.body["input"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(texts, ["Welcome to the office.", "Please hold the line."]);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_sentence_is_spoken_once_however_many_want_it_in_whatever_text_and_format() {
+    let (_origin, service, node) = served([spoken_tone(1)]).await;
+    let texts = ["Please hold the line.", "One moment. Please hold the line.", "Please hold the line. One moment."];
+    let formats = ["ulaw", "alaw", "wav"];
+    let wanted = texts.iter().flat_map(|text| formats.map(|format| say(text, "-", format)));
+    let answers = futures_util::future::join_all(wanted.map(async |path| node.get(&path).await.status)).await;
+    assert!(answers.iter().all(|status| *status == StatusCode::OK), "{answers:?}");
+    let mut spoken: Vec<_> = service.asked().iter().map(|asked| asked.body["input"].to_string()).collect();
+    spoken.sort();
+    assert_eq!(spoken, [r#""One moment.""#, r#""Please hold the line.""#]);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_that_fails_is_told_or_stood_in_for_and_nothing_of_it_is_kept() {
+    let failing = || Reply::status(500, "application/json", Body::of("{}"));
+    let (_origin, service, node) = served([spoken_tone(1), failing()]).await;
+    // After the first sentence the second fails: what has gone out ends without its end.
+    let broken = async { node.request(Method::GET, &say(TEXT, "-", "sln")).send().await?.bytes().await };
+    broken.await.unwrap_err();
+    let told = node.get(&say("Another text.", "-", "ulaw")).await;
+    assert_eq!((told.status.as_u16(), told.slug().as_str()), (502, "speech-failed"));
+    service.answer(spoken_tone(1));
+    // The failure is remembered for a while, and the first sentence is not spoken again.
+    node.node.clock.advance_wall(Duration::from_secs(60));
+    let whole = node.get(&say(TEXT, "-", "sln")).await;
+    assert_eq!((whole.status, whole.body.len()), (StatusCode::OK, 2 * 8_000 * 2));
+    let first = service.asked().iter().filter(|asked| asked.body["input"] == "Welcome to the office.").count();
+    assert_eq!(first, 1);
     node.stop().await;
 }

@@ -14,6 +14,7 @@ use crate::{
     media::{
         http as media_http,
         prompts::{LIST_MAX, PromptName},
+        uploads::Uploaded,
     },
     problem::{Kind, Problem},
 };
@@ -38,6 +39,8 @@ struct Set {
     name: String,
     url: String,
     content_hash: ContentHash,
+    bytes: u64,
+    r#type: String,
     /// What the name stood for before: an upload that stays until it is removed.
     replaced: Option<ContentHash>,
 }
@@ -47,21 +50,19 @@ pub(super) async fn set(State(v1): State<V1>, sent: Request) -> Result<Response,
     let path = sent.uri().path().to_owned();
     let (name, _) = media_http::prompt_path(&path)?;
     let (media, tenant) = (&v1.parts.media, &v1.parts.tenant);
-    let content_hash = if is_json(&sent) {
+    let uploaded = if is_json(&sent) {
         let body = body::receive(sent, v1.body_timeout).await?;
         let Given { upload } = body::read(&body, EXPECTED)?;
-        let unknown = |_| Problem::new(Kind::NotFound, "there is no such upload");
-        let hash: ContentHash = upload.parse().map_err(unknown)?;
-        media.uploads().check(tenant, &hash).await?;
-        hash
+        media.uploads().describe(tenant, &upload).await?
     } else {
-        uploads::take(&v1, sent).await?.content_hash
+        uploads::take(&v1, sent).await?
     };
+    let Uploaded { content_hash, bytes, content_type, .. } = uploaded;
     let before = media.prompts().set(tenant, &name, content_hash).await?;
     let replaced = before.as_ref().map(|before| before.content_hash).filter(|before| *before != content_hash);
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let url = v1.parts.addresses.path(&path);
-    let set = Set { name: name.to_string(), url: url.clone(), content_hash, replaced };
+    let set = Set { name: name.to_string(), url: url.clone(), content_hash, bytes, r#type: content_type, replaced };
     Ok((status, [(header::LOCATION, url)], Json(set)).into_response())
 }
 

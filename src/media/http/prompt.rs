@@ -75,6 +75,6 @@ fn asked_of_prompt(media: &Media, prompt: &Prompt, extension: &str, parts: &Part
         hops: Hops::default(),
         takes_stand_in: false,
     };
-    let expires = Some(media.clock.now_wall() + media.prompts.age_max());
-    Ok(Asked { request, extension: extension.to_owned(), expires, modified: Some(prompt.set_at) })
+    let age_max = Some(media.prompts.age_max());
+    Ok(Asked { request, extension: extension.to_owned(), expires: None, age_max, modified: Some(prompt.set_at) })
 }

@@ -62,7 +62,7 @@ fn asked_to_say(media: &Media, parts: &Parts) -> Result<Asked, Problem> {
         hops: Hops::default(),
         takes_stand_in: true,
     };
-    Ok(Asked { request, extension: path.extension, expires, modified: None })
+    Ok(Asked { request, extension: path.extension, expires, age_max: None, modified: None })
 }
 
 /// Answers a request of jambonz for speech, whose body was read.
@@ -90,7 +90,7 @@ pub async fn jambonz(
         hops: Hops::of(&parts.headers),
         takes_stand_in: true,
     };
-    let asked = Asked { request, extension: extension.to_owned(), expires: None, modified: None };
+    let asked = Asked { request, extension: extension.to_owned(), expires: None, age_max: None, modified: None };
     let opened = media.fetch(tenant, &asked.request).await?;
     Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
 }

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use sha2::{Digest as _, Sha256};
 
-use super::{Beginning, Uploads, key, problem};
+use super::{Beginning, Uploaded, Uploads, key, problem};
 use crate::{
     ids::{ContentHash, Tenant},
     media::{
@@ -60,6 +60,17 @@ impl Uploads {
         }
         let body = self.body(&hash, &key, range, length).await?;
         Ok(respond(status, headers, body))
+    }
+
+    /// What is known of an upload.
+    ///
+    /// # Errors
+    /// `not-found`, also where the name is none; `busy` where the store fails.
+    pub async fn describe(&self, tenant: &Tenant, name: &str) -> Result<Uploaded, Problem> {
+        let (content_hash, key) = key(tenant, name)?;
+        let meta = self.store.head(&key).await.map_err(|error| problem(&error))?;
+        let content_type = self.content_type(&key, &meta).await?;
+        Ok(Uploaded { content_hash, bytes: meta.length, content_type, was_there: true })
     }
 
     async fn body(

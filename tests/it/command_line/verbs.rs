@@ -267,3 +267,29 @@ async fn inspect_tells_what_a_file_is_and_the_addresses_that_a_node_gives() {
     let told = ringback(&["inspect", "/etc/passwd"]).await;
     assert!(told.code == Some(1) && told.err.contains("not audio"), "{told:?}");
 }
+
+#[tokio::test]
+async fn put_gives_a_prompt_its_name_and_spoken_texts_are_warmed_once() {
+    let (_origin, node, address, _source) = prompt().await;
+    let file = fixture::audio_dir().join("speech.flac");
+    let told = ringback(&["put", "--node", &address, file.to_str().unwrap(), "ivr/welcome", "--json"]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert_eq!(
+        (&told.json()["type"], told.json()["bytes"].as_u64()),
+        (&"audio/flac".into(), Some(file.metadata().unwrap().len()))
+    );
+    assert_eq!(node.get("/prompts/ivr/welcome.ulaw").await.status, 200);
+
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("texts");
+    std::fs::write(&list, "Please hold the line.\nYou are next.\n\nPlease hold the line.\n").unwrap();
+    let warm = async || ringback(&["warm", "--node", &address, "--text", list.to_str().unwrap(), "--json"]).await;
+    let first = warm().await;
+    assert_eq!(first.code, Some(0), "{first:?}");
+    let again = warm().await;
+    assert_eq!((&first.json()["filled"], &first.json()["failed"]), (&2.into(), &0.into()), "{first:?}");
+    let counts = (&again.json()["filled"], &again.json()["warm"], &again.json()["failed"]);
+    assert_eq!((again.code, counts), (Some(0), (&0.into(), &3.into(), &0.into())), "{again:?}");
+    let said = ringback(&["get", "--node", &address, "--say", "Please hold the line.", "--output", "-"]).await;
+    assert!(said.code == Some(0) && 5_000 < said.out.len(), "{said:?}");
+}
