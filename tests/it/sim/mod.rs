@@ -331,6 +331,8 @@ impl World {
                 self.nodes[index].open().await;
             }
         }
+        // A store that failed is left alone for half a minute and a fifth at most.
+        tokio::time::sleep(Duration::from_secs(40)).await;
         // What has another's unfinished bytes in its way waits ten minutes for it.
         self.clock.advance_wall(Duration::from_secs(700));
         for _ in 0..2 {
