@@ -36,7 +36,17 @@ const ASKED_AGAIN_MAX: usize = 40;
 const SENDERS: usize = 3;
 const UPLOADS: &str = "/v1/media/uploads";
 /// What lies in the data directory, and nothing else.
-const FILES: &[&str] = &["lock", "chunks", "media.db", "media.db-wal", "media.db-shm", "spool", "sweep.json"];
+const FILES: &[&str] = &[
+    "lock",
+    "chunks",
+    "media.db",
+    "media.db-wal",
+    "media.db-shm",
+    "node.key",
+    "spool",
+    "sweep.json",
+    "uploads-unfinished",
+];
 
 /// An answer: the address that it names, and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -57,7 +57,7 @@ pub(super) fn router(parts: &Parts, config: &Config) -> Router {
     let (fills, warming) = (Fills::new(parts), warm::Places::default());
     let state = V1 { parts: parts.clone(), fills, warming, body_timeout: config.body_timeout };
     Router::new()
-        .route("/v1/media", routing::post(media::create).get(listing::list))
+        .route("/v1/media", routing::get(listing::list).post(media::create))
         .route("/v1/media/warm", routing::post(warm::warm))
         .route("/v1/media/purge", routing::post(purge::purge))
         .route("/v1/media/uploads", routing::put(uploads::receive).post(resumable::create).options(resumable::options))

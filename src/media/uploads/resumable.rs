@@ -243,7 +243,7 @@ impl Resumable {
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
         idle_max: Duration,
     ) -> Result<Progress, Problem> {
-        let turn = self.turn(tenant, id)?;
+        let turn = Arc::new(self.turn(tenant, id)?);
         let Progress { offset: stands, length, content_hash, .. } = self.progress(tenant, id)?;
         if offset != stands || (content_hash.is_some() && offset < length) {
             return Err(Problem::new(Kind::Conflict, format!("the upload stands at {stands}")));
@@ -261,7 +261,7 @@ impl Resumable {
                 return Err(Problem::new(Kind::OverLimit, "the part is longer than what is missing of the upload"));
             }
             if !bytes.is_empty() {
-                at = self.write(id, at, bytes).await?;
+                at = self.write(&turn, at, bytes).await?;
             }
             if let Some(end) = end {
                 ended = end;
@@ -276,23 +276,24 @@ impl Resumable {
         self.progress(tenant, id)
     }
 
-    /// Has bytes on stable storage, and says so.
-    async fn write(&self, id: RandomId, at: u64, bytes: Bytes) -> Result<u64, Problem> {
-        let part = self.part(id);
-        let after = at + bytes.len() as u64;
+    /// Has bytes on stable storage, and says so. A sender who leaves meanwhile changes nothing of that, and nobody else has the turn before it
+    /// is done.
+    async fn write(&self, turn: &Arc<Turn>, at: u64, bytes: Bytes) -> Result<u64, Problem> {
+        let (part, turn, now) = (self.part(turn.id), Arc::clone(turn), self.clock.now_wall());
         let written = move || {
             let file = OpenOptions::new().write(true).open(part)?;
             // What a part that was never acknowledged left behind it is written over.
             file.set_len(at)?;
             file.write_all_at(&bytes, at)?;
-            file.sync_data()
+            file.sync_data()?;
+            let after = at + bytes.len() as u64;
+            if let Some(entry) = lock(&turn.known).get_mut(&turn.id) {
+                entry.offset = after;
+                entry.upload.at = now;
+            }
+            Ok(after)
         };
-        blocking(written).await?;
-        if let Some(entry) = lock(&self.known).get_mut(&id) {
-            entry.offset = after;
-            entry.upload.at = self.clock.now_wall();
-        }
-        Ok(after)
+        blocking(written).await
     }
 
     /// All its bytes are there: they become an upload like any other. What cannot be one is gone with this.
@@ -331,7 +332,7 @@ impl Resumable {
             entry.upload.clone()
         };
         // It is kept, whatever becomes of this: a sender who asks again has it kept again.
-        blocking(move || write(&record, &upload).and_then(|()| fs::remove_file(part))).await?;
+        blocking(move || write(&record, &upload).and_then(|()| remove(&part))).await?;
         Ok(uploaded)
     }
 
@@ -349,9 +350,8 @@ impl Resumable {
         lock(&self.known).remove(&id);
         let paths = [self.record(id), self.part(id)];
         // One that stays is found at the next start.
-        let removed = tokio::task::spawn_blocking(move || {
-            paths.iter().for_each(|path| fs::remove_file(path).unwrap_or_default())
-        });
+        let removed =
+            tokio::task::spawn_blocking(move || paths.iter().for_each(|path| remove(path).unwrap_or_default()));
         removed.await.unwrap_or_default();
     }
 
@@ -403,6 +403,11 @@ async fn blocking<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send 
             Problem::new(Kind::Internal, "the upload cannot be written")
         }
     })
+}
+
+/// Removes a file, where it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// Replaces a record in one step.

@@ -21,6 +21,7 @@ use std::time::{Duration, SystemTime};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http::Method;
 use ringback::{
     config::Config,
     testing::{
@@ -71,6 +72,25 @@ const FORMS: &[Form] = &[
         path: |stand, extension| Box::pin(async move { format!("{}?call=1&leg=a", stand.fetch_base64(extension)) }),
     },
     Form { name: "media", lasts: YEAR, is_persistent: true, path: |stand, extension| Box::pin(stand.media(extension)) },
+];
+
+/// Addresses of what is not the origin's: text that is spoken, and prompts.
+const OF_OUR_OWN: &[Form] = &[
+    Form {
+        name: "say",
+        lasts: YEAR,
+        is_persistent: true,
+        path: |_, extension| {
+            let text = URL_SAFE_NO_PAD.encode("Welcome to the office.");
+            Box::pin(async move { format!("/say/_/-/{text}.{extension}") })
+        },
+    },
+    Form {
+        name: "prompts",
+        lasts: MINUTE,
+        is_persistent: false,
+        path: |stand, extension| Box::pin(stand.prompt(extension)),
+    },
 ];
 
 /// A node before an origin with one greeting, a WAV, that is fresh for a minute.
@@ -124,6 +144,14 @@ impl Stand {
         let answer = self.node.get(&self.fetch_base64(extension)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.header("content-location").to_owned()
+    }
+
+    /// The address of the greeting as a prompt.
+    async fn prompt(&self, extension: &str) -> String {
+        let put = self.node.request(Method::PUT, "/prompts/ivr/greeting.wav");
+        let answer = self.node.send(put.body(fixture::audio("speech.wav").unwrap())).await;
+        assert!(answer.status.is_success(), "{answer:?}");
+        format!("/prompts/ivr/greeting.{extension}")
     }
 
     async fn url(&self, form: &Form, extension: &str) -> String {
@@ -197,8 +225,12 @@ const LINE_MAX: usize = 1_000;
 async fn every_address_answers_what_routers_compare() {
     let stand = Stand::start().await;
     let mut wire = Wire::connect(stand.node.node.address).await;
-    for form in FORMS {
+    for form in FORMS.iter().chain(OF_OUR_OWN) {
         for (extension, content_type) in TYPES {
+            // Speech has no original.
+            if form.name == "say" && *extension == "raw" {
+                continue;
+            }
             let path = (form.path)(&stand, extension).await;
             let case = format!("{} .{extension}", form.name);
             // HEAD first, as mod_httapi does it: it is the one that finds nothing there.
