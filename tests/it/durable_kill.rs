@@ -155,8 +155,8 @@ async fn get(client: &reqwest::Client, url: &str) -> Option<(reqwest::StatusCode
     Some((status, Answered { address: address.to_owned(), body }))
 }
 
-/// Callers ask for sources one after the other and senders send uploads, until so many answers to the former have come; then the node is
-/// killed in the midst of the others.
+/// Callers ask for sources one after the other and senders send uploads, until so many answers to the former and one to the latter have
+/// come; then the node is killed in the midst of the others.
 async fn load(node: Process, origin: &Origin, answered: &All, sent: &Sent, round: usize, until: usize) {
     let first = round * SOURCES;
     let next = Arc::new(AtomicUsize::new(first));
@@ -182,14 +182,19 @@ async fn load(node: Process, origin: &Origin, answered: &All, sent: &Sent, round
         })
         .collect();
     drop(told);
+    let (kept, mut keeping) = tokio::sync::mpsc::channel(1);
     let senders: Vec<_> = (0..SENDERS)
-        .map(|sender| tokio::spawn(send_uploads(node.url(UPLOADS), Arc::clone(sent), round * SENDERS + sender)))
+        .map(|sender| {
+            let seed = round * SENDERS + sender;
+            tokio::spawn(send_uploads(node.url(UPLOADS), Arc::clone(sent), kept.clone(), seed))
+        })
         .collect();
     for _ in 0..until {
         if telling.recv().await.is_none() {
             break;
         }
     }
+    keeping.recv().await.unwrap();
     node.kill();
     telling.close();
     for caller in callers.into_iter().chain(senders) {
@@ -198,7 +203,7 @@ async fn load(node: Process, origin: &Origin, answered: &All, sent: &Sent, round
 }
 
 /// Sends one upload after the other, until the node is dead.
-async fn send_uploads(url: String, sent: Sent, seed: usize) {
+async fn send_uploads(url: String, sent: Sent, kept: tokio::sync::mpsc::Sender<()>, seed: usize) {
     let client = client();
     let mut chance = StdRng::seed_from_u64(seed as u64);
     loop {
@@ -216,6 +221,8 @@ async fn send_uploads(url: String, sent: Sent, seed: usize) {
         assert_eq!(status, 201, "{}", String::from_utf8_lossy(&told));
         assert!(String::from_utf8_lossy(&told).contains(&hash));
         sent.lock().unwrap().get_mut(&hash).unwrap().is_kept = true;
+        // One that is told is enough.
+        kept.try_send(()).unwrap_or_default();
     }
 }
 
