@@ -27,7 +27,7 @@ const VOICES_MAX: usize = 1_000;
 pub struct Config {
     /// The engine that speaks where a request names none: `espeak-ng` or `http`. Empty: `http` where it has a URL, else `espeak-ng`.
     pub engine: String,
-    /// How long the first sound may take before something else stands in, or the request fails.
+    /// How long the first sound may take before something else stands in, where something can.
     #[serde(with = "duration_text")]
     pub deadline: Duration,
     /// The engine that stands in. Empty: none.
