@@ -11,6 +11,8 @@ pub mod clock;
 
 pub mod problem;
 
+pub mod secret;
+
 pub mod observability;
 
 pub mod outbound;

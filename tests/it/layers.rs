@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, path::Path};
 use crate::support::rust_source::{self, NamedPath};
 
 /// What everybody speaks. These rooms import nothing of ours.
-const VOCABULARY: &[&str] = &["units", "ids", "clock", "problem"];
+const VOCABULARY: &[&str] = &["units", "ids", "clock", "problem", "secret"];
 
 /// One room: its module path and the rooms it may import besides itself and the vocabulary.
 struct Row {
@@ -24,6 +24,7 @@ const TABLE: &[Row] = &[
     row("ids", &[]),
     row("clock", &[]),
     row("problem", &[]),
+    row("secret", &[]),
     row("observability", &[]),
     row("store", &["observability"]),
     row("lease", &["observability"]),

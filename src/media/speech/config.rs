@@ -1,16 +1,16 @@
 //! What operators can set about speech.
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
     problem::ConfigProblems,
+    secret::Secret,
     units::{ByteCount, duration_text},
 };
 
@@ -242,39 +242,4 @@ fn parse_url(text: &str) -> Option<Url> {
             && url.password().is_none()
             && url.fragment().is_none()
     })
-}
-
-/// A credential, shown to nobody.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// A secret that is this text.
-    pub fn new(text: String) -> Secret {
-        Secret(text)
-    }
-
-    /// The text, to be sent where it belongs and nowhere else.
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("***")
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    /// Says of what is no text only that it is none.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-        String::deserialize(deserializer).map(Secret).map_err(|_| de::Error::custom("is no text"))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }

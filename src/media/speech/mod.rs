@@ -64,7 +64,8 @@ use espeak::Espeak;
 use http_service::HttpService;
 use queue::Queue;
 
-pub use config::{Config, EspeakConfig, HttpConfig, Secret};
+pub use crate::secret::Secret;
+pub use config::{Config, EspeakConfig, HttpConfig};
 pub use engine::{Engine, Request, Resolved, Voiced};
 pub use error::SpeechError;
 pub use record::{Manner, Markup, Percent, SCHEME, Speaker, Utterance};

@@ -30,8 +30,9 @@ use futures_util::{
 use tokio::runtime::Handle;
 
 use self::client::Clients;
-pub use self::config::{Checksums, Config, Secret};
+pub use self::config::{Checksums, Config};
 use super::store::{Got, Listed, ObjectKey, ObjectMeta, ObjectStore, StoreError, Upload, Written};
+pub use crate::secret::Secret;
 
 /// Objects in a bucket. Clones share connections.
 #[derive(Clone, Debug)]
