@@ -120,9 +120,11 @@ impl Work {
     async fn run(self) {
         let (mut pause, mut passes_at_the_end) = (PAUSE_FIRST, 0);
         loop {
+            // Looked at before the pass: what was noted while that was under way, it may not have seen.
+            let is_closing = self.closing.is_cancelled();
             let went_well = self.pass().await;
             self.teller.state.failing.store(!went_well, Ordering::Relaxed);
-            if self.closing.is_cancelled() {
+            if is_closing {
                 passes_at_the_end += 1;
                 if went_well || passes_at_the_end == CLOSING_PASSES {
                     return;
