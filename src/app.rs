@@ -17,13 +17,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    accounts::{self, Accounts},
     api::{Edge, Listener, Parts, ProxyEdge},
     clock::Clock,
     config::{self, Config},
-    ids::{RandomId, Tenant},
+    ids::RandomId,
     media::{IgnoredQuery, Media, Signing, http::Addresses, origin::Origin, speech::Speech},
     observability::{self, Health, Lack, Metrics, Unready},
     outbound::{self, Client, Forwarder, Guard},
+    store::{self, Store},
 };
 
 /// How often gauges are set and the data directory is tried.
@@ -77,6 +79,7 @@ pub struct Node {
     pub clock: Clock,
     health: Health,
     media: Media,
+    accounts: Accounts,
     /// Work that outlives its request.
     fills: TaskTracker,
     /// Serves callers.
@@ -129,9 +132,11 @@ impl Node {
         let signing = Signing::new(&config.media.signing)?;
         let media = Media::open(config.media, &config.data_dir, origin, speech, clock.clone(), fills.clone()).await?;
 
+        let accounts = accounts(&config.accounts, &config.store, &config.data_dir, clock.clone()).await?;
         let parts = Parts {
+            accounts: accounts.clone(),
             media: media.clone(),
-            tenant: Tenant::default_tenant(),
+            tenant: config.http.tenant().context("http.anonymous_tenant is no tenant")?,
             ignored_query,
             signing,
             addresses: Addresses::new(config.public_url.as_deref()),
@@ -151,7 +156,9 @@ impl Node {
         if media.is_shared() {
             tasks.spawn(hear(media.clone(), stopped.clone()));
         }
-        tasks.spawn(watch(media.clone(), config.data_dir.clone(), health.clone(), stopped.clone()));
+        tasks.spawn(hear_of_accounts(accounts.clone(), stopped.clone()));
+        let watched = Watched { media: media.clone(), accounts: accounts.clone(), data_dir: config.data_dir.clone() };
+        tasks.spawn(watch(watched, health.clone(), stopped.clone()));
 
         health.clear(Unready::Starting);
         let proxied = proxy_address.map(tracing::field::display);
@@ -163,6 +170,7 @@ impl Node {
             clock,
             health,
             media,
+            accounts,
             fills,
             serving,
             tasks,
@@ -190,6 +198,7 @@ impl Node {
             tracing::warn!(fills = self.fills.len(), "drain time is over, leaving fills unfinished");
         }
         self.media.close().await;
+        self.accounts.close().await;
         // Metrics and health come last, so that the drain can be watched.
         self.stopped.cancel();
         while self.tasks.join_next().await.is_some() {}
@@ -227,8 +236,50 @@ async fn hear(media: Media, stopped: CancellationToken) {
     }
 }
 
+/// Opens the accounts that a configuration names, for the command line. A node may be running on them.
+///
+/// # Errors
+/// The store or the key file cannot be used.
+pub async fn open_accounts(config: &Config) -> anyhow::Result<Accounts> {
+    let store = Store::open(&config.store, &config.data_dir).await.context("opening the store of accounts (store)")?;
+    let accounts = Accounts::open(config.accounts.clone(), store, &config.data_dir, Clock::system()).await;
+    accounts.context("opening the accounts")
+}
+
+/// Opens the accounts. A node of its own that has none yet makes one, so that there is something to authenticate with.
+async fn accounts(
+    config: &accounts::Config,
+    store: &store::Config,
+    data_dir: &Path,
+    clock: Clock,
+) -> anyhow::Result<Accounts> {
+    let store = Store::open(store, data_dir).await.context("opening the store of accounts (store)")?;
+    let is_shared = store.is_shared();
+    let accounts = Accounts::open(config.clone(), store, data_dir, clock).await.context("opening the accounts")?;
+    if !is_shared && let Some(first) = accounts.create_first_account(data_dir).await.context("the first account")? {
+        tracing::info!(account = %first.account.sid, file = %first.file.display(), "the first account was made; its token is in the file");
+    }
+    Ok(accounts)
+}
+
+/// Listens to changes of accounts, those of other nodes included.
+async fn hear_of_accounts(accounts: Accounts, stopped: CancellationToken) {
+    tokio::select! {
+        () = stopped.cancelled() => {}
+        () = accounts.keep_hearing() => {}
+    }
+}
+
+/// What is looked after.
+struct Watched {
+    media: Media,
+    accounts: Accounts,
+    data_dir: PathBuf,
+}
+
 /// Sets gauges and keeps readiness true to the data directory.
-async fn watch(media: Media, data_dir: PathBuf, health: Health, stopped: CancellationToken) {
+async fn watch(watched: Watched, health: Health, stopped: CancellationToken) {
+    let Watched { media, accounts, data_dir } = watched;
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
     loop {
         tokio::select! {
@@ -238,6 +289,7 @@ async fn watch(media: Media, data_dir: PathBuf, health: Health, stopped: Cancell
         let lacks = media.report();
         health.set_lack(Lack::DiskTier, lacks.disk_tier);
         health.set_lack(Lack::DurableTier, lacks.durable_tier);
+        health.set_lack(Lack::AccountStore, accounts.is_away());
         let directory = data_dir.clone();
         let usable = tokio::task::spawn_blocking(move || is_usable(&directory)).await.unwrap_or(false);
         if usable {

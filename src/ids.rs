@@ -126,6 +126,85 @@ fn hex_value(digit: u8) -> Result<u8, NotADigest> {
     }
 }
 
+macro_rules! sid_name {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(RandomId);
+
+        impl $name {
+            /// What it begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// Draws a name from `rng`.
+            pub fn draw(rng: &mut impl rand::Rng) -> $name {
+                $name(RandomId::draw(rng))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotASid;
+
+            fn from_str(text: &str) -> Result<$name, NotASid> {
+                let digits = text.strip_prefix($prefix).ok_or(NotASid($prefix))?;
+                digits.parse().map($name).map_err(|_| NotASid($prefix))
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+sid_name!(
+    /// Name of an account, and of the tenant that it is.
+    AccountSid, "AC"
+);
+impl AccountSid {
+    /// Of no account: what concerns the operator alone.
+    pub const NOBODY: AccountSid = AccountSid(RandomId(0));
+}
+
+sid_name!(
+    /// Name of an API key or a signing key.
+    KeySid, "SK"
+);
+sid_name!(
+    /// Name of an application: what calls to its numbers do.
+    ApplicationSid, "AP"
+);
+sid_name!(
+    /// Name of a phone number that somebody has.
+    NumberSid, "PN"
+);
+
+/// The text is not the name of such a thing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {0} and 32 lower-case hexadecimal digits")]
+pub struct NotASid(&'static str);
+
 /// Whose index entries, references and limits these are: the account sid, or `default` until accounts exist.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tenant(Arc<str>);
@@ -134,6 +213,16 @@ impl Tenant {
     /// The tenant that a node without accounts works for.
     pub fn default_tenant() -> Tenant {
         Tenant(Arc::from("default"))
+    }
+
+    /// The tenant that an account is.
+    pub fn of(account: &AccountSid) -> Tenant {
+        Tenant(account.to_string().into())
+    }
+
+    /// The account that it is, unless it is the one of a node without accounts.
+    pub fn account(&self) -> Option<AccountSid> {
+        self.0.parse().ok()
     }
 
     /// The name as text.
@@ -167,7 +256,7 @@ impl fmt::Display for Tenant {
 }
 
 /// A random 128-bit name, spelled as 32 lower-case hexadecimal digits: request ids and fill ids.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RandomId(u128);
 
 impl RandomId {

@@ -15,7 +15,11 @@ pub mod secret;
 
 pub mod observability;
 
+pub mod store;
+
 pub mod outbound;
+
+pub mod accounts;
 
 pub mod media;
 

@@ -57,6 +57,10 @@ kinds! {
     BadRequest = "bad-request", 400, Client, "The request is malformed";
     /// The speech engine has no such voice, or none for the language.
     UnknownVoice = "unknown-voice", 400, Client, "There is no such voice";
+    /// Credentials are missing or wrong.
+    Unauthorized = "unauthorized", 401, Client, "Credentials are missing or wrong";
+    /// The account may not be used: it, or its parent, is suspended or closed.
+    AccountInactive = "account-inactive", 403, Client, "The account is not active";
     /// A signature is missing or wrong.
     SignatureInvalid = "signature-invalid", 403, Client, "The signature is not valid";
     /// The address was given out for a time that is over.
@@ -103,6 +107,8 @@ kinds! {
     OriginFailed = "origin-failed", 502, Origin, "The origin failed";
     /// The speech engine answered with an error, or with something else than audio.
     SpeechFailed = "speech-failed", 502, Origin, "The speech engine failed";
+    /// The store of accounts cannot be asked who the caller is.
+    AccountsAway = "accounts-away", 503, Us, "Accounts cannot be looked up";
     /// Queues or pools are full.
     Busy = "busy", 503, Us, "The node is at its capacity";
     /// The origin was too slow.

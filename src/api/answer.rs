@@ -1,6 +1,6 @@
 //! Who answers the requests of a listener.
 
-use std::{convert::Infallible, error::Error};
+use std::{convert::Infallible, error::Error, net::IpAddr};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,6 +13,6 @@ pub trait Answer: Clone + Send + Sync + 'static {
     /// An answer that is being worked on.
     type Answering: Future<Output = Result<Response<Self::Body>, Infallible>> + Send + 'static;
 
-    /// Answers one request, whatever it is.
-    fn answer(&self, request: Request<Incoming>) -> Self::Answering;
+    /// Answers one request, whatever it is, that came from `peer`.
+    fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Self::Answering;
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    ids::Tenant,
     problem::ConfigProblems,
     units::{ByteCount, duration_text},
 };
@@ -18,6 +20,10 @@ const THREADS_MAX: usize = 1_024;
 pub struct Config {
     /// What callers without credentials may do.
     pub anonymous: Anonymous,
+    /// For whom: `default`, or the name of an account.
+    pub anonymous_tenant: String,
+    /// Networks of proxies that are believed about where requests come from (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<IpNet>,
     /// Threads that serve connections; 0 = one for each processor.
     pub threads: usize,
     /// Connections at once; further ones wait in the kernel's queue.
@@ -48,7 +54,7 @@ pub enum Anonymous {
     Off,
     /// Get audio: `/media` and `/fetch`, nothing of `/v1`.
     Read,
-    /// Everything, for the tenant `default`.
+    /// Everything.
     All,
 }
 
@@ -56,6 +62,8 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             anonymous: Anonymous::Auto,
+            anonymous_tenant: "default".to_owned(),
+            trusted_proxies: Vec::new(),
             threads: 0,
             connections_max: 4_096,
             head_timeout: Duration::from_secs(60),
@@ -71,6 +79,8 @@ impl Config {
     /// Notes what cannot work.
     pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
         let key = |name: &str| format!("{prefix}.{name}");
+        let is_tenant = self.tenant().is_some();
+        problems.check(is_tenant, &key("anonymous_tenant"), "must be default, or the name of an account (AC…)");
         problems.check(self.threads <= THREADS_MAX, &key("threads"), &format!("must be at most {THREADS_MAX}"));
         problems.check(self.connections_max > 0, &key("connections_max"), "must be at least 1");
         problems.check(!self.head_timeout.is_zero(), &key("head_timeout"), "must be more than 0s");
@@ -78,6 +88,12 @@ impl Config {
         problems.check(self.buffer_max >= ByteCount::kib(8), &key("buffer_max"), "must be at least 8KiB");
         problems.check(!self.body_timeout.is_zero(), &key("body_timeout"), "must be more than 0s");
         problems.check(self.body_max.get() > 0, &key("body_max"), "must be more than 0B");
+    }
+
+    /// For whom callers without credentials act.
+    pub fn tenant(&self) -> Option<Tenant> {
+        let tenant: Tenant = self.anonymous_tenant.parse().ok()?;
+        (tenant == Tenant::default_tenant() || tenant.account().is_some()).then_some(tenant)
     }
 
     /// What callers without credentials may do on a listener that only this machine reaches (`loopback`) or any other.

@@ -1,29 +1,32 @@
 //! From a parsed request to a response: request id, who may, and which room answers.
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Instant};
+use std::{convert::Infallible, net::IpAddr, pin::Pin, sync::Arc, time::Instant};
 
 use axum::{Router, body::Body};
 use futures_util::future::{Either, Ready, ready};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::Instrument as _;
 
 use crate::{
+    accounts::Accounts,
     clock::Clock,
     ids::{RandomId, Tenant},
     media::{
-        AudioBody, IgnoredQuery, Media, Signing, Standing,
+        AudioBody, IgnoredQuery, Media, Signing,
         http::{self as media_http, Addresses},
     },
     problem::{Kind, Problem, Side},
 };
 
 use super::{
+    admission::{Admission, Caller, reads},
     answer::Answer,
-    config::{Anonymous, Config},
-    v1,
+    config::Config,
+    peer::TrustedProxies,
+    v1, v2010,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,9 +34,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the edge hands to the rooms behind it.
 #[derive(Clone, Debug)]
 pub struct Parts {
+    /// Who callers are.
+    pub accounts: Accounts,
     /// The media layer.
     pub media: Media,
-    /// Whom requests without credentials act for.
+    /// For whom a request acts; at first, for whom those without credentials do.
     pub tenant: Tenant,
     /// Query parameters that are no part of a source's identity.
     pub ignored_query: IgnoredQuery,
@@ -57,8 +62,10 @@ pub struct Edge {
 
 struct Inner {
     parts: Parts,
-    anonymous: Anonymous,
-    router: Router,
+    admission: Admission,
+    trusted_proxies: TrustedProxies,
+    v1: Router,
+    v2010: Router,
     from_memory: FromMemory,
 }
 
@@ -92,7 +99,7 @@ impl FromMemory {
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Edge").field("parts", &self.parts).field("anonymous", &self.anonymous).finish()
+        f.debug_struct("Edge").field("parts", &self.parts).finish_non_exhaustive()
     }
 }
 
@@ -107,15 +114,23 @@ pub(super) type ResponseBody = http_body_util::Either<AudioBody, Body>;
 impl Edge {
     /// The edge in front of `parts`, behind a listener that only this machine reaches (`loopback`) or any other.
     pub fn new(config: &Config, loopback: bool, parts: Parts) -> Edge {
-        let router = v1::router(&parts, config);
-        let (anonymous, from_memory) = (config.anonymous(loopback), FromMemory::new());
-        Edge { inner: Arc::new(Inner { parts, anonymous, router, from_memory }) }
+        let (v1, v2010) = (v1::router(&parts, config), v2010::router(&parts, config));
+        let admission = Admission {
+            accounts: parts.accounts.clone(),
+            media: parts.media.clone(),
+            signing: parts.signing.clone(),
+            anonymous: config.anonymous(loopback),
+            tenant: parts.tenant.clone(),
+        };
+        let trusted_proxies = TrustedProxies::new(&config.trusted_proxies);
+        let from_memory = FromMemory::new();
+        Edge { inner: Arc::new(Inner { parts, admission, trusted_proxies, v1, v2010, from_memory }) }
     }
 
     /// Answers one request. Audio that is in memory is answered before anything else is set up for the request.
     ///
     /// No `async fn`: hyper moves the future about, and that of the slow way is large.
-    fn answering(&self, request: Request<Incoming>) -> Answering {
+    fn answering(&self, request: Request<Incoming>, peer: IpAddr) -> Answering {
         let id = RandomId::draw(&mut rand::rng());
         let (head, body) = request.into_parts();
         if let Some(response) = self.in_memory(&head) {
@@ -123,31 +138,32 @@ impl Edge {
             return Either::Left(ready(Ok(named(response.map(ResponseBody::Left), id))));
         }
         let (edge, request) = (self.clone(), Request::from_parts(head, body));
-        Either::Right(Box::pin(async move { Ok(named(edge.slow(request, id).await, id)) }))
+        Either::Right(Box::pin(async move { Ok(named(edge.slow(request, peer, id).await, id)) }))
     }
 
     /// The answer, where audio in memory is all it takes.
     fn in_memory(&self, head: &http::request::Parts) -> Option<Response<AudioBody>> {
-        let Parts { media, tenant, ignored_query, addresses, .. } = &self.inner.parts;
+        let Parts { media, ignored_query, addresses, .. } = &self.inner.parts;
         let room = Room::of(head.uri.path());
-        if !reads(head) || self.admit(room, head).is_err() {
+        if !reads(&head.method) || !names_one_host(head.version, &head.headers) {
             return None;
         }
+        let Caller { tenant, .. } = &self.inner.admission.at_once(room, head)?.ok()?;
         match room {
             Room::Media => media_http::artifact_in_memory(media, tenant, head),
             Room::Fetch => media_http::fetch_in_memory(media, tenant, ignored_query, addresses, head),
             Room::Say => media_http::say_in_memory(media, tenant, addresses, head),
             Room::Prompts => media_http::prompt_in_memory(media, tenant, addresses, head),
-            Room::V1 | Room::Other => None,
+            Room::V1 | Room::V2010 | Room::Docs | Room::Other => None,
         }
     }
 
     /// Everything that is not a hit in memory: logged, timed, with its own span.
-    async fn slow(&self, request: Request<Incoming>, id: RandomId) -> Response<ResponseBody> {
+    async fn slow(&self, request: Request<Incoming>, peer: IpAddr, id: RandomId) -> Response<ResponseBody> {
         let started = self.inner.parts.clock.now();
         let room = Room::of(request.uri().path());
         let span = tracing::info_span!("request", request_id = %id, room = room.as_str());
-        let response = self.room(room, request).instrument(span.clone()).await;
+        let response = self.room(room, request, peer).instrument(span.clone()).await;
         span.in_scope(|| self.note(room, &response, started));
         response
     }
@@ -161,62 +177,51 @@ impl Edge {
         tracing::info!(status, milliseconds = took.as_secs_f64() * 1_000.0, "request answered");
     }
 
-    async fn room(&self, room: Room, request: Request<Incoming>) -> Response<ResponseBody> {
-        let (head, body) = request.into_parts();
-        let answered = match self.admit(room, &head) {
+    async fn room(&self, room: Room, request: Request<Incoming>, peer: IpAddr) -> Response<ResponseBody> {
+        let (mut head, body) = request.into_parts();
+        let is_routed = match room {
+            Room::V1 | Room::V2010 | Room::Docs => true,
+            Room::Prompts => !reads(&head.method),
+            Room::Media | Room::Fetch | Room::Say | Room::Other => false,
+        };
+        let answered = match self.admit(room, &head, peer).await {
+            Err(problem) if room == Room::V2010 => return v2010::refuse(&problem).map(ResponseBody::Right),
             Err(problem) => Err(problem),
-            Ok(()) if room == Room::V1 || (room == Room::Prompts && !reads(&head)) => {
+            Ok(caller) if is_routed => {
+                head.extensions.insert(caller);
                 let request = Request::from_parts(head, Body::new(body));
+                let router = if room == Room::V2010 { &self.inner.v2010 } else { &self.inner.v1 };
                 // The router's errors are answers: it cannot fail.
-                return match self.inner.router.clone().oneshot(request).await {
+                return match router.clone().oneshot(request).await {
                     Ok(response) => response.map(ResponseBody::Right),
                     Err(never) => match never {},
                 };
             }
-            Ok(()) => self.audio(room, &head).await,
+            Ok(caller) => self.audio(room, &caller.tenant, &head).await,
         };
         answered.unwrap_or_else(|problem| refuse(&problem)).map(ResponseBody::Left)
     }
 
-    /// Whether the request is one, and this caller may ask it. Asked before anything else of a request is looked at, of hits in
-    /// memory like of all others.
-    fn admit(&self, room: Room, head: &http::request::Parts) -> Result<(), Problem> {
+    /// For whom a request acts, if it is one and may be asked.
+    async fn admit(&self, room: Room, head: &http::request::Parts, peer: IpAddr) -> Result<Caller, Problem> {
         if !names_one_host(head.version, &head.headers) {
             return Err(Problem::new(Kind::BadRequest, "a request has one Host field, with a host"));
         }
-        let is_open = match (self.inner.anonymous, room) {
-            (Anonymous::All, _) => true,
-            // What is told of artifacts and fills is more than audio: their sources, tags and formats.
-            (Anonymous::Read, Room::V1) => false,
-            (Anonymous::Read, Room::Prompts) => reads(head),
-            // Nothing but reading is done there, and what does not exist may be said not to.
-            (Anonymous::Read, Room::Media | Room::Fetch | Room::Say | Room::Other) => true,
-            (Anonymous::Off | Anonymous::Auto, _) => false,
-        };
-        let parts = &self.inner.parts;
-        let signing = &parts.signing;
-        let may = match room {
-            // A signature is a credential: it opens its path where strangers may do nothing.
-            Room::Fetch | Room::Say => match signing.standing(head.uri.path()) {
-                Standing::Signed => true,
-                Standing::Unsigned => is_open,
-                Standing::Refused if is_open || signing.has_keys() => return Err(signing.refusal()),
-                Standing::Refused => false,
-            },
-            // So is a capability, which says whose the audio is.
-            Room::Media => is_open || parts.media.opens_at(&parts.tenant, head.uri.path()),
-            Room::Prompts | Room::V1 | Room::Other => is_open,
-        };
-        let refused = || Problem::new(Kind::Forbidden, "callers without credentials may not do this (http.anonymous)");
-        may.then_some(()).ok_or_else(refused)
+        let from = self.inner.trusted_proxies.origin(peer, &head.headers);
+        self.inner.admission.of(room, head, from).await
     }
 
-    async fn audio(&self, room: Room, head: &http::request::Parts) -> Result<Response<AudioBody>, Problem> {
-        let Parts { media, tenant, ignored_query, addresses, .. } = &self.inner.parts;
+    async fn audio(
+        &self,
+        room: Room,
+        tenant: &Tenant,
+        head: &http::request::Parts,
+    ) -> Result<Response<AudioBody>, Problem> {
+        let Parts { media, ignored_query, addresses, .. } = &self.inner.parts;
         if room == Room::Other {
             return Err(Problem::new(Kind::NotFound, "there is nothing under this path"));
         }
-        if !reads(head) {
+        if !reads(&head.method) {
             return Err(Problem::new(Kind::MethodNotAllowed, "audio is asked for by GET and HEAD"));
         }
         match room {
@@ -232,8 +237,8 @@ impl Answer for Edge {
     type Body = ResponseBody;
     type Answering = Answering;
 
-    fn answer(&self, request: Request<Incoming>) -> Answering {
-        self.answering(request)
+    fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answering {
+        self.answering(request, peer)
     }
 }
 
@@ -273,29 +278,31 @@ fn refuse(problem: &Problem) -> Response<AudioBody> {
     response
 }
 
-fn reads(head: &http::request::Parts) -> bool {
-    matches!(head.method, Method::GET | Method::HEAD)
-}
-
 /// Which room a path belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Room {
+pub(super) enum Room {
     Media,
     Fetch,
     Say,
     Prompts,
     V1,
+    V2010,
+    Docs,
     Other,
 }
 
 impl Room {
     fn of(path: &str) -> Room {
-        match path.split('/').nth(1) {
+        let mut parts = path.split('/').skip(1);
+        match parts.next() {
             Some("media") => Room::Media,
             Some("fetch") => Room::Fetch,
             Some("say") => Room::Say,
             Some("prompts") => Room::Prompts,
+            Some("v1") if parts.next() == Some("AuthTokens") => Room::V2010,
             Some("v1") => Room::V1,
+            Some("2010-04-01") => Room::V2010,
+            Some("docs") => Room::Docs,
             _ => Room::Other,
         }
     }
@@ -307,6 +314,8 @@ impl Room {
             Room::Say => "say",
             Room::Prompts => "prompts",
             Room::V1 => "v1",
+            Room::V2010 => "v2010",
+            Room::Docs => "docs",
             Room::Other => "other",
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, TcpStream},
     sync::Arc,
     time::Duration,
 };
@@ -97,9 +97,10 @@ impl Listener {
                 () = shutdown.cancelled() => break,
                 accepted = self.accept(&places) => accepted,
             };
-            let Some((stream, place)) = accepted else { continue };
+            let Some((stream, peer, place)) = accepted else { continue };
             let connection = Connection {
                 edge: edge.clone(),
+                peer,
                 tls: self.tls.clone(),
                 shutdown: shutdown.clone(),
                 cut: cut.clone(),
@@ -120,15 +121,15 @@ impl Listener {
         }
     }
 
-    async fn accept(&self, places: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    async fn accept(&self, places: &Arc<Semaphore>) -> Option<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
         let place = Arc::clone(places).acquire_owned().await.ok()?;
         match self.tcp.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 metrics::counter!("ringback_http_connections_total").increment(1);
                 // Small answers must not wait for the acknowledgement of earlier ones.
                 stream.set_nodelay(true).ok()?;
                 // Out of this runtime's hands: a lane takes it into its own.
-                Some((stream.into_std().ok()?, place))
+                Some((stream.into_std().ok()?, peer.ip(), place))
             }
             Err(error) => {
                 tracing::warn!(%error, "connection cannot be accepted");
@@ -141,6 +142,7 @@ impl Listener {
 
 struct Connection<A> {
     edge: A,
+    peer: IpAddr,
     tls: Option<Tls>,
     shutdown: CancellationToken,
     cut: CancellationToken,
@@ -166,8 +168,8 @@ impl<A: Answer> Connection<A> {
     }
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
-        let edge = self.edge.clone();
-        let service = service_fn(move |request| edge.answer(request));
+        let (edge, peer) = (self.edge.clone(), self.peer);
+        let service = service_fn(move |request| edge.answer(request, peer));
         // hyper takes 100 header lines; any other limit costs an allocation for each request.
         let connection = http1::Builder::new()
             .timer(HeadTimer::default())

@@ -1,5 +1,7 @@
 //! The edge: every request enters here, gets its id, is admitted and sent to its room.
 
+mod admission;
+
 mod answer;
 
 mod config;
@@ -12,11 +14,15 @@ mod lanes;
 
 mod listener;
 
+mod peer;
+
 mod proxy;
 
 mod stalled;
 
 mod v1;
+
+mod v2010;
 
 pub use answer::Answer;
 pub use config::{Anonymous, Config};

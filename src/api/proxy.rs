@@ -1,6 +1,6 @@
 //! The door of the reverse proxy: a listener's requests, each logged and timed, and nothing added to what comes back.
 
-use std::{convert::Infallible, pin::Pin};
+use std::{convert::Infallible, net::IpAddr, pin::Pin};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -54,7 +54,7 @@ impl Answer for ProxyEdge {
     type Body = Body;
     type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-    fn answer(&self, request: Request<Incoming>) -> Self::Answering {
+    fn answer(&self, request: Request<Incoming>, _: IpAddr) -> Self::Answering {
         let id = RandomId::draw(&mut rand::rng());
         let span = tracing::info_span!("request", request_id = %id, room = "proxy");
         let passed = self.clone().passed(request).instrument(span);

@@ -38,6 +38,8 @@ mod warm;
 
 mod sign;
 
+mod account;
+
 mod completions;
 
 #[cfg(test)]
@@ -99,6 +101,9 @@ enum Verb {
     Clear(purge::ClearArguments),
     /// Print the signed address of a source, by the keys of a node and without asking it
     Sign(sign::Arguments),
+    /// Administer accounts, keys and numbers, in the store of a node or a fleet
+    #[command(after_help = EXIT_CODES)]
+    Account(account::Arguments),
     /// Print what a shell needs to complete the command line
     Completions(completions::Arguments),
     /// Print the manual page, or write those of all verbs to a directory
@@ -165,6 +170,7 @@ fn run(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Purge(arguments) => block_on(purge::run(arguments, terminal))?,
         Verb::Clear(arguments) => block_on(purge::clear(arguments, terminal))?,
         Verb::Sign(arguments) => sign::run(&arguments, terminal),
+        Verb::Account(arguments) => block_on(account::run(arguments, terminal))?,
         Verb::Completions(arguments) => completions::run(&arguments, terminal),
         Verb::Man(arguments) => completions::man(&arguments, terminal),
     }

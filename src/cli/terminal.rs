@@ -10,23 +10,34 @@ pub(super) struct Terminal {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     interactive: bool,
+    shows_secrets: bool,
 }
 
 impl Terminal {
     /// Standard output and standard error.
     pub(super) fn of_process() -> Terminal {
-        Terminal { out: Box::new(io::stdout()), err: Box::new(io::stderr()), interactive: io::stderr().is_terminal() }
+        Terminal {
+            out: Box::new(io::stdout()),
+            err: Box::new(io::stderr()),
+            interactive: io::stderr().is_terminal(),
+            shows_secrets: io::stdout().is_terminal(),
+        }
     }
 
     /// Two writers of the caller's, neither of them a terminal.
     #[cfg(test)]
     pub(super) fn of(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Terminal {
-        Terminal { out: Box::new(out), err: Box::new(err), interactive: false }
+        Terminal { out: Box::new(out), err: Box::new(err), interactive: false, shows_secrets: false }
     }
 
     /// Whether a person watches standard error, so that a line may be drawn over again.
     pub(super) fn is_interactive(&self) -> bool {
         self.interactive
+    }
+
+    /// Whether a person reads standard output, rather than a file or a log that keeps it.
+    pub(super) fn shows_secrets(&self) -> bool {
+        self.shows_secrets
     }
 
     /// Writes a line of the result.

@@ -18,8 +18,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::Config as HttpConfig, media::Config as MediaConfig, media::proxy::Config as ProxyConfig,
-    observability::Config as ObservabilityConfig, outbound::Config as OutboundConfig, problem::ConfigProblems,
+    accounts::Config as AccountsConfig, api::Config as HttpConfig, media::Config as MediaConfig,
+    media::proxy::Config as ProxyConfig, observability::Config as ObservabilityConfig,
+    outbound::Config as OutboundConfig, problem::ConfigProblems, store::Config as StoreConfig,
 };
 
 pub use load::{Flag, Loaded, Root, Sources, load, process_environment};
@@ -51,6 +52,10 @@ pub struct Config {
     pub observability: ObservabilityConfig,
     /// Connections and requests of callers.
     pub http: HttpConfig,
+    /// Where accounts and usage are kept.
+    pub store: StoreConfig,
+    /// Who callers are.
+    pub accounts: AccountsConfig,
     /// Requests that leave the node.
     pub outbound: OutboundConfig,
     /// The media layer.
@@ -72,6 +77,8 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(30),
             observability: ObservabilityConfig::default(),
             http: HttpConfig::default(),
+            store: StoreConfig::default(),
+            accounts: AccountsConfig::default(),
             outbound: OutboundConfig::default(),
             media: MediaConfig::default(),
             proxy: ProxyConfig::default(),
@@ -87,6 +94,8 @@ impl Root for Config {
         self.validate_tls(problems);
         self.observability.validate("observability", problems);
         self.http.validate("http", problems);
+        self.store.validate("store", problems);
+        self.accounts.validate("accounts", problems);
         self.outbound.validate("outbound", problems);
         self.media.validate("media", problems);
         self.proxy.validate("proxy", problems);

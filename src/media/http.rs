@@ -35,7 +35,7 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{Audio, Named, Opened, Via, address::CanonicalUrl, artifact::ByName, to_the_second};
+use super::{Audio, Named, Opened, Via, address::CanonicalUrl, artifact::ByName, private::Private, to_the_second};
 
 pub use prompt::{prompt, prompt_in_memory, prompt_path};
 pub use say::{jambonz, say, say_in_memory};
@@ -43,6 +43,9 @@ pub use say::{jambonz, say, say_in_memory};
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// How callers authenticate (RFC 7617 §2).
+pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"ringback\", charset=\"UTF-8\"");
 
 /// When to ask again after `busy`, where its cause knows no better.
 const RETRY_AFTER_BUSY: Duration = Duration::from_secs(1);
@@ -387,9 +390,11 @@ impl Media {
         }
     }
 
-    /// Whether a path opens private audio: a credential, for this path and no other.
-    pub fn opens_at(&self, tenant: &Tenant, path: &str) -> bool {
-        MediaPath::parse(path).is_ok_and(|path| self.opens(tenant, &path))
+    /// Whose private audio a path opens: a credential, for this path and no other.
+    pub fn opened_at(&self, path: &str) -> Option<Tenant> {
+        let path = MediaPath::parse(path).ok()?;
+        let tenant = Private::tenant_of(path.capability?)?;
+        self.opens(&tenant, &path).then_some(tenant)
     }
 
     fn opens(&self, tenant: &Tenant, path: &MediaPath<'_>) -> bool {
@@ -508,6 +513,9 @@ pub fn problem(problem: &Problem) -> Response<AudioBody> {
     });
     let body = Bytes::from(body.to_string());
     let mut headers = HeaderMap::with_capacity(6);
+    if kind == Kind::Unauthorized {
+        headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
+    }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));

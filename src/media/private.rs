@@ -5,7 +5,8 @@
 //! salt of a tenant    = HMAC-SHA256(node key, "ringback salt 1\n" <tenant>)
 //!
 //! /media/{capability}/{artifact}.{ext}
-//!         capability = {key id, 8 hexadecimal digits}-{when it ends, seconds of the Unix epoch, 0 for never}-{MAC}
+//!         capability = {key id, 8 hexadecimal digits}-{whose}{when it ends, seconds of the Unix epoch, 0 for never}-{MAC}
+//!         whose      = {account}- , or nothing for the tenant of a node without accounts
 //!         MAC        = base64url of the first 16 bytes of
 //!                      HMAC-SHA256(node key, "ringback capability 1\n" <tenant> \n <grant> \n <artifact id> \n <extension> \n <end>)
 //! ```
@@ -33,7 +34,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    ids::{ArtifactId, Tenant},
+    ids::{AccountSid, ArtifactId, Tenant},
     media::cache::Visibility,
     problem::ConfigProblems,
 };
@@ -99,17 +100,27 @@ impl fmt::Debug for Private {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Capability<'a> {
     key_id: &'a str,
+    /// The account, unless it is the tenant of a node without accounts.
+    account: Option<AccountSid>,
     ends: u64,
     mac: &'a str,
 }
 
 impl<'a> Capability<'a> {
     fn parse(text: &'a str) -> Option<Capability<'a>> {
-        let mut parts = text.splitn(3, '-');
-        let (key_id, ends, mac) = (parts.next()?, parts.next()?, parts.next()?);
+        let (key_id, rest) = text.split_once('-')?;
+        let (account, rest) = match rest.split_once('-')? {
+            (account, rest) if account.starts_with(AccountSid::PREFIX) => (Some(account.parse().ok()?), rest),
+            _ => (None, rest),
+        };
+        let (ends, mac) = rest.split_once('-')?;
         // One spelling: a sign or a zero in front would make many addresses of one.
         let is_plain = ends.bytes().all(|byte| byte.is_ascii_digit()) && (ends == "0" || !ends.starts_with('0'));
-        Some(Capability { key_id, ends: ends.parse().ok().filter(|_| is_plain)?, mac })
+        Some(Capability { key_id, account, ends: ends.parse().ok().filter(|_| is_plain)?, mac })
+    }
+
+    fn tenant(&self) -> Tenant {
+        self.account.as_ref().map_or_else(Tenant::default_tenant, Tenant::of)
     }
 }
 
@@ -154,7 +165,13 @@ impl Private {
     ) -> String {
         let ends = ends.map_or(0, |ends| ends.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
         let key_id = u32::from_be_bytes(self.key_id);
-        format!("{key_id:08x}-{ends}-{}", self.mac(tenant, artifact, extension, ends))
+        let whose = tenant.account().map(|account| format!("{account}-")).unwrap_or_default();
+        format!("{key_id:08x}-{whose}{ends}-{}", self.mac(tenant, artifact, extension, ends))
+    }
+
+    /// Whose audio a capability says that it is for. Whether it is one, [`opens`](Private::opens) tells.
+    pub(in crate::media) fn tenant_of(capability: &str) -> Option<Tenant> {
+        Capability::parse(capability).map(|said| said.tenant())
     }
 
     /// Whether a capability is one for this artifact and extension, and now: the tenant whose it is then may have it.
@@ -172,7 +189,7 @@ impl Private {
         let is_right: bool = mac.as_bytes().ct_eq(said.mac.as_bytes()).into();
         let ends = UNIX_EPOCH.checked_add(Duration::from_secs(said.ends));
         let is_over = said.ends != 0 && ends.is_none_or(|ends| ends <= now);
-        is_our_key && is_right && !is_over
+        said.tenant() == *tenant && is_our_key && is_right && !is_over
     }
 
     fn mac(&self, tenant: &Tenant, artifact: &ArtifactId, extension: &str, ends: u64) -> String {

@@ -43,17 +43,20 @@ pub enum Lack {
     DurableTier,
     /// The disk tier takes no chunks: they are in memory only.
     DiskTier,
+    /// The store of accounts does not answer: callers that are known may read, and that is all.
+    AccountStore,
 }
 
 impl Lack {
     /// Each of them.
-    pub const ALL: [Lack; 2] = [Lack::DurableTier, Lack::DiskTier];
+    pub const ALL: [Lack; 3] = [Lack::DurableTier, Lack::DiskTier, Lack::AccountStore];
 
     /// The name in answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Lack::DurableTier => "durable-tier",
             Lack::DiskTier => "disk-tier",
+            Lack::AccountStore => "account-store",
         }
     }
 

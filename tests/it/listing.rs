@@ -97,5 +97,5 @@ async fn what_there_is_outlives_a_restart_and_is_for_those_who_may() {
     let after = list(&node, "").await;
     assert_eq!((ids(&after), &after["media"][0]["tiers"]), (before, &json!(["disk"])));
     let node = node.restart_with(&origin, |config| config.http.anonymous = ringback::api::Anonymous::Read).await;
-    assert_eq!(node.get("/v1/media").await.slug(), "forbidden");
+    assert_eq!(node.get("/v1/media").await.slug(), "unauthorized");
 }

@@ -19,6 +19,8 @@ mod freshness;
 
 mod references;
 
+mod accounts;
+
 mod uploads;
 
 mod prompts;

@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use foyer::{Cache, CacheBuilder};
@@ -26,6 +25,8 @@ const WAITS_MAX: usize = 20;
 /// A fill that can be asked for.
 #[derive(Debug)]
 struct Known {
+    /// Whose it is.
+    tenant: Tenant,
     /// The extension that was asked for.
     extension: String,
     /// How it ended, once it has.
@@ -36,7 +37,6 @@ struct Known {
 #[derive(Clone, Debug)]
 pub(super) struct Fills {
     media: Media,
-    tenant: Tenant,
     tasks: TaskTracker,
     /// Where tasks run: a caller's lane is for callers.
     runtime: Handle,
@@ -49,7 +49,6 @@ impl Fills {
     pub(super) fn new(parts: &Parts) -> Fills {
         Fills {
             media: parts.media.clone(),
-            tenant: parts.tenant.clone(),
             tasks: parts.tasks.clone(),
             runtime: Handle::current(),
             known: CacheBuilder::new(parts.fills_remembered_max).build(),
@@ -61,14 +60,14 @@ impl Fills {
     ///
     /// # Errors
     /// `busy` when as many run as are remembered.
-    pub(super) fn start(&self, request: FetchRequest, extension: String) -> Result<RandomId, Problem> {
+    pub(super) fn start(&self, tenant: Tenant, request: FetchRequest, extension: String) -> Result<RandomId, Problem> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             Problem::new(Kind::Busy, "as many fills run as can be remembered (media.fill.remembered_max)")
         })?;
         let id = RandomId::draw(&mut rand::rng());
-        let known = Arc::new(Known { extension, outcome: OnceLock::new() });
+        let known = Arc::new(Known { tenant: tenant.clone(), extension, outcome: OnceLock::new() });
         self.known.insert(id, Arc::clone(&known));
-        let (media, tenant) = (self.media.clone(), self.tenant.clone());
+        let media = self.media.clone();
         let fill = async move {
             let mut result = media.obtain(&tenant, request.clone()).await;
             for _ in 1..WAITS_MAX {
@@ -89,10 +88,11 @@ impl Fills {
 }
 
 /// How a fill stands: `running`, `done` with its address, or `failed` with its problem.
-pub(super) async fn describe(State(v1): State<V1>, fill: Named) -> Result<Response, Failed> {
+pub(super) async fn describe(v1: V1, fill: Named) -> Result<Response, Failed> {
     let fill = fill.map(|fill| fill.0).unwrap_or_default();
     let id = fill.parse::<RandomId>().ok();
-    let Some(known) = id.and_then(|id| v1.fills.known.get(&id)) else {
+    let known = id.and_then(|id| v1.fills.known.get(&id));
+    let Some(known) = known.filter(|known| known.tenant == v1.parts.tenant) else {
         return Err(Problem::new(Kind::NotFound, "there is no such fill").into());
     };
     let body = match known.outcome.get() {

@@ -1,17 +1,13 @@
 //! `POST /v1/jambonz/speech`: this node as a speech vendor of jambonz (`spec/wire.md` §2).
 
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    response::Response,
-};
+use axum::{body::Body, extract::Request, response::Response};
 
 use crate::media::http as media_http;
 
 use super::{Failed, V1, body};
 
 /// Audio of the text that jambonz wants spoken.
-pub(super) async fn speak(State(v1): State<V1>, sent: Request) -> Result<Response, Failed> {
+pub(super) async fn speak(v1: V1, sent: Request) -> Result<Response, Failed> {
     let (head, sent) = sent.into_parts();
     let text = body::receive(Request::from_parts(head.clone(), sent), v1.body_timeout).await?;
     let (media, tenant, addresses) = (&v1.parts.media, &v1.parts.tenant, &v1.parts.addresses);

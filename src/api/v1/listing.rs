@@ -2,10 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::{
-    Json,
-    extract::{Request, State},
-};
+use axum::{Json, extract::Request};
 use serde::Serialize;
 
 use crate::{
@@ -141,7 +138,7 @@ impl Asked {
 }
 
 /// Tells what this node knows of the tenant's artifacts, in order of their ids.
-pub(super) async fn list(State(v1): State<V1>, sent: Request) -> Result<Json<Answer>, Failed> {
+pub(super) async fn list(v1: V1, sent: Request) -> Result<Json<Answer>, Failed> {
     let asked = Asked::parse(sent.uri().query().unwrap_or_default())?;
     let (media, tenant) = (&v1.parts.media, &v1.parts.tenant);
     let limit = asked.limit.unwrap_or(LIMIT);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::Request,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
@@ -92,13 +92,13 @@ impl Made {
 }
 
 /// Finds or makes audio and says under which address it is: 200 where it was there, 201 where it was made, 202 where the caller does not wait.
-pub(super) async fn create(State(v1): State<V1>, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
+pub(super) async fn create(v1: V1, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
     let body = body::receive(sent, v1.body_timeout).await?;
     let create: Create = body::read(&body, EXPECTED)?;
     let (wait, extension) = (create.wait, create.format.clone());
     let request = request(&v1, create, Hops::of(&headers))?;
     if !wait {
-        let id = v1.fills.start(request, extension)?;
+        let id = v1.fills.start(v1.parts.tenant.clone(), request, extension)?;
         let location = v1.parts.addresses.path(&format!("/v1/fills/{id}"));
         let body = Json(serde_json::json!({ "fill": id.to_string(), "url": location }));
         return Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response());
@@ -169,7 +169,7 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
 }
 
 /// Metadata of an artifact and the tiers that hold it.
-pub(super) async fn describe(State(v1): State<V1>, artifact: Named) -> Result<Response, Failed> {
+pub(super) async fn describe(v1: V1, artifact: Named) -> Result<Response, Failed> {
     let artifact = parse(artifact)?;
     let Description { reference, manifest, tier } = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
     let is_purged = false;
@@ -178,7 +178,7 @@ pub(super) async fn describe(State(v1): State<V1>, artifact: Named) -> Result<Re
 }
 
 /// Drops the tenant's reference: 204.
-pub(super) async fn forget(State(v1): State<V1>, artifact: Named) -> Result<StatusCode, Failed> {
+pub(super) async fn forget(v1: V1, artifact: Named) -> Result<StatusCode, Failed> {
     v1.parts.media.forget(&v1.parts.tenant, &parse(artifact)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -25,7 +25,8 @@ use std::time::Duration;
 use axum::{
     Router,
     body::Body,
-    extract::{DefaultBodyLimit, Path, rejection::PathRejection},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, rejection::PathRejection},
+    http::request,
     response::{IntoResponse, Response},
     routing,
 };
@@ -35,11 +36,11 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{config::Config, edge::Parts};
+use super::{admission::Caller, config::Config, edge::Parts};
 
 use fills::Fills;
 
-/// What the handlers of `/v1` work with.
+/// What the handlers of `/v1` work with, for one caller.
 #[derive(Clone, Debug)]
 struct V1 {
     parts: Parts,
@@ -47,6 +48,16 @@ struct V1 {
     warming: warm::Places,
     /// How long a body may take.
     body_timeout: Duration,
+}
+
+impl FromRequestParts<V1> for V1 {
+    type Rejection = Failed;
+
+    async fn from_request_parts(head: &mut request::Parts, shared: &V1) -> Result<V1, Failed> {
+        let Caller { tenant, .. } = Caller::from_request_parts(head, shared).await?;
+        let V1 { parts, fills, warming, body_timeout } = shared.clone();
+        Ok(V1 { parts: Parts { tenant, ..parts }, fills, warming, body_timeout })
+    }
 }
 
 /// The last part of a path, or what is wrong with it.
@@ -81,7 +92,7 @@ pub(super) fn router(parts: &Parts, config: &Config) -> Router {
 
 /// A problem as the answer of a handler.
 #[derive(Debug)]
-struct Failed(Problem);
+pub(super) struct Failed(Problem);
 
 impl From<Problem> for Failed {
     fn from(problem: Problem) -> Failed {

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::Request,
     response::{IntoResponse as _, Response},
 };
 use http::{StatusCode, header};
@@ -46,7 +46,7 @@ struct Set {
 }
 
 /// Has a name stand for the audio of the body, or for an upload that it names: 201 where the name is new, 200 where it stood for something.
-pub(super) async fn set(State(v1): State<V1>, sent: Request) -> Result<Response, Failed> {
+pub(super) async fn set(v1: V1, sent: Request) -> Result<Response, Failed> {
     let path = sent.uri().path().to_owned();
     let (name, _) = media_http::prompt_path(&path)?;
     let (media, tenant) = (&v1.parts.media, &v1.parts.tenant);
@@ -73,7 +73,7 @@ fn is_json(sent: &Request) -> bool {
 }
 
 /// Removes a name: 204. What it stood for stays among the uploads.
-pub(super) async fn remove(State(v1): State<V1>, asked: Request) -> Result<StatusCode, Failed> {
+pub(super) async fn remove(v1: V1, asked: Request) -> Result<StatusCode, Failed> {
     let (name, _) = media_http::prompt_path(asked.uri().path())?;
     v1.parts.media.prompts().remove(&v1.parts.tenant, &name).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -87,7 +87,7 @@ struct Listed {
 }
 
 /// Names in the store's order, some at a time.
-pub(super) async fn list(State(v1): State<V1>, asked: Request) -> Result<Response, Failed> {
+pub(super) async fn list(v1: V1, asked: Request) -> Result<Response, Failed> {
     let (after, limit) = page(asked.uri().query().unwrap_or_default())?;
     let (names, has_more) = v1.parts.media.prompts().list(&v1.parts.tenant, after.as_ref(), limit).await?;
     let next = names.last().filter(|_| has_more).map(ToString::to_string);

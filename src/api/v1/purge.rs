@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::Request,
     response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
@@ -28,7 +28,7 @@ enum Purge {
 
 /// Has what the tenant got before now count as absent: on this node at once, on those that share its durable tier within seconds. The
 /// answer says how far that is.
-pub(super) async fn purge(State(v1): State<V1>, sent: Request) -> Result<Response, Failed> {
+pub(super) async fn purge(v1: V1, sent: Request) -> Result<Response, Failed> {
     let body = body::receive(sent, v1.body_timeout).await?;
     let request = match body::read(&body, EXPECTED)? {
         Purge::Url(url) => PurgeRequest::Url(url),

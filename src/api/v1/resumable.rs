@@ -2,7 +2,7 @@
 //! `DELETE /v1/media/uploads/resumable/{id}`. Extensions: creation, creation-with-upload, expiration, termination.
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -24,7 +24,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const PART: &str = "application/offset+octet-stream";
 
 /// What this server can.
-pub(super) async fn options(State(v1): State<V1>) -> Response {
+pub(super) async fn options(v1: V1) -> Response {
     let resumable = v1.parts.media.resumable();
     let headers = [
         (TUS_RESUMABLE, VERSION),
@@ -39,7 +39,7 @@ pub(super) async fn options(State(v1): State<V1>) -> Response {
 }
 
 /// Begins an upload: 201 with its address. A body is its first part.
-pub(super) async fn create(State(v1): State<V1>, sent: Request) -> Result<Response, Failed> {
+pub(super) async fn create(v1: V1, sent: Request) -> Result<Response, Failed> {
     speaks_tus(sent.headers())?;
     let length = number(sent.headers(), &UPLOAD_LENGTH)?;
     let is_part = sent.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == PART);
@@ -64,7 +64,7 @@ pub(super) async fn create(State(v1): State<V1>, sent: Request) -> Result<Respon
 }
 
 /// How far an upload is.
-pub(super) async fn ask(State(v1): State<V1>, id: Named, asked: Request) -> Result<Response, Failed> {
+pub(super) async fn ask(v1: V1, id: Named, asked: Request) -> Result<Response, Failed> {
     speaks_tus(asked.headers())?;
     let progress = v1.parts.media.resumable().ask(&v1.parts.tenant, parse(id)?).await?;
     let mut headers = told(&v1, &progress);
@@ -74,7 +74,7 @@ pub(super) async fn ask(State(v1): State<V1>, id: Named, asked: Request) -> Resu
 }
 
 /// Takes the next part: 204, with the last one only when all is on stable storage.
-pub(super) async fn append(State(v1): State<V1>, id: Named, sent: Request) -> Result<Response, Failed> {
+pub(super) async fn append(v1: V1, id: Named, sent: Request) -> Result<Response, Failed> {
     speaks_tus(sent.headers())?;
     if sent.headers().get(header::CONTENT_TYPE).is_none_or(|value| value != PART) {
         let detail = "a part of an upload has the Content-Type application/offset+octet-stream";
@@ -93,7 +93,7 @@ pub(super) async fn append(State(v1): State<V1>, id: Named, sent: Request) -> Re
 }
 
 /// Gives an upload up: 204.
-pub(super) async fn give_up(State(v1): State<V1>, id: Named, asked: Request) -> Result<Response, Failed> {
+pub(super) async fn give_up(v1: V1, id: Named, asked: Request) -> Result<Response, Failed> {
     speaks_tus(asked.headers())?;
     v1.parts.media.resumable().give_up(&v1.parts.tenant, parse(id)?).await?;
     Ok((StatusCode::NO_CONTENT, [(TUS_RESUMABLE, VERSION)]).into_response())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json,
     body::{Body, BodyDataStream},
-    extract::{Request, State},
+    extract::Request,
     response::{IntoResponse as _, Response},
 };
 use futures_util::StreamExt as _;
@@ -31,7 +31,7 @@ struct Kept {
 }
 
 /// Keeps an original: 201 when it is on stable storage, 200 where it was there.
-pub(super) async fn receive(State(v1): State<V1>, sent: Request) -> Result<Response, Failed> {
+pub(super) async fn receive(v1: V1, sent: Request) -> Result<Response, Failed> {
     let uploaded = take(&v1, sent).await?;
     let url = v1.parts.addresses.path(&format!("/v1/media/uploads/{}", uploaded.content_hash));
     let status = if uploaded.was_there { StatusCode::OK } else { StatusCode::CREATED };
@@ -74,7 +74,7 @@ pub(super) async fn discard(mut body: BodyDataStream) {
 }
 
 /// The original, as it came.
-pub(super) async fn serve(State(v1): State<V1>, name: Named, asked: Request) -> Result<Response, Failed> {
+pub(super) async fn serve(v1: V1, name: Named, asked: Request) -> Result<Response, Failed> {
     let name = name.map(|name| name.0).unwrap_or_default();
     let (parts, _) = asked.into_parts();
     let response = v1.parts.media.uploads().answer(&v1.parts.tenant, &name, &parts).await?;
@@ -82,7 +82,7 @@ pub(super) async fn serve(State(v1): State<V1>, name: Named, asked: Request) -> 
 }
 
 /// Removes it: 204.
-pub(super) async fn remove(State(v1): State<V1>, name: Named) -> Result<StatusCode, Failed> {
+pub(super) async fn remove(v1: V1, name: Named) -> Result<StatusCode, Failed> {
     let name = name.map(|name| name.0).unwrap_or_default();
     v1.parts.media.uploads().remove(&v1.parts.tenant, &name).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -10,11 +10,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    response::Response,
-};
+use axum::{body::Body, extract::Request, response::Response};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, header};
@@ -91,7 +87,7 @@ struct Line<'a> {
 }
 
 /// Makes what is asked for and tells of each item as it finishes. Whoever leaves ends what nobody else waits for.
-pub(super) async fn warm(State(v1): State<V1>, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
+pub(super) async fn warm(v1: V1, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
     let body = body::receive(sent, v1.body_timeout).await?;
     let warm: Warm = body::read(&body, EXPECTED)?;
     let items = warm.sources.len().saturating_mul(warm.formats.len());

@@ -102,6 +102,11 @@ impl Signing {
         if self.verifies(signature, verb, rest, key_id) { Standing::Signed } else { Standing::Refused }
     }
 
+    /// Whether a path says of itself that nobody has signed it.
+    pub fn is_unsigned(&self, raw_path: &str) -> bool {
+        Parts::of(raw_path).is_none_or(|parts| address::is_unsigned(parts.signature) && key_id(parts.rest).is_none())
+    }
+
     /// What a refused path is told: the same whatever is wrong with it.
     pub fn refusal(&self) -> Problem {
         let detail = if self.has_keys() {

@@ -32,9 +32,9 @@ async fn off_is_nothing_for_anybody() {
     {
         for method in ["GET", "POST", "DELETE", "PUT"] {
             let reply = wire.ask(method, path, &["Content-Length: 0"]).await;
-            assert_eq!(outcome(&reply), (403, "forbidden".to_owned()), "{method} {path}");
+            assert_eq!(outcome(&reply), (401, "unauthorized".to_owned()), "{method} {path}");
         }
-        assert_eq!(wire.ask("HEAD", path, &[]).await.status, 403, "{path}");
+        assert_eq!(wire.ask("HEAD", path, &[]).await.status, 401, "{path}");
     }
     // Served's own request was the only one.
     assert_eq!(served.origin.connections(), 1);
@@ -62,7 +62,7 @@ async fn read_is_audio_and_nothing_else() {
         ("GET", "/v1"),
     ] {
         let reply = wire.ask(method, path, &["Content-Length: 0"]).await;
-        assert_eq!(outcome(&reply), (403, "forbidden".to_owned()), "{method} {path}");
+        assert_eq!(outcome(&reply), (401, "unauthorized".to_owned()), "{method} {path}");
     }
     for path in ["/", "/nothing", "/v2/media", "/favicon.ico"] {
         for method in ["GET", "POST"] {

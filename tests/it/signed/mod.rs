@@ -242,12 +242,12 @@ async fn keys_open_their_paths_and_close_unsigned_ones() {
         (Anonymous::All, false, true, (200, ""), (404, "not-found"), (404, "not-found")),
         (Anonymous::All, true, true, (403, "signature-invalid"), (404, "not-found"), (404, "not-found")),
         (Anonymous::All, true, false, (200, ""), (404, "not-found"), (404, "not-found")),
-        (Anonymous::Read, false, true, (200, ""), (404, "not-found"), (403, "forbidden")),
-        (Anonymous::Read, true, true, (403, "signature-invalid"), (404, "not-found"), (403, "forbidden")),
-        (Anonymous::Read, true, false, (200, ""), (404, "not-found"), (403, "forbidden")),
-        (Anonymous::Off, false, true, (403, "forbidden"), (403, "forbidden"), (403, "forbidden")),
-        (Anonymous::Off, true, true, (403, "signature-invalid"), (403, "forbidden"), (403, "forbidden")),
-        (Anonymous::Off, true, false, (403, "forbidden"), (403, "forbidden"), (403, "forbidden")),
+        (Anonymous::Read, false, true, (200, ""), (404, "not-found"), (401, "unauthorized")),
+        (Anonymous::Read, true, true, (403, "signature-invalid"), (404, "not-found"), (401, "unauthorized")),
+        (Anonymous::Read, true, false, (200, ""), (404, "not-found"), (401, "unauthorized")),
+        (Anonymous::Off, false, true, (401, "unauthorized"), (401, "unauthorized"), (401, "unauthorized")),
+        (Anonymous::Off, true, true, (403, "signature-invalid"), (401, "unauthorized"), (401, "unauthorized")),
+        (Anonymous::Off, true, false, (401, "unauthorized"), (401, "unauthorized"), (401, "unauthorized")),
     ] {
         let node = TestNode::start_with(&origin, |config| {
             config.http.anonymous = anonymous;
@@ -258,7 +258,7 @@ async fn keys_open_their_paths_and_close_unsigned_ones() {
         let mut wire = Wire::connect(node.node.address).await;
         let signed = match (keys, anonymous) {
             (true, _) => (200, ""),
-            (false, Anonymous::Off) => (403, "forbidden"),
+            (false, Anonymous::Off) => (401, "unauthorized"),
             (false, _) => (403, "signature-invalid"),
         };
         let forged = if keys { (403, "signature-invalid") } else { signed };

@@ -87,7 +87,7 @@ impl Drop for Process {
 }
 
 /// The program with an environment that knows nothing of the machine's settings.
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringback"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RINGBACK_")) {
         command.env_remove(name);

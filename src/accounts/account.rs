@@ -1,0 +1,346 @@
+//! Accounts, subaccounts, their status and their tokens.
+
+use std::path::Path;
+
+use rand::RngExt as _;
+
+use crate::{
+    ids::AccountSid,
+    secret::Secret,
+    store::{Row, Statement, StoreError},
+};
+
+use super::{
+    Accounts, AccountsError, Actor, Listed, Page,
+    change::Deed,
+    key_file::write_private,
+    page::{Listing, listing},
+    records::{Account, Status},
+    rows::{kept, maybe_parsed, micros, parsed, stamps},
+};
+
+/// Subaccounts of an account at most.
+const SUBACCOUNTS_MAX: i64 = 1_000;
+/// Characters of a name for people at most.
+pub(super) const NAME_MAX: usize = 64;
+/// The file that the first account's credentials are left in.
+const FIRST_FILE: &str = "first-credentials";
+
+macro_rules! columns {
+    () => {
+        "sid, created_at, parent, friendly_name, status, primary_token, secondary_token, updated_at, version"
+    };
+}
+
+const ONE: &str = concat!("SELECT ", columns!(), " FROM accounts WHERE sid = $1");
+/// An account and its subaccounts; of everybody, where `$4` is empty.
+const LIST: Listing = listing!(
+    columns!(),
+    "accounts",
+    "($4 = '' OR sid = $4 OR parent = $4) AND ($5 = '' OR friendly_name = $5) AND ($6 = '' OR status = $6)"
+);
+
+/// What to change of an account.
+#[derive(Clone, Debug, Default)]
+pub struct AccountChange {
+    /// Its name for people.
+    pub friendly_name: Option<String>,
+    /// Its status.
+    pub status: Option<Status>,
+}
+
+/// Which accounts to list.
+#[derive(Clone, Debug, Default)]
+pub struct AccountFilter {
+    /// Those of this name.
+    pub friendly_name: Option<String>,
+    /// Those of this status.
+    pub status: Option<Status>,
+}
+
+/// The account that a node without any makes itself.
+#[derive(Clone, Debug)]
+pub struct FirstAccount {
+    /// The account.
+    pub account: Account,
+    /// The file that has its credentials, readable by the node alone.
+    pub file: std::path::PathBuf,
+}
+
+impl Accounts {
+    /// Makes a top-level account, or a subaccount.
+    ///
+    /// # Errors
+    /// A name that is too long, a parent that is not there or is a subaccount itself, or one that has too many of them.
+    pub async fn create_account(
+        &self,
+        parent: Option<&AccountSid>,
+        friendly_name: &str,
+        by: &Actor,
+    ) -> Result<Account, AccountsError> {
+        check_name(friendly_name)?;
+        let sid = AccountSid::draw(&mut rand::rng());
+        let now = kept(self.inner.clock.now_wall());
+        let token = draw_token();
+        let sealed = self.inner.sealer.seal(&purpose(&sid), &token)?;
+        let sql = match parent {
+            None => {
+                "INSERT INTO accounts (sid, parent, friendly_name, status, primary_token, version, created_at, updated_at) \
+                 VALUES ($1, $2, $3, 'active', $4, 1, $5, $5)"
+            }
+            Some(_) => {
+                "INSERT INTO accounts (sid, parent, friendly_name, status, primary_token, version, created_at, updated_at) \
+                 SELECT $1, $2, $3, 'active', $4, 1, $5, $5 FROM accounts \
+                 WHERE sid = $2 AND parent IS NULL AND status = 'active' \
+                 AND (SELECT count(*) FROM accounts WHERE parent = $2 AND status <> 'closed') < $6"
+            }
+        };
+        let insert = Statement::new(sql)
+            .bind(sid.to_string())
+            .bind(parent.map(ToString::to_string))
+            .bind(friendly_name)
+            .bind(sealed)
+            .bind(micros(now))
+            .changing(1);
+        let insert = if parent.is_some() { insert.bind(SUBACCOUNTS_MAX) } else { insert };
+        let deed = Deed {
+            account: parent.unwrap_or(&sid),
+            by,
+            action: "account.create",
+            target: sid.to_string(),
+            detail: String::new(),
+        };
+        match self.change(deed, vec![insert]).await {
+            Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => {
+                Err(AccountsError::Conflict("the account can have no subaccounts, or no more of them"))
+            }
+            done => done.map(|()| Account {
+                sid,
+                parent: parent.copied(),
+                friendly_name: friendly_name.to_owned(),
+                status: Status::Active,
+                primary_token: token,
+                secondary_token: None,
+                stamps: super::Stamps { created: now, updated: now, version: 1 },
+            }),
+        }
+    }
+
+    /// Makes the first account of a node that has none, and leaves its credentials in a file of the data directory.
+    ///
+    /// # Errors
+    /// The store or the file cannot be written.
+    pub async fn create_first_account(&self, data_dir: &Path) -> Result<Option<FirstAccount>, AccountsError> {
+        if !self.inner.store.read(Statement::new("SELECT sid FROM accounts LIMIT 1")).await?.is_empty() {
+            return Ok(None);
+        }
+        let account = self.create_account(None, "First account", &Actor::operator("first start")).await?;
+        let file = data_dir.join(FIRST_FILE);
+        let text = format!("account {}\ntoken   {}\n", account.sid, account.primary_token.reveal());
+        write_private(&file, &text).map_err(|error| AccountsError::KeyFile(format!("{}: {error}", file.display())))?;
+        Ok(Some(FirstAccount { account, file }))
+    }
+
+    /// An account.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub async fn account(&self, sid: &AccountSid) -> Result<Account, AccountsError> {
+        let rows = self.inner.store.read(Statement::new(ONE).bind(sid.to_string())).await?;
+        rows.first().map_or(Err(AccountsError::NotFound("account")), |row| self.account_of(row))
+    }
+
+    /// An account and its subaccounts; all accounts, where none is named.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn accounts(
+        &self,
+        of: Option<&AccountSid>,
+        filter: &AccountFilter,
+        page: &Page,
+    ) -> Result<Listed<Account>, AccountsError> {
+        let bind = |list: Statement| {
+            list.bind(of.map(ToString::to_string).unwrap_or_default())
+                .bind(filter.friendly_name.clone().unwrap_or_default())
+                .bind(filter.status.map_or("", Status::as_str))
+        };
+        LIST.read(&self.inner.store, page, bind, |row| self.account_of(row)).await
+    }
+
+    /// Changes name or status. A closed account stays closed.
+    ///
+    /// # Errors
+    /// There is none of this name, the name is too long, or it is closed.
+    pub async fn update_account(
+        &self,
+        sid: &AccountSid,
+        change: &AccountChange,
+        by: &Actor,
+    ) -> Result<Account, AccountsError> {
+        if let Some(name) = &change.friendly_name {
+            check_name(name)?;
+        }
+        let account = self.account(sid).await?;
+        let status = change.status.unwrap_or(account.status);
+        if account.status == Status::Closed && status != Status::Closed {
+            return Err(AccountsError::Conflict("the account is closed, for ever"));
+        }
+        let name = change.friendly_name.as_ref().unwrap_or(&account.friendly_name);
+        let sql = "UPDATE accounts SET friendly_name = $1, status = $2, updated_at = $3, version = version + 1 \
+                   WHERE sid = $4 AND version = $5";
+        let statement = Statement::new(sql).bind(name.as_str()).bind(status.as_str());
+        let detail = if status == account.status { String::new() } else { format!("status {status}") };
+        self.update(
+            &account,
+            statement,
+            Deed { account: sid, by, action: "account.update", target: sid.to_string(), detail },
+        )
+        .await
+    }
+
+    /// Makes a second token beside the first.
+    ///
+    /// # Errors
+    /// There is no such account, or it has two already.
+    pub async fn create_secondary_token(&self, sid: &AccountSid, by: &Actor) -> Result<Account, AccountsError> {
+        let account = self.account(sid).await?;
+        if account.secondary_token.is_some() {
+            return Err(AccountsError::Conflict("the account has a secondary auth token"));
+        }
+        let sealed = self.inner.sealer.seal(&purpose(sid), &draw_token())?;
+        let sql = "UPDATE accounts SET secondary_token = $1, primary_token = $2, updated_at = $3, version = version + 1 \
+                   WHERE sid = $4 AND version = $5";
+        let primary = self.inner.sealer.seal(&purpose(sid), &account.primary_token)?;
+        self.update(&account, Statement::new(sql).bind(sealed).bind(primary), token_deed(sid, by, "token.create")).await
+    }
+
+    /// Makes the second token the only one.
+    ///
+    /// # Errors
+    /// There is no such account, or no second token.
+    pub async fn promote_secondary_token(&self, sid: &AccountSid, by: &Actor) -> Result<Account, AccountsError> {
+        let account = self.account(sid).await?;
+        let secondary = account.secondary_token.as_ref().ok_or(AccountsError::NotFound("secondary auth token"))?;
+        let sealed = self.inner.sealer.seal(&purpose(sid), secondary)?;
+        let sql = "UPDATE accounts SET primary_token = $1, secondary_token = $2, updated_at = $3, version = version + 1 \
+                   WHERE sid = $4 AND version = $5";
+        let statement = Statement::new(sql).bind(sealed).bind(None::<Vec<u8>>);
+        self.update(&account, statement, token_deed(sid, by, "token.promote")).await
+    }
+
+    /// Drops the second token.
+    ///
+    /// # Errors
+    /// There is no such account, or no second token.
+    pub async fn delete_secondary_token(&self, sid: &AccountSid, by: &Actor) -> Result<Account, AccountsError> {
+        let account = self.account(sid).await?;
+        if account.secondary_token.is_none() {
+            return Err(AccountsError::NotFound("secondary auth token"));
+        }
+        let primary = self.inner.sealer.seal(&purpose(sid), &account.primary_token)?;
+        let sql = "UPDATE accounts SET primary_token = $1, secondary_token = $2, updated_at = $3, version = version + 1 \
+                   WHERE sid = $4 AND version = $5";
+        let statement = Statement::new(sql).bind(primary).bind(None::<Vec<u8>>);
+        self.update(&account, statement, token_deed(sid, by, "token.delete")).await
+    }
+
+    /// Seals anew what another key than the first of the key file has sealed. How many secrets that were.
+    ///
+    /// The MACs of API keys cannot be made anew without their secrets: an older key stays in the file as long as keys of its time are used.
+    ///
+    /// # Errors
+    /// The store cannot be used, or a secret cannot be opened.
+    pub async fn reseal(&self, by: &Actor) -> Result<usize, AccountsError> {
+        let inner = &*self.inner;
+        let mut sealed = 0;
+        let tokens = "SELECT sid, version, primary_token, secondary_token FROM accounts";
+        for row in inner.store.read(Statement::new(tokens)).await? {
+            let sid: AccountSid = parsed(&row, 0, "an account")?;
+            let old = [Some(row.bytes(2)?), row.maybe_bytes(3)?];
+            if old.iter().flatten().all(|old| inner.sealer.is_current(old)) {
+                continue;
+            }
+            let again = |old: &[u8]| inner.sealer.seal(&purpose(&sid), &inner.sealer.open(&purpose(&sid), old)?);
+            let [primary, secondary] = old;
+            let update = Statement::new(
+                "UPDATE accounts SET primary_token = $1, secondary_token = $2, version = version + 1 \
+                 WHERE sid = $3 AND version = $4",
+            )
+            .bind(primary.map(|old| again(&old)).transpose()?)
+            .bind(secondary.map(|old| again(&old)).transpose()?)
+            .bind(sid.to_string())
+            .bind(row.int(1)?);
+            self.change(token_deed(&sid, by, "token.reseal"), vec![update.changing(1)]).await?;
+            sealed += 1;
+        }
+        let keys = "SELECT sid, account, secret FROM api_keys WHERE secret IS NOT NULL";
+        for row in inner.store.read(Statement::new(keys)).await? {
+            let (sid, account) = (parsed(&row, 0, "a key")?, parsed(&row, 1, "a key")?);
+            let old = row.bytes(2)?;
+            if inner.sealer.is_current(&old) {
+                continue;
+            }
+            let purpose = super::keys::purpose(&sid);
+            let again = inner.sealer.seal(&purpose, &inner.sealer.open(&purpose, &old)?)?;
+            let update = Statement::new("UPDATE api_keys SET secret = $1 WHERE sid = $2 AND secret = $3")
+                .bind(again)
+                .bind(sid.to_string())
+                .bind(old)
+                .changing(1);
+            let deed =
+                Deed { account: &account, by, action: "key.reseal", target: sid.to_string(), detail: String::new() };
+            self.change(deed, vec![update]).await?;
+            sealed += 1;
+        }
+        Ok(sealed)
+    }
+
+    /// Makes a change to an account as it was read. `statement` lacks `$3` to `$5`: when, which, and the version that was read.
+    async fn update(&self, account: &Account, statement: Statement, deed: Deed<'_>) -> Result<Account, AccountsError> {
+        let statement = statement
+            .bind(micros(self.inner.clock.now_wall()))
+            .bind(account.sid.to_string())
+            .bind(account.stamps.version)
+            .changing(1);
+        match self.change(deed, vec![statement]).await {
+            Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => Err(AccountsError::OVERTAKEN),
+            done => done,
+        }?;
+        self.account(&account.sid).await
+    }
+
+    fn account_of(&self, row: &Row) -> Result<Account, AccountsError> {
+        let sid: AccountSid = parsed(row, 0, "an account")?;
+        let open = |sealed: &[u8]| self.inner.sealer.open(&purpose(&sid), sealed);
+        Ok(Account {
+            sid,
+            parent: maybe_parsed(row, 2, "an account")?,
+            friendly_name: row.text(3)?,
+            status: parsed(row, 4, "an account")?,
+            primary_token: open(&row.bytes(5)?)?,
+            secondary_token: row.maybe_bytes(6)?.map(|sealed| open(&sealed)).transpose()?,
+            stamps: stamps(row, 7)?,
+        })
+    }
+}
+
+fn token_deed<'a>(sid: &'a AccountSid, by: &'a Actor, action: &'static str) -> Deed<'a> {
+    Deed { account: sid, by, action, target: sid.to_string(), detail: String::new() }
+}
+
+/// What an account's tokens are sealed for.
+pub(super) fn purpose(sid: &AccountSid) -> String {
+    format!("auth token of {sid}")
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), AccountsError> {
+    let is_name = name.chars().count() <= NAME_MAX && !name.chars().any(char::is_control);
+    let reason = || format!("must be at most {NAME_MAX} characters, none of them for control");
+    if is_name { Ok(()) } else { Err(AccountsError::Invalid { field: "FriendlyName", reason: reason() }) }
+}
+
+/// 128 bits as 32 hexadecimal digits, as clients expect an auth token.
+fn draw_token() -> Secret {
+    Secret::new(format!("{:032x}", rand::rng().random::<u128>()))
+}

@@ -1,0 +1,347 @@
+//! Who a request comes from: what it says in `Authorization`, held against the store once and remembered then.
+//!
+//! A request whose credentials are remembered costs one MAC over them: that is how they are looked up, so that neither a look-up nor what is in memory
+//! tells anything of a secret. What is remembered holds as long as the [`feed`](super::feed) does, and is forgotten as soon as a change names the account
+//! or its parent.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    net::IpAddr,
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ring::hmac;
+use subtle::ConstantTimeEq as _;
+
+use crate::{
+    ids::{AccountSid, KeySid, Tenant},
+    store::{Row, Statement},
+};
+
+use super::{
+    Access, Accounts, AccountsError, Credential, Principal, Scopes, Status, account,
+    feed::Standing,
+    keys::{self, Uses},
+    rows::{maybe_parsed, parsed, time},
+    tokens,
+};
+
+/// Bytes of what is looked at in `Authorization` at most.
+const LENGTH_MAX: usize = 8 << 10;
+
+const ACCOUNT: &str = "SELECT a.status, a.parent, p.status, a.primary_token, a.secondary_token \
+                       FROM accounts a LEFT JOIN accounts p ON p.sid = a.parent WHERE a.sid = $1";
+const KEY: &str = "SELECT a.status, a.parent, p.status, k.account, k.scopes, k.expires_at, k.mac, k.secret \
+                   FROM api_keys k JOIN accounts a ON a.sid = k.account LEFT JOIN accounts p ON p.sid = a.parent \
+                   WHERE k.sid = $1 AND k.kind = $2";
+
+/// Why a caller is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such credentials, wrong ones, or none that can be read.
+    Wrong,
+    /// They are right, and the account may not be used.
+    Inactive(Status),
+    /// This address was wrong too often.
+    TooOften(Duration),
+    /// The store cannot be asked.
+    Away,
+    /// The node fails; the log says why.
+    Failed,
+}
+
+/// What a request says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Header<'a>(&'a [u8]);
+
+impl<'a> Header<'a> {
+    /// By the value of its `Authorization`.
+    pub const fn new(value: &'a [u8]) -> Header<'a> {
+        Header(value)
+    }
+
+    fn parse(self) -> Option<Shown> {
+        let text = std::str::from_utf8(self.0).ok().filter(|text| text.len() <= LENGTH_MAX)?;
+        let (scheme, rest) = text.trim().split_once(' ')?;
+        let rest = rest.trim();
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Some(Shown::Bearer(rest.to_owned()));
+        }
+        let pair = STANDARD.decode(rest).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+        let pair = String::from_utf8(pair).ok()?;
+        let (name, secret) = pair.split_once(':')?;
+        Some(Shown::Basic { name: name.to_owned(), secret: secret.to_owned() })
+    }
+}
+
+enum Shown {
+    Basic { name: String, secret: String },
+    Bearer(String),
+}
+
+/// What is remembered. Keyed by MACs of what was shown, and by tenant.
+#[derive(Debug)]
+pub(super) struct Callers {
+    /// Drawn at start: what is looked up means nothing to another process.
+    key: hmac::Key,
+    pub(super) known: Memory<u128, Arc<Principal>>,
+    tenants: Memory<Tenant, Status>,
+    pub(super) uses: Uses,
+    /// How far changes were heard: what was read before is not remembered after.
+    pub(super) heard: AtomicI64,
+}
+
+/// Until something of these accounts changes.
+#[derive(Debug)]
+pub(super) struct Memory<K, V> {
+    entries: RwLock<HashMap<K, (V, Of)>>,
+    entries_max: usize,
+}
+
+/// Which accounts an entry is of: one, and its parent.
+type Of = [Option<AccountSid>; 2];
+
+impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
+    fn new(entries_max: usize) -> Memory<K, V> {
+        Memory { entries: RwLock::default(), entries_max }
+    }
+
+    pub(super) fn get(&self, key: &K) -> Option<V> {
+        let entries = self.entries.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        entries.get(key).map(|(value, _)| value.clone())
+    }
+
+    /// Remembers it, unless more was heard since it was read.
+    pub(super) fn insert(&self, key: K, value: V, of: Of, heard: &AtomicI64, read_at: i64) {
+        let mut entries = self.entries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if heard.load(Ordering::Acquire) != read_at {
+            return;
+        }
+        if self.entries_max <= entries.len() && !entries.contains_key(&key) {
+            // Whoever is driven out is asked for again. Which one is as good as chance.
+            let Some(other) = entries.keys().next().cloned() else { return };
+            entries.remove(&other);
+        }
+        entries.insert(key, (value, of));
+    }
+
+    fn forget(&self, is_named: impl Fn(&AccountSid) -> bool) {
+        let mut entries = self.entries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        entries.retain(|_, (_, of)| !of.iter().flatten().any(&is_named));
+    }
+}
+
+impl Callers {
+    pub(super) fn new(remembered_max: usize) -> Callers {
+        let key: [u8; 32] = rand::random();
+        Callers {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            known: Memory::new(remembered_max),
+            tenants: Memory::new(remembered_max),
+            uses: Uses::default(),
+            heard: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    fn name(&self, header: Header<'_>) -> u128 {
+        let tag = hmac::sign(&self.key, header.0);
+        tag.as_ref().first_chunk().copied().map_or(0, u128::from_be_bytes)
+    }
+
+    pub(super) fn forget(&self, heard: i64, named: &[AccountSid]) {
+        // First, so that whoever has read what was before does not remember it after.
+        self.heard.store(heard, Ordering::Release);
+        self.known.forget(|account| named.contains(account));
+        self.tenants.forget(|account| named.contains(account));
+    }
+
+    pub(super) fn forget_all(&self, heard: i64) {
+        self.heard.store(heard, Ordering::Release);
+        self.known.forget(|_| true);
+        self.tenants.forget(|_| true);
+    }
+}
+
+impl Accounts {
+    /// Who a caller is, if that can be told without waiting for anything; for reading also by what was known before the store went away.
+    pub fn recognise(&self, header: Header<'_>, access: Access) -> Option<Arc<Principal>> {
+        let inner = &*self.inner;
+        let is_good = match inner.feed.standing(inner.clock.now(), inner.config.stale) {
+            Standing::Fresh => true,
+            Standing::Stale => access == Access::Read,
+            Standing::Unknown => false,
+        };
+        let principal = inner.callers.known.get(&inner.callers.name(header)).filter(|_| is_good)?;
+        self.is_in_time(&principal).then_some(principal)
+    }
+
+    /// Who a caller is.
+    ///
+    /// # Errors
+    /// Why it is not let in.
+    pub async fn authenticate(
+        &self,
+        header: Header<'_>,
+        from: IpAddr,
+        access: Access,
+    ) -> Result<Arc<Principal>, Refusal> {
+        if let Some(principal) = self.recognise(header, access) {
+            return Ok(principal);
+        }
+        let inner = &*self.inner;
+        let now = inner.clock.now();
+        if let Some(wait) = inner.ceiling.wait(from, now) {
+            return Err(Refusal::TooOften(wait));
+        }
+        let read_at = inner.callers.heard.load(Ordering::Acquire);
+        let looked_up = self.look_up(header).await;
+        match &looked_up {
+            Ok(principal) => {
+                let of = [Some(principal.account), principal.parent];
+                let name = inner.callers.name(header);
+                inner.callers.known.insert(name, Arc::clone(principal), of, &inner.callers.heard, read_at);
+                if let Credential::Key(key) | Credential::Client { key, .. } = &principal.credential {
+                    inner.callers.uses.note(*key, inner.clock.now_wall());
+                }
+            }
+            Err(Refusal::Wrong) => inner.ceiling.note_failure(from, now),
+            Err(Refusal::Inactive(_) | Refusal::TooOften(_) | Refusal::Away | Refusal::Failed) => {}
+        }
+        looked_up
+    }
+
+    /// Whether a tenant that nobody has to authenticate for may be served: whose signature, or whose address, a caller has.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn check_tenant(&self, tenant: &Tenant) -> Result<(), Refusal> {
+        if let Some(checked) = self.recognise_tenant(tenant) {
+            return checked;
+        }
+        let Some(account) = tenant.account() else { return Ok(()) };
+        let read_at = self.inner.callers.heard.load(Ordering::Acquire);
+        let rows = self.inner.store.read(Statement::new(ACCOUNT).bind(account.to_string())).await;
+        let rows = rows.map_err(|error| refusal(&error.into()))?;
+        let row = rows.first().ok_or(Refusal::Wrong)?;
+        let (status, parent) = status_of(row).map_err(|error| refusal(&error))?;
+        let callers = &self.inner.callers;
+        callers.tenants.insert(tenant.clone(), status, [Some(account), parent], &callers.heard, read_at);
+        if status == Status::Active { Ok(()) } else { Err(Refusal::Inactive(status)) }
+    }
+
+    /// The same, if that can be told without waiting for anything.
+    pub fn recognise_tenant(&self, tenant: &Tenant) -> Option<Result<(), Refusal>> {
+        if tenant.account().is_none() {
+            return Some(Ok(()));
+        }
+        let inner = &*self.inner;
+        if inner.feed.standing(inner.clock.now(), inner.config.stale) == Standing::Unknown {
+            return None;
+        }
+        let status = inner.callers.tenants.get(tenant)?;
+        Some(if status == Status::Active { Ok(()) } else { Err(Refusal::Inactive(status)) })
+    }
+
+    fn is_in_time(&self, principal: &Principal) -> bool {
+        principal.expires.is_none_or(|expires| self.inner.clock.now_wall() < expires)
+    }
+
+    async fn look_up(&self, header: Header<'_>) -> Result<Arc<Principal>, Refusal> {
+        let found = match header.parse().ok_or(Refusal::Wrong)? {
+            Shown::Basic { name, secret } => match (name.parse(), name.parse()) {
+                (Ok(account), _) => self.by_token(account, &secret).await,
+                (_, Ok(key)) => self.by_key(key, &secret).await,
+                _ => Ok(None),
+            },
+            // For clients that can send nothing else.
+            Shown::Bearer(token) => match token.split_once(':').map(|(name, secret)| (name.parse(), secret)) {
+                Some((Ok(key), secret)) => self.by_key(key, secret).await,
+                Some((Err(_), _)) => Ok(None),
+                None => self.by_client_token(&token).await,
+            },
+        };
+        let found = found.map_err(|error| refusal(&error))?;
+        let (principal, status) = found.ok_or(Refusal::Wrong)?;
+        if !self.is_in_time(&principal) {
+            return Err(Refusal::Wrong);
+        }
+        if status == Status::Active { Ok(Arc::new(principal)) } else { Err(Refusal::Inactive(status)) }
+    }
+
+    async fn by_token(&self, sid: AccountSid, shown: &str) -> Result<Option<(Principal, Status)>, AccountsError> {
+        let rows = self.inner.store.read(Statement::new(ACCOUNT).bind(sid.to_string())).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let mut is_right = subtle::Choice::from(0);
+        for sealed in [Some(row.bytes(3)?), row.maybe_bytes(4)?].into_iter().flatten() {
+            let token = self.inner.sealer.open(&account::purpose(&sid), &sealed)?;
+            is_right |= token.reveal().as_bytes().ct_eq(shown.as_bytes());
+        }
+        let (status, parent) = status_of(row)?;
+        let principal = Principal {
+            account: sid,
+            parent,
+            tenant: Tenant::of(&sid),
+            credential: Credential::Token,
+            scopes: Scopes::all(),
+            expires: None,
+        };
+        Ok(bool::from(is_right).then_some((principal, status)))
+    }
+
+    async fn by_key(&self, sid: KeySid, shown: &str) -> Result<Option<(Principal, Status)>, AccountsError> {
+        let Some(row) = self.key_row(sid, "api").await? else { return Ok(None) };
+        let is_right = self.inner.sealer.recognises(&sid.to_string(), shown, &row.bytes(6)?);
+        let found = of_key(&row, Credential::Key(sid))?;
+        Ok(is_right.then_some(found))
+    }
+
+    async fn by_client_token(&self, token: &str) -> Result<Option<(Principal, Status)>, AccountsError> {
+        let Some(sid) = tokens::key_of(token) else { return Ok(None) };
+        let Some(row) = self.key_row(sid, "signing").await? else { return Ok(None) };
+        let secret = self.inner.sealer.open(&keys::purpose(&sid), &row.bytes(7)?)?;
+        let Some(token) = tokens::read(token, &secret, self.inner.clock.now_wall()) else { return Ok(None) };
+        let (principal, status) = of_key(&row, Credential::Client { key: sid, identity: token.identity })?;
+        let expires = principal.expires.map_or(token.expires, |expires| expires.min(token.expires));
+        let scopes = principal.scopes.and(token.scopes);
+        let is_its_own = token.account == principal.account;
+        Ok(is_its_own.then_some((Principal { scopes, expires: Some(expires), ..principal }, status)))
+    }
+
+    async fn key_row(&self, sid: KeySid, kind: &str) -> Result<Option<Row>, AccountsError> {
+        Ok(self.inner.store.read(Statement::new(KEY).bind(sid.to_string()).bind(kind)).await?.into_iter().next())
+    }
+}
+
+/// What holds for an account, and its parent.
+fn status_of(row: &Row) -> Result<(Status, Option<AccountSid>), AccountsError> {
+    let own: Status = parsed(row, 0, "an account")?;
+    Ok((own.under(maybe_parsed(row, 2, "an account")?), maybe_parsed(row, 1, "an account")?))
+}
+
+fn of_key(row: &Row, credential: Credential) -> Result<(Principal, Status), AccountsError> {
+    let (status, parent) = status_of(row)?;
+    let account: AccountSid = parsed(row, 3, "a key")?;
+    let principal = Principal {
+        account,
+        parent,
+        tenant: Tenant::of(&account),
+        credential,
+        scopes: parsed(row, 4, "a key")?,
+        expires: row.maybe_int(5)?.map(time),
+    };
+    Ok((principal, status))
+}
+
+fn refusal(error: &AccountsError) -> Refusal {
+    if error.is_away() {
+        return Refusal::Away;
+    }
+    tracing::error!(%error, "a caller cannot be looked up");
+    Refusal::Failed
+}

@@ -1,0 +1,67 @@
+//! What every change has in common: it is counted, told to the other nodes and written into the audit log, in one transaction.
+
+use crate::{ids::AccountSid, store::Statement};
+
+use super::{Accounts, AccountsError, rows::micros};
+
+/// Changes that are kept for nodes that have not heard them yet; who is further behind forgets everything.
+const CHANGES_KEPT: i64 = 10_000;
+
+/// Who makes a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The account, or `operator`.
+    pub who: String,
+    /// What it authenticated with.
+    pub credential: String,
+}
+
+impl Actor {
+    /// The operator, who came this way (`command line`, `first start`).
+    pub fn operator(way: &str) -> Actor {
+        Actor { who: "operator".to_owned(), credential: way.to_owned() }
+    }
+}
+
+/// What is done, for the audit log.
+pub(super) struct Deed<'a> {
+    /// Whose account it concerns.
+    pub(super) account: &'a AccountSid,
+    pub(super) by: &'a Actor,
+    /// As `key.create`.
+    pub(super) action: &'static str,
+    /// Name of what it is done to.
+    pub(super) target: String,
+    pub(super) detail: String,
+}
+
+impl Accounts {
+    /// Makes a change. Its own statements come first, so that their places in an error are those of `change`.
+    pub(super) async fn change(&self, deed: Deed<'_>, mut change: Vec<Statement>) -> Result<(), AccountsError> {
+        let account = deed.account.to_string();
+        change.extend([
+            Statement::new("UPDATE revision SET number = number + 1 WHERE id = 1").changing(1),
+            Statement::new("INSERT INTO changes (number, account) SELECT number, $1 FROM revision WHERE id = 1")
+                .bind(account.as_str()),
+            Statement::new("DELETE FROM changes WHERE number <= (SELECT number FROM revision WHERE id = 1) - $1")
+                .bind(CHANGES_KEPT),
+            Statement::new(
+                "INSERT INTO audit (number, at, account, actor, credential, action, target, detail) \
+                 SELECT number, $1, $2, $3, $4, $5, $6, $7 FROM revision WHERE id = 1",
+            )
+            .bind(micros(self.inner.clock.now_wall()))
+            .bind(account)
+            .bind(deed.by.who.as_str())
+            .bind(deed.by.credential.as_str())
+            .bind(deed.action)
+            .bind(deed.target)
+            .bind(deed.detail),
+        ]);
+        self.inner.store.write(&change).await?;
+        // On this node it holds at once; that others hear it is their business, and so is a store that went away right after.
+        if let Err(error) = self.hear().await {
+            tracing::warn!(%error, "a change cannot be read back");
+        }
+        Ok(())
+    }
+}

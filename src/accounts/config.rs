@@ -1,0 +1,42 @@
+//! `[accounts]`: who callers are.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{problem::ConfigProblems, units::duration_text};
+
+/// Longer than this is a way to go on for ever.
+const STALE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// `[accounts]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// File of the keys that secrets are sealed with: 64 hexadecimal digits a line, the one that seals first. Nodes that share a store need the
+    /// same one. Without it: `accounts.key` in the data directory, which is drawn once.
+    pub key_file: Option<PathBuf>,
+    /// How long what is known of callers serves reads while the store cannot be reached. Writes are refused at once.
+    #[serde(with = "duration_text")]
+    pub stale: Duration,
+    /// Credentials that are not known yet and turn out wrong, from one address in a minute; then that address waits.
+    pub failures_max: u32,
+    /// Callers that are remembered at once.
+    pub remembered_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { key_file: None, stale: Duration::from_secs(300), failures_max: 60, remembered_max: 100_000 }
+    }
+}
+
+impl Config {
+    /// Notes each mistake under `prefix`, the dotted key of this table.
+    pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
+        let key = |name: &str| format!("{prefix}.{name}");
+        problems.check(self.stale <= STALE_MAX, &key("stale"), "must be at most 1day");
+        problems.check(self.failures_max > 0, &key("failures_max"), "must be at least 1");
+        problems.check(self.remembered_max > 0, &key("remembered_max"), "must be at least 1");
+    }
+}

@@ -1,0 +1,161 @@
+//! How a node hears of changes: it asks for those that it has not heard yet, four times a second.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    ids::AccountSid,
+    store::{Row, Statement},
+};
+
+use super::{Accounts, AccountsError, rows::parsed};
+
+/// How often changes are asked for.
+const INTERVAL: Duration = Duration::from_millis(250);
+/// How long after that what is remembered may be used without asking (`spec/trust.md` §3).
+const FRESH: Duration = Duration::from_secs(1);
+/// How often it is written down when keys were used last, in rounds of the above: once a minute.
+const NOTE_ROUNDS: u32 = 240;
+/// Changes that are read at once.
+const BATCH: i64 = 1_000;
+
+/// How far this node has heard.
+#[derive(Debug)]
+pub(super) struct Feed {
+    began: Instant,
+    /// When the last question was put that was answered: microseconds after `began`.
+    heard: AtomicU64,
+    is_away: AtomicBool,
+    /// Held while what was heard is applied.
+    number: Mutex<Option<i64>>,
+}
+
+/// Whether what is remembered may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It holds.
+    Fresh,
+    /// The store cannot be reached; this is how things were.
+    Stale,
+    /// Ask the store.
+    Unknown,
+}
+
+impl Feed {
+    pub(super) fn new(now: Instant) -> Feed {
+        Feed { began: now, heard: AtomicU64::new(0), is_away: AtomicBool::new(false), number: Mutex::default() }
+    }
+
+    /// Whether what is remembered may be used now.
+    pub(super) fn standing(&self, now: Instant, stale_max: Duration) -> Standing {
+        let heard = self.began + Duration::from_micros(self.heard.load(Ordering::Acquire));
+        let age = now.saturating_duration_since(heard);
+        if age <= FRESH {
+            Standing::Fresh
+        } else if self.is_away.load(Ordering::Acquire) && age <= stale_max {
+            Standing::Stale
+        } else {
+            Standing::Unknown
+        }
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Acquire)
+    }
+}
+
+impl Accounts {
+    /// Asks for the changes that this node has not heard yet, and forgets what they name.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(super) async fn hear(&self) -> Result<(), AccountsError> {
+        let feed = &self.inner.feed;
+        let heard = self.ask().await;
+        feed.is_away.store(heard.is_err(), Ordering::Release);
+        heard
+    }
+
+    async fn ask(&self) -> Result<(), AccountsError> {
+        let feed = &self.inner.feed;
+        loop {
+            let asked = self.inner.clock.now();
+            let before = *feed.number.lock().unwrap_or_else(PoisonError::into_inner);
+            let rows = self.inner.store.read(question(before)).await?;
+            let is_all = i64::try_from(rows.len()).unwrap_or(i64::MAX) < BATCH;
+            self.apply(before, &rows)?;
+            if is_all {
+                let micros = asked.saturating_duration_since(feed.began).as_micros();
+                feed.heard.fetch_max(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::AcqRel);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Forgets what these changes name. `before` is what was heard when they were asked for.
+    fn apply(&self, before: Option<i64>, rows: &[Row]) -> Result<(), AccountsError> {
+        let callers = &self.inner.callers;
+        let mut number = self.inner.feed.number.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes =
+            rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?))).collect::<Result<Vec<_>, AccountsError>>()?;
+        let Some((newest, _)) = changes.last() else { return Ok(()) };
+        let newest = (*newest).max(number.unwrap_or(i64::MIN));
+        // Numbers are dense. Where the first is not the next, changes were dropped before they were heard; the first answer says
+        // only how far things are.
+        let follows = before.zip(changes.first()).is_some_and(|(before, (first, _))| before + 1 == *first);
+        if follows {
+            let named: Result<Vec<AccountSid>, AccountsError> =
+                rows.iter().map(|row| parsed(row, 1, "a change")).collect();
+            callers.forget(newest, &named?);
+        } else {
+            callers.forget_all(newest);
+        }
+        *number = Some(newest);
+        Ok(())
+    }
+
+    /// Hears of changes, and writes down when keys were used, until it is dropped.
+    pub async fn keep_hearing(&self) {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut rounds = 0;
+        loop {
+            ticks.tick().await;
+            let was_away = self.inner.feed.is_away();
+            match self.hear().await {
+                Ok(()) if was_away => tracing::info!("the store of accounts answers again"),
+                Ok(()) => {}
+                Err(error) if !was_away => tracing::warn!(%error, "the store of accounts does not answer"),
+                Err(_) => {}
+            }
+            rounds = (rounds + 1) % NOTE_ROUNDS;
+            if rounds == 0
+                && let Err(error) = self.note_uses().await
+            {
+                tracing::warn!(%error, "when keys were used last is not noted");
+            }
+        }
+    }
+
+    /// Whether the store did not answer when it was asked last.
+    pub fn is_away(&self) -> bool {
+        self.inner.feed.is_away()
+    }
+}
+
+/// Asks for the changes after `before`, or how far things are.
+fn question(before: Option<i64>) -> Statement {
+    match before {
+        Some(before) => {
+            Statement::new("SELECT number, account FROM changes WHERE number > $1 ORDER BY number LIMIT $2")
+                .bind(before)
+                .bind(BATCH)
+        }
+        None => Statement::new("SELECT number, '' FROM revision WHERE id = 1"),
+    }
+}

@@ -1,0 +1,193 @@
+//! Who may do what: judged before anything else of a request is looked at, of hits in memory like of all others.
+//!
+//! A request stands on one of three things ([`Ground`]): credentials in `Authorization`, a path that somebody signed or that carries a capability, or nothing
+//! (`http.anonymous`). Each is judged twice over: by what is remembered, without waiting for anything, and if that does not tell, by the store of accounts.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{extract::FromRequestParts, http::request};
+use http::{HeaderValue, Method, header};
+
+use crate::{
+    accounts::{Access, Accounts, Header, Principal, Refusal, Resource},
+    ids::Tenant,
+    media::{Media, Signing, Standing},
+    problem::{Kind, Problem},
+};
+
+use super::{config::Anonymous, edge::Room};
+
+/// For whom a request acts.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// Whose audio it is.
+    pub(super) tenant: Tenant,
+    /// Who said so, if it authenticated.
+    pub(super) principal: Option<Arc<Principal>>,
+}
+
+/// What a request stands on.
+enum Ground<'a> {
+    Credentials(Header<'a>),
+    /// The tenant whose signature or capability the path has.
+    Path(Tenant),
+    Nothing,
+}
+
+/// Judges requests. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Admission {
+    pub(super) accounts: Accounts,
+    pub(super) media: Media,
+    pub(super) signing: Signing,
+    pub(super) anonymous: Anonymous,
+    /// Whom requests without credentials, and those that the node's own keys signed, act for.
+    pub(super) tenant: Tenant,
+}
+
+impl Admission {
+    /// For whom a request acts, if that can be told without waiting for anything.
+    pub(super) fn at_once(&self, room: Room, head: &request::Parts) -> Option<Result<Caller, Problem>> {
+        let ground = match self.ground(room, head) {
+            Ok(ground) => ground,
+            Err(problem) => return Some(Err(problem)),
+        };
+        Some(match ground {
+            Ground::Credentials(header) => {
+                let principal = self.accounts.recognise(header, access(&head.method))?;
+                self.judge(principal, room, head)
+            }
+            Ground::Path(tenant) => {
+                self.accounts.recognise_tenant(&tenant)?.map(|()| Caller::of(tenant)).map_err(problem)
+            }
+            Ground::Nothing if self.opens(room, &head.method) => {
+                let is_served = self.accounts.recognise_tenant(&self.tenant)?;
+                is_served.map(|()| Caller::of(self.tenant.clone())).map_err(problem)
+            }
+            Ground::Nothing => Err(nobody()),
+        })
+    }
+
+    /// For whom a request acts.
+    ///
+    /// # Errors
+    /// It may not be asked: credentials that are missing or wrong, or may not do this.
+    pub(super) async fn of(&self, room: Room, head: &request::Parts, from: IpAddr) -> Result<Caller, Problem> {
+        if let Some(caller) = self.at_once(room, head) {
+            return caller;
+        }
+        match self.ground(room, head)? {
+            Ground::Credentials(header) => {
+                let principal = self.accounts.authenticate(header, from, access(&head.method)).await;
+                self.judge(principal.map_err(problem)?, room, head)
+            }
+            Ground::Path(tenant) => {
+                self.accounts.check_tenant(&tenant).await.map(|()| Caller::of(tenant)).map_err(problem)
+            }
+            Ground::Nothing => {
+                let is_served = self.accounts.check_tenant(&self.tenant).await;
+                is_served.map(|()| Caller::of(self.tenant.clone())).map_err(problem)
+            }
+        }
+    }
+
+    fn ground<'a>(&self, room: Room, head: &'a request::Parts) -> Result<Ground<'a>, Problem> {
+        let path = head.uri.path();
+        let shown = head.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).map(Header::new);
+        match room {
+            // A signature is a credential: it opens its path where strangers may do nothing.
+            Room::Fetch | Room::Say => match self.signing.standing(path) {
+                Standing::Signed => return Ok(Ground::Path(self.tenant.clone())),
+                Standing::Unsigned => {}
+                // Who has other credentials need not sign.
+                Standing::Refused if shown.is_some() && self.signing.is_unsigned(path) => {}
+                Standing::Refused if self.opens(room, &head.method) || self.signing.has_keys() => {
+                    return Err(self.signing.refusal());
+                }
+                Standing::Refused => {}
+            },
+            // So is a capability, which says whose the audio is.
+            Room::Media => {
+                if let Some(tenant) = self.media.opened_at(path) {
+                    return Ok(Ground::Path(tenant));
+                }
+            }
+            Room::Prompts | Room::V1 | Room::V2010 | Room::Docs | Room::Other => {}
+        }
+        Ok(shown.map_or(Ground::Nothing, Ground::Credentials))
+    }
+
+    /// What strangers may do.
+    fn opens(&self, room: Room, method: &Method) -> bool {
+        match (self.anonymous, room) {
+            // How the API is used is no secret.
+            (_, Room::Docs) => true,
+            // Whose accounts, keys or numbers?
+            (_, Room::V2010) => false,
+            (Anonymous::All, _) => true,
+            // What is told of artifacts and fills is more than audio: their sources, tags and formats.
+            (Anonymous::Read, Room::V1) => false,
+            (Anonymous::Read, Room::Prompts) => reads(method),
+            // Nothing but reading is done there, and what does not exist may be said not to.
+            (Anonymous::Read, Room::Media | Room::Fetch | Room::Say | Room::Other) => true,
+            (Anonymous::Off | Anonymous::Auto, _) => false,
+        }
+    }
+
+    fn judge(&self, principal: Arc<Principal>, room: Room, head: &request::Parts) -> Result<Caller, Problem> {
+        let may = match room {
+            // Each of its resources is judged where it is known which one is asked for.
+            Room::V2010 | Room::Docs | Room::Other => true,
+            Room::Media | Room::Fetch | Room::Say | Room::Prompts | Room::V1 => {
+                principal.may(Resource::Media, access(&head.method))
+            }
+        };
+        if may {
+            Ok(Caller { tenant: principal.tenant.clone(), principal: Some(principal) })
+        } else {
+            Err(Problem::new(Kind::Forbidden, "these credentials may not do this"))
+        }
+    }
+}
+
+impl Caller {
+    fn of(tenant: Tenant) -> Caller {
+        Caller { tenant, principal: None }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = super::v1::Failed;
+
+    /// The edge has put it there.
+    async fn from_request_parts(parts: &mut request::Parts, _: &S) -> Result<Caller, Self::Rejection> {
+        parts.extensions.get::<Caller>().cloned().ok_or_else(|| nobody().into())
+    }
+}
+
+/// What a method does.
+pub(super) fn access(method: &Method) -> Access {
+    if reads(method) || method == Method::OPTIONS { Access::Read } else { Access::Write }
+}
+
+/// Whether a method asks and changes nothing.
+pub(super) fn reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn nobody() -> Problem {
+    Problem::new(Kind::Unauthorized, "callers without credentials may not do this (http.anonymous)")
+}
+
+fn problem(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Wrong => Problem::new(Kind::Unauthorized, "there are no such credentials"),
+        Refusal::Inactive(status) => Problem::new(Kind::AccountInactive, format!("the account is {status}")),
+        Refusal::TooOften(wait) => {
+            Problem::new(Kind::TooManyRequests, "this address has shown too many wrong credentials").retry_after(wait)
+        }
+        Refusal::Away => Problem::new(Kind::AccountsAway, "who is calling cannot be looked up now")
+            .retry_after(std::time::Duration::from_secs(1)),
+        Refusal::Failed => Problem::new(Kind::Internal, "who is calling cannot be looked up"),
+    }
+}

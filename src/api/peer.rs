@@ -1,0 +1,67 @@
+//! Where a request comes from, where proxies stand in front of the node.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+/// Each proxy appends whom it got the request from.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Proxies that are believed about where requests come from (`spec/trust.md` §1).
+#[derive(Clone, Debug)]
+pub(super) struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    pub(super) fn new(proxies: &[IpNet]) -> TrustedProxies {
+        TrustedProxies(proxies.to_vec())
+    }
+
+    /// Where a request comes from that `peer` sent: the last address that no proxy of ours has.
+    pub(super) fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        if !self.trusts(peer) {
+            return peer;
+        }
+        let fields = headers.get_all(FORWARDED_FOR).iter().rev();
+        let named = fields.flat_map(|field| field.to_str().unwrap_or_default().rsplit(',').map(str::trim));
+        let mut nearest = peer;
+        for text in named {
+            // What nobody can read may be anybody's.
+            let Ok(address) = text.parse() else { return nearest };
+            nearest = address;
+            if !self.trusts(address) {
+                return address;
+            }
+        }
+        nearest
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(peer: &str, fields: &[&str]) -> String {
+        let trusted = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+        let headers = fields.iter().map(|field| (FORWARDED_FOR, field.parse().unwrap())).collect();
+        trusted.origin(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn only_proxies_that_are_trusted_are_believed() {
+        assert_eq!(origin("192.0.2.1", &["198.51.100.1"]), "192.0.2.1");
+        assert_eq!(origin("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(origin("::ffff:10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
+        // What the caller itself has written stands to the left of what the proxy has seen.
+        assert_eq!(origin("10.0.0.1", &["203.0.113.9, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
+        assert_eq!(origin("10.0.0.1", &["203.0.113.9", "198.51.100.1"]), "198.51.100.1");
+        assert_eq!(origin("10.0.0.1", &["203.0.113.9, unknown"]), "10.0.0.1");
+        assert_eq!(origin("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(origin("::1", &["10.0.0.9"]), "10.0.0.9");
+    }
+}
