@@ -66,6 +66,18 @@ impl<'a> Header<'a> {
         Header(value)
     }
 
+    /// Whether these are credentials of accounts, right or wrong. Clients that must send some send anything where nobody asks for them.
+    pub fn is_ours(self) -> bool {
+        let is_name = |name: &str| name.parse::<AccountSid>().is_ok() || name.parse::<KeySid>().is_ok();
+        match self.parse() {
+            Some(Shown::Basic { name, .. }) => is_name(&name),
+            Some(Shown::Bearer(token)) => {
+                token.split_once(':').is_some_and(|(name, _)| is_name(name)) || tokens::key_of(&token).is_some()
+            }
+            None => false,
+        }
+    }
+
     fn parse(self) -> Option<Shown> {
         let text = std::str::from_utf8(self.0).ok().filter(|text| text.len() <= LENGTH_MAX)?;
         let (scheme, rest) = text.trim().split_once(' ')?;

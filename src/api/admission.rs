@@ -114,6 +114,8 @@ impl Admission {
             }
             Room::Prompts | Room::V1 | Room::V2010 | Room::Docs | Room::Other => {}
         }
+        // Where strangers are let in, so are those who show something that could never be credentials here.
+        let shown = shown.filter(|shown| !self.opens(room, &head.method) || shown.is_ours());
         Ok(shown.map_or(Ground::Nothing, Ground::Credentials))
     }
 

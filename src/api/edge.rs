@@ -25,6 +25,7 @@ use super::{
     admission::{Admission, Caller, reads},
     answer::Answer,
     config::Config,
+    docs,
     peer::TrustedProxies,
     v1, v2010,
 };
@@ -66,6 +67,7 @@ struct Inner {
     trusted_proxies: TrustedProxies,
     v1: Router,
     v2010: Router,
+    docs: Router,
     from_memory: FromMemory,
 }
 
@@ -124,7 +126,9 @@ impl Edge {
         };
         let trusted_proxies = TrustedProxies::new(&config.trusted_proxies);
         let from_memory = FromMemory::new();
-        Edge { inner: Arc::new(Inner { parts, admission, trusted_proxies, v1, v2010, from_memory }) }
+        Edge {
+            inner: Arc::new(Inner { parts, admission, trusted_proxies, v1, v2010, docs: docs::router(), from_memory }),
+        }
     }
 
     /// Answers one request. Audio that is in memory is answered before anything else is set up for the request.
@@ -190,7 +194,11 @@ impl Edge {
             Ok(caller) if is_routed => {
                 head.extensions.insert(caller);
                 let request = Request::from_parts(head, Body::new(body));
-                let router = if room == Room::V2010 { &self.inner.v2010 } else { &self.inner.v1 };
+                let router = match room {
+                    Room::V2010 => &self.inner.v2010,
+                    Room::Docs => &self.inner.docs,
+                    _ => &self.inner.v1,
+                };
                 // The router's errors are answers: it cannot fail.
                 return match router.clone().oneshot(request).await {
                     Ok(response) => response.map(ResponseBody::Right),

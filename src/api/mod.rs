@@ -12,6 +12,8 @@ mod head_timer;
 
 mod lanes;
 
+mod docs;
+
 mod listener;
 
 mod peer;

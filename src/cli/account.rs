@@ -22,8 +22,12 @@ use super::{Exit, serve::Settings, terminal::Terminal};
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
-    #[command(flatten)]
-    settings: Settings,
+    /// TOML file to read, the node's own
+    #[arg(long, global = true, value_name = "FILE", env = "RINGBACK_CONFIG")]
+    config: Option<PathBuf>,
+    /// Directory of all local state [default: ./ringback-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
     /// Write JSON, one object a line
     #[arg(long, global = true)]
     json: bool,
@@ -178,8 +182,8 @@ enum NumbersVerb {
 }
 
 pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-    let Arguments { verb, settings, json, secrets_to } = arguments;
-    let config = match settings.load() {
+    let Arguments { verb, config, data_dir, json, secrets_to } = arguments;
+    let config = match Settings::of(config, data_dir).load() {
         Ok(loaded) => loaded.config,
         Err(mistakes) => {
             terminal.complain(&mistakes.to_string());

@@ -64,6 +64,11 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// Those of a verb that only has to find what a node keeps.
+    pub(super) fn of(config: Option<PathBuf>, data_dir: Option<String>) -> Settings {
+        Settings { config, data_dir, ..Settings::default() }
+    }
+
     /// The flags that were given, as values of keys.
     fn flags(&self) -> Vec<Flag> {
         let text = |value: &Option<String>| value.clone().map(Value::from);

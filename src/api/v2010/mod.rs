@@ -24,6 +24,7 @@ mod tokens;
 mod voice;
 
 use axum::{Router, extract::DefaultBodyLimit, routing};
+use utoipa::OpenApi;
 
 use crate::accounts::Accounts;
 
@@ -32,6 +33,39 @@ use super::{config::Config, edge::Parts};
 pub(super) use answer::refuse;
 
 use answer::Failed;
+
+/// What the document says of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    accounts::list,
+    accounts::create,
+    accounts::fetch,
+    accounts::update,
+    keys::list,
+    keys::create,
+    keys::fetch,
+    keys::update,
+    keys::delete,
+    keys::list_signing,
+    keys::create_signing,
+    keys::fetch_signing,
+    keys::update_signing,
+    keys::delete_signing,
+    applications::list,
+    applications::create,
+    applications::fetch,
+    applications::update,
+    applications::delete,
+    numbers::list,
+    numbers::create,
+    numbers::fetch,
+    numbers::update,
+    numbers::delete,
+    tokens::create,
+    tokens::delete,
+    tokens::promote,
+))]
+pub(super) struct Document;
 
 /// What the handlers work with.
 #[derive(Clone, Debug)]

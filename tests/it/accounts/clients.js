@@ -2,7 +2,7 @@
 const twilio = require("twilio");
 const RequestClient = require("twilio/lib/base/RequestClient");
 
-const [node, account, token, number] = process.argv.slice(2);
+const [node, account, token, number] = process.argv.slice(-4);
 
 class Here extends (RequestClient.default || RequestClient) {
   request(options) {

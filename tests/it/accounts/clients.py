@@ -71,11 +71,11 @@ check("a key makes no keys", code(lambda: by_key.new_keys.create()), "403/20003"
 check("key renamed", top.keys(keys[0].sid).update(friendly_name="main").friendly_name, "main")
 check("key fetched", top.keys(keys[0].sid).fetch().friendly_name, "main")
 check("key deleted", top.keys(keys[0].sid).delete(), True)
-check("and refused", code(lambda: by_key.applications.list()), "401/20003")
+check("and refused", code(lambda: by_key.api.v2010.accounts(account).fetch()), "401/20003")
 check("and gone", code(lambda: top.keys(keys[0].sid).fetch()), "404/20404")
 signing = top.new_signing_keys.create(friendly_name="signing")
 check("signing keys", [key.sid for key in top.signing_keys.list()], [signing.sid])
-check("wrong token", code(lambda: client(account, "wrong").keys.list()), "401/20003")
+check("wrong token", code(lambda: client(account, "wrong").api.v2010.accounts(account).fetch()), "401/20003")
 
 # Applications.
 made = [top.applications.create(friendly_name=f"app {n}", voice_url="https://app.example/voice") for n in range(3)]

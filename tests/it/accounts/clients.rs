@@ -14,16 +14,16 @@ use ringback::testing::{
 use super::{ask, closed_node, operate};
 use crate::support::node::fetch_path;
 
-fn under_target(path: &str) -> PathBuf {
+pub(super) fn under_target(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/needs").join(path)
 }
 
-async fn run(mut command: Command) -> Output {
+pub(super) async fn run(mut command: Command) -> Output {
     command.env("NO_PROXY", "127.0.0.1").stdin(Stdio::null());
     tokio::task::spawn_blocking(move || command.output()).await.unwrap().expect("scripts/test installs the clients")
 }
 
-fn succeeded(output: &Output) -> String {
+pub(super) fn succeeded(output: &Output) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     out.into_owned()

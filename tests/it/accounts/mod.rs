@@ -3,6 +3,8 @@
 
 mod clients;
 
+mod document;
+
 mod media;
 
 mod revoked;

@@ -42,7 +42,7 @@ async fn what_is_revoked_by_another_process_is_refused_within_a_second_under_loa
 
     // Private audio, whose address is all that it takes.
     let audio = fixture::audio("speech.wav").unwrap().to_vec();
-    let put = node.request(Method::PUT, "/prompts/hello").header("authorization", sub.header()).body(audio);
+    let put = node.request(Method::PUT, "/prompts/hello.wav").header("authorization", sub.header()).body(audio);
     assert!(node.send(put).await.status.is_success());
     let prompt = ask(&node, &sub, Method::GET, "/prompts/hello.ulaw").await;
     let private = prompt.header("content-location").to_owned();

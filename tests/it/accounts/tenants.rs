@@ -99,7 +99,7 @@ async fn uploads_and_prompts_of_one_tenant_are_unknown_to_the_other() {
 
     // What one has put, the other has not.
     let name = "/prompts/welcome.ulaw";
-    assert!(tell(&node, &one, Method::PUT, "/prompts/welcome", audio.clone()).await.status.is_success());
+    assert!(tell(&node, &one, Method::PUT, "/prompts/welcome.wav", audio.clone()).await.status.is_success());
     assert_eq!(ask(&node, &one, Method::GET, name).await.status, StatusCode::OK);
     let missing = ask(&node, &other, Method::GET, name).await;
     assert_eq!(said(&missing), said(&ask(&node, &other, Method::GET, "/prompts/welcomf.ulaw").await));
@@ -107,7 +107,7 @@ async fn uploads_and_prompts_of_one_tenant_are_unknown_to_the_other() {
 
     // One removes its upload, the other still plays.
     let upload = format!("/v1/media/uploads/{hash}");
-    ask(&node, &one, Method::DELETE, "/prompts/welcome").await;
+    ask(&node, &one, Method::DELETE, "/prompts/welcome.wav").await;
     assert_eq!(ask(&node, &one, Method::DELETE, &upload).await.status, StatusCode::NO_CONTENT);
     assert_eq!(node.get(&second).await.status, StatusCode::OK);
     assert_eq!(ask(&node, &other, Method::GET, &upload).await.status, StatusCode::OK);
