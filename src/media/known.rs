@@ -6,7 +6,7 @@ use crate::{
     ids::{ContentHash, Tenant},
     media::{
         address::{CanonicalUrl, IgnoredQuery},
-        cache::SourceRecord,
+        cache::{Reference, SourceRecord},
         fill::{From, Ready, Wanted},
         format::Format,
         freshness::RequestDirectives,
@@ -59,15 +59,17 @@ impl Media {
         let without = || Problem::new(Kind::Internal, "a source whose name says nothing of its bytes");
         let record = self.known_record(&request.source, content_hash.ok_or_else(without)?);
         let is_spoken = matches!(request.source, Source::Speech(_));
-        match self.find(tenant, &record, request).await {
+        let is_purged = |reference: &Reference| is_spoken && self.cache.is_purged(tenant, reference);
+        let from = match self.find(tenant, &record, request).await {
             // An engine may say it otherwise by now; an upload is what it is.
-            Found::Hit(hit) if is_spoken && self.cache.is_purged(tenant, &hit.reference) => {}
+            Found::Hit(hit) if is_purged(&hit.reference) => From::Engine,
+            Found::Lost(reference) if is_purged(&reference) => From::Engine,
             Found::Hit(hit) => {
                 self.confirm_reference(tenant, request, &hit, &record).await;
                 return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit }));
             }
-            _ => {}
-        }
+            Found::Lost(_) | Found::Unknown => From::Origin(None),
+        };
         if request.directives.only_if_cached {
             return Err(not_cached());
         }
@@ -80,7 +82,7 @@ impl Media {
             format: request.format,
             // Its name says all about it.
             input: None,
-            from: From::Origin(None),
+            from,
             serves: None,
             previous: Some(record),
             keep: !request.directives.no_store,
@@ -89,6 +91,22 @@ impl Media {
         };
         let via = if is_spoken { Via::Spoken } else { Via::Upload };
         Ok(Plan::Fill { wanted: Box::new(wanted), via, may_stand_in: false })
+    }
+
+    /// What is heard where a request has failed: something that stands in, or its problem.
+    pub(super) async fn instead(
+        &self,
+        tenant: &Tenant,
+        request: &FetchRequest,
+        problem: Problem,
+    ) -> Result<Opened, Problem> {
+        if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source)
+            && lets_stand_in(&problem)
+            && let Some(opened) = self.stand_in(tenant, request, utterance).await
+        {
+            return Ok(opened);
+        }
+        Err(problem)
     }
 
     /// What is served instead of speech that does not come: never kept.
@@ -135,6 +153,6 @@ impl Media {
 }
 
 /// Whether speech failed so that something else may be heard in its place.
-pub(super) fn lets_stand_in(problem: &Problem) -> bool {
+fn lets_stand_in(problem: &Problem) -> bool {
     matches!(problem.kind, Kind::SpeechFailed | Kind::SpeechTimeout | Kind::NoEngine | Kind::Busy)
 }

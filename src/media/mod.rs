@@ -300,7 +300,11 @@ impl Media {
                     };
                     self.plan(tenant, request, url, record, known).await?
                 }
-                _ => self.plan_known(tenant, request).await?,
+                _ => match self.plan_known(tenant, request).await {
+                    Ok(plan) => plan,
+                    // How it failed is remembered, and heard by whoever comes next: as by the first.
+                    Err(problem) => return self.instead(tenant, request, problem).await,
+                },
             };
             let (wanted, via, may_stand_in) = match plan {
                 Plan::Serve(opened) => return Ok(opened),
@@ -350,15 +354,7 @@ impl Media {
                 {
                     failed = Some(problem);
                 }
-                Err(problem) => {
-                    if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source)
-                        && known::lets_stand_in(&problem)
-                        && let Some(opened) = self.stand_in(tenant, request, utterance).await
-                    {
-                        return Ok(opened);
-                    }
-                    return Err(problem);
-                }
+                Err(problem) => return self.instead(tenant, request, problem).await,
             }
         }
         Err(failed.unwrap_or_else(|| {

@@ -314,3 +314,105 @@ async fn a_service_that_fails_is_told_or_stood_in_for_and_nothing_of_it_is_kept(
     assert_eq!(first, 1);
     node.stop().await;
 }
+
+#[tokio::test]
+async fn what_an_engine_gives_that_is_no_audio_fails_once_and_is_not_kept() {
+    // Neither is a page or JSON, so that nothing tells before it is decoded.
+    let noise: Vec<u8> = (0..4_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x7f).collect();
+    for junk in [b"rate limited".to_vec(), noise] {
+        let junk = || Reply::ok("audio/mpeg", Body::of(junk.clone()));
+        let (_origin, service, node) = served([spoken_tone(1), junk()]).await;
+        for path in [say(TEXT, "-", "wav"), say("Please hold the line.", "-", "ulaw")] {
+            let told = node.get(&path).await;
+            assert_eq!((told.status.as_u16(), told.slug().as_str()), (502, "speech-failed"), "{path}");
+        }
+        service.answer(spoken_tone(2));
+        node.node.clock.advance_wall(Duration::from_secs(60));
+        // The first sentence is there from before.
+        let whole = node.get(&say(TEXT, "-", "sln")).await;
+        assert_eq!((whole.status, whole.body.len()), (StatusCode::OK, 3 * 8_000 * 2), "{whole:?}");
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn everybody_hears_the_stand_in_while_a_failure_is_remembered() {
+    let (origin, service) = (Origin::start().await.unwrap(), SpeechService::start().await.unwrap());
+    service.answer(Reply::status(500, "application/json", Body::of("{}")));
+    let clip = ringback::testing::fixture::audio_dir().join("chirp.aiff");
+    let node = TestNode::start_with(&origin, |config| {
+        config.media.speech.http.url = Some(service.url());
+        config.media.speech.fallback_clip = clip.to_str().unwrap().to_owned();
+    })
+    .await;
+    let path = say("Good evening.", "-", "ulaw");
+    let first = node.get(&path).await;
+    assert_eq!((first.status, first.header("cache-control")), (StatusCode::OK, "no-store"), "{first:?}");
+    for _ in 0..3 {
+        let next = node.get(&path).await;
+        assert_eq!((next.status, next.header("cache-control")), (StatusCode::OK, "no-store"), "{next:?}");
+        assert!(next.header("cache-status").contains("detail=stand-in"), "{next:?}");
+        assert_eq!(next.header("content-location"), "");
+        assert!(next.body == first.body);
+    }
+    // It is remembered: the service is left alone. Nothing of the clip is under the text's name.
+    assert_eq!(service.asked().len(), 1);
+    assert_eq!(node.get_with(&path, "cache-control", "only-if-cached").await.slug(), "not-cached");
+    service.answer(spoken_tone(1));
+    node.node.clock.advance_wall(Duration::from_secs(60));
+    assert_eq!(node.get(&path).await.body.len(), 8_000);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn speech_is_purged_by_its_labels_and_by_its_name() {
+    let (_origin, service, node) = served([spoken_tone(1)]).await;
+    let purge = async |rule: serde_json::Value| {
+        let request = node.request(Method::POST, "/v1/media/purge").body(rule.to_string());
+        assert_eq!(node.send(request).await.status, StatusCode::OK, "{rule}");
+    };
+    let wanted = serde_json::json!({ "source": { "text": TEXT }, "format": "ulaw", "tags": ["closing-time"] });
+    let made = json(&node.post(&wanted).await);
+    let described = json(&node.get(&format!("/v1/media/{}", made["id"].as_str().unwrap())).await);
+    let name = described["source"].as_str().unwrap();
+    assert!(name.starts_with("speech:"), "{name}");
+    let mut spoken = service.asked().len();
+    assert_eq!(spoken, 2);
+    for rule in [serde_json::json!({ "tag": "closing-time" }), serde_json::json!({ "url": name })] {
+        purge(rule.clone()).await;
+        let anew = node.send(node.request(Method::GET, &say(TEXT, "-", "ulaw")).header("prefer", "wait")).await;
+        assert_eq!(anew.header("content-location"), made["url"].as_str().unwrap(), "{anew:?}");
+        spoken += 2;
+        assert_eq!(service.asked().len(), spoken, "{rule}");
+        // Once.
+        assert!(node.get(&say(TEXT, "-", "ulaw")).await.header("cache-status").contains("hit"));
+        assert_eq!(service.asked().len(), spoken, "{rule}");
+    }
+    let nonsense = node.request(Method::POST, "/v1/media/purge").body(r#"{"url":"speech:nonsense"}"#);
+    assert_eq!(node.send(nonsense).await.slug(), "bad-request");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_at_a_purge_counts_as_spoken_before_it() {
+    let gate = Gate::closed();
+    let (_origin, service, node) = served([spoken_tone(1).hold_headers(&gate), spoken_tone(1)]).await;
+    let text = "Please hold the line.";
+    let path = say(text, "-", "ulaw");
+    let purge = async {
+        service.origin().wait_for_requests(1).await;
+        // A moment that the clock can tell.
+        node.node.clock.advance_wall(Duration::from_secs(1));
+        let request = node.request(Method::POST, "/v1/media/purge").body(r#"{"all":true}"#);
+        assert_eq!(node.send(request).await.status, StatusCode::OK);
+        node.node.clock.advance_wall(Duration::from_secs(1));
+        gate.open();
+    };
+    let (before, ()) = futures_util::future::join(node.get(&path), purge).await;
+    assert_eq!(before.status, StatusCode::OK);
+    // Nor does another text have the sentence from then.
+    let other = node.get(&say(&format!("One moment. {text}"), "-", "ulaw")).await;
+    assert_eq!(other.status, StatusCode::OK);
+    assert_eq!(service.asked().len(), 3);
+    node.stop().await;
+}

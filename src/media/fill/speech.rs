@@ -6,7 +6,9 @@
 
 use std::{
     collections::HashMap,
+    io::{self, Cursor, Read, Seek, SeekFrom},
     sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
+    time::SystemTime,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     ids::{ContentHash, SourceKey, Tenant},
     media::{
+        audio,
         cache::{CHUNK_MAX, ChunkRef, Commit, KeptSource, Reader, SourceRecord, Whole},
         format::Headerless,
         parts::Framer,
@@ -55,18 +58,18 @@ impl Turns {
     }
 }
 
-/// A text's sentences, into the spool. `known` is what the index would say of the text.
+/// A text's sentences, into the spool. `known` is what the index would say of the text; `anew` has all of them spoken, whatever the tiers have.
 pub(super) async fn spoken(
     shared: &Shared,
     flight: &SourceFlight,
     known: Option<&SourceRecord>,
-    utterance: &Utterance,
+    (utterance, anew): (&Utterance, bool),
 ) -> Result<(Arrival, Received), Stop> {
     let record = known.ok_or_else(known::without_record)?;
     let pieces = utterance.pieces();
     let mut original = Original::new(shared, flight, record, pieces.len() != 1);
     for piece in &pieces {
-        original = speak(shared, flight, piece, original).await?;
+        original = speak(shared, flight, (piece, anew), original).await?;
     }
     original.finish().await
 }
@@ -93,10 +96,11 @@ pub(super) async fn stand_in(
 async fn speak<'a>(
     shared: &Shared,
     flight: &SourceFlight,
-    piece: &Utterance,
+    (piece, anew): (&Utterance, bool),
     original: Original<'a>,
 ) -> Result<Original<'a>, Stop> {
-    if !flight.keep {
+    // What was purged by a label is not known by it sentence by sentence: others may have them without.
+    if !flight.keep || anew {
         return perform(shared, flight, piece, original).await;
     }
     if let Some(kept) = find(shared, &flight.tenant, piece).await {
@@ -146,6 +150,8 @@ async fn perform<'a>(
     original: Original<'a>,
 ) -> Result<Original<'a>, Stop> {
     metrics::counter!("ringback_media_speech_sentences_total", "from" => "engine").increment(1);
+    // What is purged while it is spoken counts as got before.
+    let asked = shared.clock.now_wall();
     let mut spoken = shared.speech.speak(piece, &flight.hops).await.map_err(told)?;
     let declared = spoken.declared();
     let mut original = original.begin(declared).await?;
@@ -158,13 +164,86 @@ async fn perform<'a>(
         original = original.append(bytes).await?;
     }
     if let Some(all) = all.filter(|_| !flight.is_revoked()) {
-        keep(shared, flight, piece, declared, &all).await;
+        let all = all.freeze();
+        check(shared, spoken.engine(), declared, all.clone()).await?;
+        keep(shared, flight, (piece, asked), declared, &all).await;
     }
     Ok(original)
 }
 
-/// Leaves a sentence to the tiers. A store that fails is not the caller's trouble.
-async fn keep(shared: &Shared, flight: &SourceFlight, piece: &Utterance, declared: Option<Headerless>, bytes: &[u8]) {
+/// Whether what an engine gave can be decoded to its end. Before it is kept: whoever has the sentence in a text takes it from there, and what
+/// is no audio would fail them all, on all nodes.
+///
+/// **Cost**: decodes up to [`KEPT_MAX`] bytes on a thread of the blocking pool, while the engine's place is held.
+async fn check(
+    shared: &Shared,
+    engine: &'static str,
+    declared: Option<Headerless>,
+    bytes: Bytes,
+) -> Result<(), Problem> {
+    let limits = shared.audio_limits;
+    let sentence = Box::new(Sentence { bytes: Cursor::new(bytes), declared });
+    let inspected = tokio::task::spawn_blocking(move || audio::inspect(sentence, &limits)).await;
+    match inspected {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            tracing::warn!(engine, %error, "a sentence is not audio that can be decoded, and is not kept");
+            Err(told(SpeechError::NotAudio { engine, what: "what cannot be decoded" }))
+        }
+        Err(_) => Err(Problem::new(Kind::Internal, "looking at a sentence died")),
+    }
+}
+
+/// A sentence as the audio room reads it.
+struct Sentence {
+    bytes: Cursor<Bytes>,
+    declared: Option<Headerless>,
+}
+
+impl Sentence {
+    fn whole(&self) -> u64 {
+        self.bytes.get_ref().len() as u64
+    }
+}
+
+impl Read for Sentence {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(buffer)
+    }
+}
+
+impl Seek for Sentence {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(to)
+    }
+}
+
+impl audio::Input for Sentence {
+    fn length(&self) -> Option<u64> {
+        Some(self.whole())
+    }
+
+    fn declared(&self) -> Option<Headerless> {
+        self.declared
+    }
+
+    fn complete_length(&self) -> Option<u64> {
+        Some(self.whole())
+    }
+
+    fn wait_complete(&mut self) -> io::Result<u64> {
+        Ok(self.whole())
+    }
+}
+
+/// Leaves a sentence, which was asked for at `asked`, to the tiers. A store that fails is not the caller's trouble.
+async fn keep(
+    shared: &Shared,
+    flight: &SourceFlight,
+    (piece, asked): (&Utterance, SystemTime),
+    declared: Option<Headerless>,
+    bytes: &[u8],
+) {
     let mut chunker = Chunker::default();
     chunker.update(bytes);
     let body = chunker.finish();
@@ -172,14 +251,13 @@ async fn keep(shared: &Shared, flight: &SourceFlight, piece: &Utterance, declare
         shared.cache.admit(*id, Bytes::copy_from_slice(chunk)).await;
     }
     let content_hash = ContentHash::from_bytes(*body.digest.as_bytes());
-    let now = shared.clock.now_wall();
     let record = SourceRecord {
         content_hash,
         length: body.length,
         headerless: declared.is_some(),
         declared,
         rules_stamp: shared.origin.rules_stamp(),
-        ..SourceRecord::of_known(piece.to_text(), content_hash, now)
+        ..SourceRecord::of_known(piece.to_text(), content_hash, asked)
     };
     let commit = Commit {
         source: Some(record),
