@@ -76,6 +76,26 @@ async fn an_upload_is_played_in_any_format_under_an_address_that_only_its_tenant
 }
 
 #[tokio::test]
+async fn an_upload_that_was_asked_for_too_early_is_played_as_soon_as_it_is_there() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    let put_it = async || json(&put(&node, "/v1/media/uploads", audio("speech.mp3")).await)["content_hash"].clone();
+    let hash = put_it().await;
+    let upload = format!("/v1/media/uploads/{}", hash.as_str().unwrap());
+    let set = node.request(Method::PUT, "/prompts/a.wav").header("content-type", "application/json");
+    let set = node.send(set.body(serde_json::json!({ "upload": hash }).to_string())).await;
+    assert_eq!(set.status, StatusCode::CREATED);
+    assert_eq!(node.send(node.request(Method::DELETE, &upload)).await.status, StatusCode::NO_CONTENT);
+    let wanted = serde_json::json!({ "source": { "upload": hash }, "format": "ulaw" });
+    assert_eq!(node.post(&wanted).await.slug(), "not-found");
+    assert_eq!(node.get("/prompts/a.alaw").await.slug(), "not-found");
+    put_it().await;
+    assert_eq!(node.post(&wanted).await.status, StatusCode::CREATED);
+    assert_eq!(node.get("/prompts/a.alaw").await.status, StatusCode::OK);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn private_audio_outlives_eviction_and_restart_and_goes_when_it_is_deleted() {
     let origin = Origin::start().await.unwrap();
     let node = TestNode::start(&origin).await;
