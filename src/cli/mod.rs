@@ -122,6 +122,16 @@ enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// How a verb ends of which this was the last of several things: where others were done, it is not true that nothing was.
+    fn after(self, any_done: bool) -> Exit {
+        match self {
+            Exit::NothingDone if any_done => Exit::Failed,
+            exit => exit,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit as u8)

@@ -46,7 +46,7 @@ pub(super) async fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyho
             return Ok(Exit::Usage);
         }
     };
-    let mut exit = Exit::Done;
+    let (mut exit, mut any_done) = (Exit::Done, false);
     for (source, path) in arguments.sources.iter().zip(&paths) {
         // A range waits for the whole and brings next to nothing of it. HEAD would bring no reasons.
         let request =
@@ -54,13 +54,14 @@ pub(super) async fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyho
         let response = match node.send_and_wait(request).await {
             Ok(response) => response,
             Err(refusal) => {
-                exit = refusal.tell(source, arguments.json, terminal);
+                exit = refusal.tell(source, arguments.json, terminal).after(any_done);
                 if refusal.is_unreachable() {
                     return Ok(exit);
                 }
                 continue;
             }
         };
+        any_done = true;
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let (address, cache) = (text("content-location"), text("cache-status").unwrap_or_default());
         terminal.say(&if arguments.json {
