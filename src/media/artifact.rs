@@ -53,6 +53,8 @@ pub struct Description {
     pub reference: Arc<Reference>,
     /// Tiers that hold all of it.
     pub tier: Option<Tier>,
+    /// Whether it was purged: then it is made again before it is answered.
+    pub is_purged: bool,
 }
 
 /// Audio whose address is known.
@@ -159,11 +161,13 @@ impl Media {
     pub async fn describe(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<Description, Problem> {
         match self.named(tenant, artifact, &Conditions::no_bytes(), |_| true).await? {
             Found::Hit(hit) => {
-                Ok(Description { manifest: Some(hit.manifest), reference: hit.reference, tier: Some(hit.tier) })
+                let (manifest, reference) = (Some(hit.manifest), hit.reference);
+                Ok(Description { manifest, reference, tier: Some(hit.tier), is_purged: false })
             }
             Found::Lost(reference) => {
                 let manifest = self.cache.manifest(artifact).await.map_err(|error| error.problem())?;
-                Ok(Description { manifest, reference, tier: None })
+                let is_purged = self.cache.is_purged(tenant, &reference);
+                Ok(Description { manifest, reference, tier: None, is_purged })
             }
             Found::Unknown => Err(unknown_artifact()),
         }

@@ -171,8 +171,8 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
 /// Metadata of an artifact and the tiers that hold it.
 pub(super) async fn describe(State(v1): State<V1>, artifact: Named) -> Result<Response, Failed> {
     let artifact = parse(artifact)?;
-    let Description { reference, manifest, tier } = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
-    let is_purged = false;
+    let described = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
+    let Description { reference, manifest, tier, is_purged } = described;
     let known = Listed { artifact, reference, manifest, tier, is_purged };
     Ok(Json(Described::new(&known, &v1.parts)).into_response())
 }
