@@ -496,17 +496,21 @@ fn respond(status: StatusCode, headers: HeaderMap, body: AudioBody) -> Response<
     response
 }
 
+/// What is told of a problem (RFC 9457).
+pub fn problem_json(problem: &Problem) -> serde_json::Value {
+    serde_json::json!({
+        "type": format!("urn:ringback:problem:{}", problem.kind.slug()),
+        "title": problem.kind.title(),
+        "status": problem.kind.status(),
+        "detail": problem.detail,
+    })
+}
+
 /// A problem as `application/problem+json` (RFC 9457): never audio, never cacheable.
 pub fn problem(problem: &Problem) -> Response<AudioBody> {
     let kind = problem.kind;
     metrics::counter!("ringback_media_problems_total", "kind" => kind.slug()).increment(1);
-    let body = serde_json::json!({
-        "type": format!("urn:ringback:problem:{}", kind.slug()),
-        "title": kind.title(),
-        "status": kind.status(),
-        "detail": problem.detail,
-    });
-    let body = Bytes::from(body.to_string());
+    let body = Bytes::from(problem_json(problem).to_string());
     let mut headers = HeaderMap::with_capacity(6);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(header::CACHE_CONTROL, NO_STORE);

@@ -105,7 +105,7 @@ pub use config::Config;
 pub use freshness::RequestDirectives;
 pub use listing::{Listed, Page, SourceStanding};
 pub use presets::{PresetError, Presets};
-pub use private::{Config as PrivateConfig, NodeKey};
+pub use private::Config as PrivateConfig;
 pub use purge::PurgeRequest;
 pub use report::Lacks;
 pub use signing::{Config as SigningConfig, Pair, PairError, Signing, SigningError, Standing};

@@ -180,11 +180,6 @@ impl SpeechError {
         Problem { retry_after, ..Problem::new(kind, self.to_string()) }
     }
 
-    /// Whether another engine or a clip may stand in: what the caller asked for is right, and this engine did not do it.
-    pub fn lets_stand_in(&self) -> bool {
-        matches!(self.problem().kind, Kind::SpeechFailed | Kind::SpeechTimeout | Kind::Busy)
-    }
-
     /// The bounded label of this error in metrics.
     pub fn label(&self) -> &'static str {
         match self {

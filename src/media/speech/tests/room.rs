@@ -6,7 +6,7 @@ use super::support::{program, service, start, whole};
 use crate::{
     media::speech::{Config, Markup, Percent, SpeechError, StandIn, TextIn, Wish},
     outbound::Hops,
-    problem::ConfigProblems,
+    problem::{ConfigProblems, Kind},
     testing::{
         origin::{Body, Reply},
         speech_service::{SpeechService, tone},
@@ -85,7 +85,7 @@ async fn another_engine_stands_in() {
     let speech = start(config).await;
     let wish = Wish { voice: Some("nova".into()), language: Some("de-DE".into()), ..Wish::default() };
     let utterance = speech.utterance(&wish, "Guten Tag", TextIn::Path).unwrap();
-    assert!(speech.speak(&utterance, &Hops::default()).await.unwrap_err().lets_stand_in());
+    assert_eq!(speech.speak(&utterance, &Hops::default()).await.unwrap_err().problem().kind, Kind::SpeechFailed);
     let Some(StandIn::Spoken(spoken)) = speech.stand_in(&utterance, &Hops::default()).await else { panic!("nothing") };
     assert_eq!(spoken.engine(), "espeak-ng");
     assert!(whole(*spoken).await.unwrap().starts_with(b"RIFF"));
