@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Options of a text to be spoken that are not options of a format.
-pub(super) const SPEECH_OPTIONS: [&str; 6] = Wish::OPTIONS;
+pub(super) const SPEECH_OPTIONS: [&str; 7] = Wish::OPTIONS;
 
 /// Keys of a node.
 #[derive(Debug, Args)]

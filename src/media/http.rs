@@ -51,6 +51,8 @@ const RETRY_AFTER_BUSY: Duration = Duration::from_secs(1);
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// What was revoked lives on elsewhere for as long at most (`spec/trust.md` §2).
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, max-age=60");
+/// The same.
+const PRIVATE_AGE_MAX: Duration = Duration::from_secs(60);
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 const HIT_MEMORY: HeaderValue = HeaderValue::from_static("ringback; hit; ttl=31536000; detail=memory");

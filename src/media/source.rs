@@ -100,9 +100,10 @@ impl Source {
     }
 
     /// Who may have what is made of it. What was fetched without credentials or spoken is anybody's who has its address, what somebody put
-    /// here is that tenant's (`spec/trust.md` §2).
+    /// here or marked as private is that tenant's (`spec/trust.md` §2).
     pub(in crate::media) fn visibility(&self) -> Visibility {
         match self {
+            Source::Speech(utterance) if utterance.manner().is_private => Visibility::Private,
             Source::Url(_) | Source::Speech(_) => Visibility::Public,
             Source::Upload(_) => Visibility::Private,
         }

@@ -75,17 +75,21 @@ async fn the_same_speech_has_the_same_address_everywhere_and_any_change_another(
         let wanted = serde_json::json!({ "source": { "text": text }, "format": format, "options": options });
         let made = node.post(&wanted).await;
         assert!(made.status.is_success(), "{made:?} {}", String::from_utf8_lossy(&made.body));
-        json(&made)["url"].as_str().unwrap().to_owned()
+        let made = json(&made);
+        let (id, url) = (made["id"].as_str().unwrap().to_owned(), made["url"].as_str().unwrap().to_owned());
+        assert_eq!(url, format!("/media/{id}.{format}"));
+        (id, url)
     };
     let plain = serde_json::json!({});
     let same = address(&here, TEXT, plain.clone(), "ulaw").await;
     assert_eq!(address(&there, TEXT, plain.clone(), "ulaw").await, same);
     // By GET, too; however the letters of one text are written down.
-    assert_eq!(here.get(&say(TEXT, "-", "ulaw")).await.header("content-location"), same);
+    assert_eq!(here.get(&say(TEXT, "-", "ulaw")).await.header("content-location"), same.1);
     let (composed, decomposed) = ("Caf\u{e9}.", "Cafe\u{301}.");
     let cafe = address(&here, composed, plain.clone(), "ulaw").await;
     assert_eq!(address(&there, decomposed, plain.clone(), "ulaw").await, cafe);
-    let mut seen = BTreeSet::from([same, cafe]);
+    // What names it, without the extension, which is another for each format anyway.
+    let mut seen = BTreeSet::from([same.0, cafe.0]);
     for (text, options, format) in [
         (TEXT, plain.clone(), "alaw"),
         ("Welcome to the office. Please hold the line!", plain.clone(), "ulaw"),
@@ -94,8 +98,8 @@ async fn the_same_speech_has_the_same_address_everywhere_and_any_change_another(
         (TEXT, serde_json::json!({ "pitch": "80" }), "ulaw"),
         (TEXT, serde_json::json!({ "gain": "-3" }), "ulaw"),
     ] {
-        let address = address(&here, text, options.clone(), format).await;
-        assert!(seen.insert(address.clone()), "{options} {format}: {address} again");
+        let (id, _) = address(&here, text, options.clone(), format).await;
+        assert!(seen.insert(id.clone()), "{options} {format}: {id} again");
     }
     here.stop().await;
     there.stop().await;
@@ -414,5 +418,46 @@ async fn what_is_on_its_way_at_a_purge_counts_as_spoken_before_it() {
     let other = node.get(&say(&format!("One moment. {text}"), "-", "ulaw")).await;
     assert_eq!(other.status, StatusCode::OK);
     assert_eq!(service.asked().len(), 3);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn private_speech_has_an_address_that_nobody_can_compute_and_shares_nothing() {
+    let (_origin, service, node) = served([spoken_tone(1)]).await;
+    let public = node.post(&serde_json::json!({ "source": { "text": TEXT }, "format": "ulaw" })).await;
+    let options = serde_json::json!({ "private": "true" });
+    let wanted = serde_json::json!({ "source": { "text": TEXT }, "format": "ulaw", "options": options });
+    let made = node.post(&wanted).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    // The public one's sentences are not taken.
+    assert_eq!(service.asked().len(), 4);
+    let (made, public) = (json(&made), json(&public));
+    let (url, id) = (made["url"].as_str().unwrap(), made["id"].as_str().unwrap());
+    assert!(url.starts_with("/media/") && url.matches('/').count() == 3, "{url}");
+    assert_ne!(made["id"], public["id"]);
+    let said = node.get(&say(TEXT, "private:true", "ulaw")).await;
+    assert_eq!((said.status, said.header("cache-control")), (StatusCode::OK, "private, max-age=60"), "{said:?}");
+    assert_eq!(said.header("content-location"), url);
+    let head = node.send(node.request(Method::HEAD, &say(TEXT, "private:true", "ulaw"))).await;
+    for field in ["content-length", "etag", "cache-control", "last-modified", "content-location"] {
+        assert_eq!(head.header(field), said.header(field), "{field}");
+    }
+    let played = node.get(url).await;
+    assert_eq!((played.status, played.header("cache-control")), (StatusCode::OK, "private, max-age=60"));
+    assert!(played.body == said.body);
+    // Without what stands in front of it, it is no address.
+    let unknown = node.get(&format!("/media/{}.ulaw", "0".repeat(64))).await;
+    let bare = node.get(&format!("/media/{id}.ulaw")).await;
+    assert_eq!((bare.status, bare.body), (StatusCode::NOT_FOUND, unknown.body));
+    // In a path, what is not private is the same as what says nothing of it.
+    let open = node.get(&say(TEXT, "private:false", "ulaw")).await;
+    assert_eq!(open.header("content-location"), public["url"].as_str().unwrap());
+    assert_eq!(node.get(&say(TEXT, "private:perhaps", "ulaw")).await.slug(), "bad-request");
+    // Purged, it is made again under its address.
+    let purge = node.request(Method::POST, "/v1/media/purge").body(r#"{"all":true}"#);
+    assert_eq!(node.send(purge).await.status, StatusCode::OK);
+    let again = node.get(url).await;
+    assert!(again.status == StatusCode::OK && again.body == said.body, "{again:?}");
+    assert!(again.header("cache-status").contains("detail=speech"), "{again:?}");
     node.stop().await;
 }

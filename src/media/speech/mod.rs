@@ -235,7 +235,7 @@ impl Speech {
             return None;
         }
         let line = self.shared.line(name)?;
-        let Manner { speed, pitch, markup } = utterance.manner();
+        let Manner { speed, pitch, markup, .. } = utterance.manner();
         let language = Some(utterance.speaker().language.to_string()).filter(|language| !language.is_empty());
         // Its voices have other names; what it cannot do it does not do.
         let wishes = [
@@ -283,7 +283,7 @@ impl Line {
     fn utterance(&self, wish: &Wish, text: &str, text_max: usize) -> Result<Utterance, SpeechError> {
         let usual = Percent::USUAL;
         let (speed, pitch) = (wish.speed.unwrap_or(usual), wish.pitch.unwrap_or(usual));
-        let manner = Manner { speed, pitch, markup: wish.markup };
+        let manner = Manner { speed, pitch, markup: wish.markup, is_private: wish.is_private };
         let Resolved { voice, language } =
             self.engine.resolve(wish.voice.as_deref(), wish.language.as_deref(), manner)?;
         let (engine, version) = (self.engine.name().into(), self.engine.version().into());

@@ -91,7 +91,7 @@ impl Espeak {
 
     /// What comes before the text.
     fn arguments(utterance: &Utterance) -> Vec<OsString> {
-        let Manner { speed, pitch, markup } = utterance.manner();
+        let Manner { speed, pitch, markup, .. } = utterance.manner();
         let mut arguments: Vec<OsString> = ["--stdin", "--stdout", "-b", "1", "-v"].map(OsString::from).into();
         arguments.push(OsString::from(&*utterance.speaker().voice));
         if speed != Percent::USUAL {

@@ -15,8 +15,15 @@ use crate::{
 
 #[test]
 fn wishes_are_taken_out_of_options() {
-    let options =
-        [("rate", "16000"), ("voice", "de"), ("speed", "90"), ("gain", "3"), ("ssml", "1"), ("engine", "http")];
+    let options = [
+        ("rate", "16000"),
+        ("voice", "de"),
+        ("speed", "90"),
+        ("gain", "3"),
+        ("ssml", "1"),
+        ("engine", "http"),
+        ("private", "true"),
+    ];
     let (wish, others) = Wish::take(&options).unwrap();
     assert_eq!(others, [("rate", "16000"), ("gain", "3")]);
     let expected = Wish {
@@ -26,11 +33,18 @@ fn wishes_are_taken_out_of_options() {
         speed: Some(Percent::new(90)),
         pitch: None,
         markup: Markup::Ssml,
+        is_private: true,
     };
     assert_eq!(wish, expected);
-    for wrong in
-        [("speed", "fast"), ("speed", "-1"), ("pitch", "70000"), ("ssml", "maybe"), ("voice", ""), ("engine", "")]
-    {
+    for wrong in [
+        ("speed", "fast"),
+        ("speed", "-1"),
+        ("pitch", "70000"),
+        ("ssml", "maybe"),
+        ("private", "yes"),
+        ("voice", ""),
+        ("engine", ""),
+    ] {
         assert!(matches!(Wish::take(&[wrong]), Err(SpeechError::BadOption { .. })), "{wrong:?}");
     }
     assert!(matches!(Wish::take(&[("voice", "a"), ("voice", "a")]), Err(SpeechError::BadOption { .. })));
