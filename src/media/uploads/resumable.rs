@@ -33,6 +33,9 @@ use crate::{
     units::ByteCount,
 };
 
+/// What files here end with: parts, records, and records that were being written.
+const EXTENSIONS: [&str; 3] = ["part", "json", "new"];
+
 /// Uploads that have not come to their end. Clones share everything.
 #[derive(Clone, Debug)]
 pub struct Resumable {
@@ -144,10 +147,14 @@ impl Resumable {
                 }
             }
         }
-        // What has no record was never told to anybody.
+        // What has no record was never told to anybody. What is not ours stays.
         for entry in fs::read_dir(&self.directory)? {
             let path = entry?.path();
-            if id_of(&path).is_none_or(|id| !known.contains_key(&id) && !unreadable.contains(&id)) {
+            let is_ours = path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|ours| extension == *ours));
+            if let Some(id) = id_of(&path).filter(|_| is_ours && path.is_file())
+                && !known.contains_key(&id)
+                && !unreadable.contains(&id)
+            {
                 fs::remove_file(&path)?;
             }
         }
@@ -162,15 +169,16 @@ impl Resumable {
         if upload.content_hash.is_some() {
             return Ok(Some(Entry { offset: upload.length, upload, is_busy: false }));
         }
-        let offset = match absent_is_none(File::open(self.part(id)))? {
-            Some(part) => {
-                // From now on it counts as acknowledged, and some of it may not have been when the node died.
-                part.sync_all()?;
-                part.metadata()?.len()
-            }
-            None => 0,
-        };
-        Ok(Some(Entry { offset: offset.min(upload.length), upload, is_busy: false }))
+        let mut entry = Entry { offset: 0, upload, is_busy: false };
+        if let Some(part) = absent_is_none(File::open(self.part(id)))? {
+            // From now on it counts as acknowledged, and some of it may not have been when the node died.
+            part.sync_all()?;
+            let metadata = part.metadata()?;
+            entry.offset = metadata.len().min(entry.upload.length);
+            // The record says when it was begun: it is not written anew for each part.
+            entry.upload.at = entry.upload.at.max(metadata.modified()?);
+        }
+        Ok(Some(entry))
     }
 
     fn part(&self, id: RandomId) -> PathBuf {
@@ -338,7 +346,16 @@ impl Resumable {
                 Ok((bytes, has_ended)) => (bytes, has_ended.then_some(Ok(()))),
                 Err((bytes, problem)) => (bytes, Some(Err(problem))),
             };
-            if length - at < bytes.len() as u64 {
+            let left = length - at;
+            let mut is_too_long = left < bytes.len() as u64;
+            if left == bytes.len() as u64 && end.is_none() {
+                // Before the last of it is taken.
+                let behind = gather(&mut body, idle_max, late.as_mut()).await;
+                is_too_long = match behind {
+                    Ok((bytes, _)) | Err((bytes, _)) => !bytes.is_empty(),
+                };
+            }
+            if is_too_long {
                 return Err(Problem::new(Kind::OverLimit, "the part is longer than what is missing of the upload"));
             }
             if !bytes.is_empty() {

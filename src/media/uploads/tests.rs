@@ -283,3 +283,47 @@ async fn an_upload_ends_when_it_says_and_not_at_the_next_one() {
     resumable.begin(&tenant, LENGTH).await.unwrap();
     assert_eq!(std::fs::read_dir(world.unfinished()).unwrap().count(), 2);
 }
+
+#[tokio::test]
+async fn the_last_part_counts_for_when_an_upload_ends_after_a_restart_too() {
+    let world = World::new().await;
+    let config = Config::default();
+    let resumable = world.resumable(&config);
+    let tenant = tenant();
+    let (id, _) = resumable.begin(&tenant, LENGTH).await.unwrap();
+    // It was begun long ago.
+    let record = world.unfinished().join(format!("{id}.json"));
+    let mut begun: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    let at = begun["at"]["secs_since_epoch"].as_u64().unwrap();
+    begun["at"]["secs_since_epoch"] = (at - config.resumed_within.as_secs() - 60).into();
+    std::fs::write(&record, begun.to_string()).unwrap();
+    append(&resumable, id, 0, b"RIFF").await.unwrap();
+    let resumable = world.resumable(&config);
+    resumable.begin(&tenant, LENGTH).await.unwrap();
+    assert_eq!(resumable.ask(&tenant, id).await.unwrap().offset, 4);
+}
+
+#[tokio::test]
+async fn what_is_not_ours_stays_where_it_is() {
+    let world = World::new().await;
+    let config = Config::default();
+    world.resumable(&config);
+    let foreign = [world.unfinished().join("lost+found"), world.unfinished().join("notes.txt")];
+    std::fs::create_dir(&foreign[0]).unwrap();
+    std::fs::write(&foreign[1], "of somebody else").unwrap();
+    world.resumable(&config).begin(&tenant(), LENGTH).await.unwrap();
+    assert!(foreign.iter().all(|path| path.exists()));
+}
+
+#[tokio::test]
+async fn a_part_that_goes_on_behind_its_end_is_not_taken() {
+    let world = World::new().await;
+    let resumable = world.resumable(&Config::default());
+    let tenant = tenant();
+    let length = super::PIECE as u64;
+    let (id, _) = resumable.begin(&tenant, length).await.unwrap();
+    let surplus = [vec![b'R'; super::PIECE], b"and more".to_vec()].map(|piece| Ok::<_, Infallible>(Bytes::from(piece)));
+    let sent = resumable.append(&tenant, id, 0, stream::iter(surplus), Duration::from_secs(60)).await;
+    assert_eq!(sent.unwrap_err().kind, Kind::OverLimit);
+    assert_eq!(resumable.ask(&tenant, id).await.unwrap().offset, 0);
+}
