@@ -136,7 +136,8 @@ impl Espeak {
             if ended.status.success() {
                 return Ok(Some((Bytes::new(), None)));
             }
-            tracing::warn!(status = %ended.status, said = %ended.said, "speech engine failed");
+            // What it says may have the text in it, which is nobody's but its caller's.
+            tracing::warn!(status = %ended.status, said_bytes = ended.said.len(), "speech engine failed");
             let why = match ended.status.code() {
                 Some(code) => format!("it ended with exit code {code}"),
                 None => "it was killed".to_owned(),

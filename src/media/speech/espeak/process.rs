@@ -133,6 +133,8 @@ fn supervise(mut command: Command, hold: &Hold, pipes: oneshot::Sender<io::Resul
     pipes.send(piped).ok();
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     let waited = rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::Pid(pid), options));
+    // What it has started may live on; the number is its own until it is reaped.
+    hold.kill();
     hold.ended();
     waited?;
     child.wait()
