@@ -217,6 +217,23 @@ impl Node {
     }
 }
 
+/// Whether an answer is audio as a node sends it, and not what something else answers under its address.
+///
+/// # Errors
+/// `bad-answer`.
+pub(super) fn is_of_a_node(response: &Response) -> Result<(), Refusal> {
+    let status = response.status();
+    let said = response.headers().get("cache-status").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // Caches between add to the field what they did.
+    let is_ours = said.split(',').any(|member| member.trim_start().starts_with("ringback"));
+    let is_audio = matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE);
+    if is_ours && is_audio {
+        return Ok(());
+    }
+    let detail = format!("{status}, and it is not what a node answers (no Cache-Status of one)");
+    Err(Refusal { status: Some(status.as_u16()), slug: "bad-answer".to_owned(), detail, retry_after: None })
+}
+
 /// When the sender of an answer wants to be asked again (RFC 9110 §10.2.3).
 pub(super) fn retry_after(response: &Response, clock: &Clock) -> Option<Duration> {
     let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();

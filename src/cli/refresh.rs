@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     Exit,
     address::{self, KeyArguments, Wanted},
-    node::NodeArguments,
+    node::{NodeArguments, is_of_a_node},
     terminal::Terminal,
 };
 
@@ -51,7 +51,7 @@ pub(super) async fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyho
         // A range waits for the whole and brings next to nothing of it. HEAD would bring no reasons.
         let request =
             || node.request(Method::GET, path).header("cache-control", "no-cache").header("range", "bytes=0-0");
-        let response = match node.send_and_wait(request).await {
+        let response = match node.send_and_wait(request).await.and_then(|got| is_of_a_node(&got).map(|()| got)) {
             Ok(response) => response,
             Err(refusal) => {
                 exit = refusal.tell(source, arguments.json, terminal).after(any_done);
