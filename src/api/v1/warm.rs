@@ -91,6 +91,7 @@ struct Line<'a> {
 /// Makes what is asked for and tells of each item as it finishes. Whoever leaves ends what nobody else waits for.
 pub(super) async fn warm(State(v1): State<V1>, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
     let body = body::receive(sent, v1.body_timeout).await?;
+    media::may_be_kept(&headers)?;
     let warm: Warm = body::read(&body, EXPECTED)?;
     let items = warm.sources.len().saturating_mul(warm.formats.len());
     if items > ITEMS_MAX {
