@@ -311,18 +311,29 @@ impl Media {
                 Plan::Fill { wanted, via, may_stand_in } => (*wanted, via, may_stand_in),
             };
             let joined = self.fill.join(wanted);
-            if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source)
-                && tokio::time::timeout(self.speech.deadline(), joined.begun()).await.is_err()
-                && let Some(opened) = self.stand_in(tenant, request, utterance).await
-            {
-                // Whoever comes after this caller hears what was asked for.
-                if joined.keeps() {
-                    joined.pin();
-                }
-                return Ok(opened);
-            }
             let whole = request.whole || request.format.is_held() || request.format.is_raw();
-            let ready = async { if whole { joined.whole().await } else { joined.started().await } };
+            let mut ended = None;
+            if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source) {
+                match self.spoken_in_time(&joined, whole).await {
+                    Spoken::InTime(ready) => ended = ready,
+                    Spoken::Late => {
+                        if let Some(opened) = self.stand_in(tenant, request, utterance).await {
+                            // Whoever comes after this caller hears what was asked for.
+                            if joined.keeps() {
+                                joined.pin();
+                            }
+                            return Ok(opened);
+                        }
+                    }
+                }
+            }
+            let ready = async {
+                match ended {
+                    Some(ready) => ready,
+                    None if whole => joined.whole().await,
+                    None => joined.started().await,
+                }
+            };
             let ready = if may_stand_in {
                 match tokio::time::timeout(self.stale_wait, ready).await {
                     Ok(ready) => ready,
@@ -360,6 +371,20 @@ impl Media {
         Err(failed.unwrap_or_else(|| {
             Problem::new(Kind::OriginFailed, "the origin keeps confirming audio that is no longer there")
         }))
+    }
+
+    /// Waits for speech to begin, or where nothing is sent before all of it is there, for its end.
+    async fn spoken_in_time(&self, joined: &Joined, whole: bool) -> Spoken {
+        let deadline = self.speech.deadline();
+        if !whole {
+            let begun = tokio::time::timeout(deadline, joined.begun()).await;
+            return begun.map_or(Spoken::Late, |()| Spoken::InTime(None));
+        }
+        tokio::select! {
+            biased;
+            ready = joined.whole() => Spoken::InTime(Some(ready)),
+            () = joined.stalled(deadline) => Spoken::Late,
+        }
     }
 
     /// What is known of a source: where this node's knowledge is stale, another's may not be.
@@ -590,6 +615,14 @@ impl Media {
         let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         until.duration_since(self.clock.now_wall()).map_or_else(|over| -seconds(over.duration()), seconds)
     }
+}
+
+/// Whether speech came before its caller would rather hear something else.
+enum Spoken {
+    /// It did, and how it ended where that was waited for.
+    InTime(Option<Result<Ready, Problem>>),
+    /// It was silent for longer than the deadline.
+    Late,
 }
 
 enum Plan {

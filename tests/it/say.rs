@@ -323,8 +323,11 @@ async fn a_service_that_fails_is_told_or_stood_in_for_and_nothing_of_it_is_kept(
 async fn what_an_engine_gives_that_is_no_audio_fails_once_and_is_not_kept() {
     // Neither is a page or JSON, so that nothing tells before it is decoded.
     let noise: Vec<u8> = (0..4_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x7f).collect();
-    for junk in [b"rate limited".to_vec(), noise] {
-        let junk = || Reply::ok("audio/mpeg", Body::of(junk.clone()));
+    let header = tone(Duration::from_secs(1))[..44].to_vec();
+    let mut rateless = tone(Duration::from_secs(1));
+    rateless[24..28].fill(0);
+    for junk in [b"rate limited".to_vec(), noise, header, rateless] {
+        let junk = || Reply::ok("audio/wav", Body::of(junk.clone()));
         let (_origin, service, node) = served([spoken_tone(1), junk()]).await;
         for path in [say(TEXT, "-", "wav"), say("Please hold the line.", "-", "ulaw")] {
             let told = node.get(&path).await;
@@ -459,5 +462,54 @@ async fn private_speech_has_an_address_that_nobody_can_compute_and_shares_nothin
     let again = node.get(url).await;
     assert!(again.status == StatusCode::OK && again.body == said.body, "{again:?}");
     assert!(again.header("cache-status").contains("detail=speech"), "{again:?}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_sent_when_it_is_whole_is_stood_in_for_where_it_falls_silent_in_the_middle() {
+    let (origin, service) = (Origin::start().await.unwrap(), SpeechService::start().await.unwrap());
+    let gate = Gate::closed();
+    service.answer_in_turn([spoken_tone(1), spoken_tone(1).hold_headers(&gate), spoken_tone(1)]);
+    let clip = ringback::testing::fixture::audio_dir().join("chirp.aiff");
+    let node = TestNode::start_with(&origin, |config| {
+        config.media.speech.http.url = Some(service.url());
+        config.media.speech.fallback_clip = clip.to_str().unwrap().to_owned();
+        config.media.speech.deadline = Duration::from_millis(300);
+    })
+    .await;
+    let heard = node.get(&say(TEXT, "-", "wav")).await;
+    assert_eq!((heard.status, heard.header("cache-control")), (StatusCode::OK, "no-store"), "{heard:?}");
+    assert!(heard.header("cache-status").contains("detail=stand-in"), "{heard:?}");
+    // The speech is made behind it.
+    gate.open();
+    let wanted = serde_json::json!({ "source": { "text": TEXT }, "format": "wav" });
+    assert!(node.post(&wanted).await.status.is_success());
+    let spoken = node.get(&say(TEXT, "-", "wav")).await;
+    assert_eq!(spoken.body.len(), 44 + 2 * 8_000 * 2);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_kept_has_no_address_to_be_told() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    let wanted = serde_json::json!({ "source": { "text": TEXT }, "format": "ulaw" }).to_string();
+    let warm = serde_json::json!({ "sources": [{ "text": TEXT }], "formats": ["ulaw"] }).to_string();
+    for (path, body) in [("/v1/media", wanted), ("/v1/media/warm", warm)] {
+        let request = node.request(Method::POST, path).header("cache-control", "no-store").body(body);
+        assert_eq!(node.send(request).await.slug(), "bad-request", "{path}");
+    }
+    assert_eq!(node.get_with(&say(TEXT, "-", "ulaw"), "cache-control", "only-if-cached").await.slug(), "not-cached");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn speech_that_is_deleted_takes_its_sentences_along() {
+    let (_origin, service, node) = served([spoken_tone(1)]).await;
+    let made = json(&node.post(&serde_json::json!({ "source": { "text": TEXT }, "format": "ulaw" })).await);
+    let path = format!("/v1/media/{}", made["id"].as_str().unwrap());
+    assert_eq!(node.send(node.request(Method::DELETE, &path)).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(node.get(&say(TEXT, "-", "ulaw")).await.status, StatusCode::OK);
+    assert_eq!(service.asked().len(), 4);
     node.stop().await;
 }

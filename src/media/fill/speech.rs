@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::{MutexGuard, Semaphore};
 
 use crate::{
     ids::{ContentHash, SourceKey, Tenant},
@@ -36,14 +37,24 @@ use super::{
 const KEPT_MAX: usize = 4 << 20;
 
 /// The sentences that are being spoken, so that nobody has one spoken that another is about to have.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Turns {
     /// A std lock: held for map operations only.
     turns: Mutex<HashMap<(Tenant, SourceKey), Weak<Turn>>>,
+    waiting: Semaphore,
 }
 
-/// Held by who speaks.
-type Turn = tokio::sync::Mutex<()>;
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns { turns: Mutex::default(), waiting: Semaphore::new(WAITING_MAX) }
+    }
+}
+
+/// Held by who speaks. How that failed: whoever waited meanwhile would fare no better, one after the other.
+type Turn = tokio::sync::Mutex<Option<Problem>>;
+
+/// Texts that wait for sentences which others have spoken, at most.
+const WAITING_MAX: usize = 1_024;
 
 impl Turns {
     fn of(&self, tenant: &Tenant, key: SourceKey) -> Arc<Turn> {
@@ -55,6 +66,20 @@ impl Turns {
         let turn = Arc::default();
         turns.insert((tenant.clone(), key), Arc::downgrade(&turn));
         turn
+    }
+
+    /// Has whoever comes from now on try it anew.
+    fn forget(&self, tenant: &Tenant, key: SourceKey) {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&(tenant.clone(), key));
+    }
+
+    async fn have<'a>(&self, turn: &'a Turn) -> Result<MutexGuard<'a, Option<Problem>>, Problem> {
+        if let Ok(turn) = turn.try_lock() {
+            return Ok(turn);
+        }
+        let full = |_| Problem::new(Kind::Busy, "too many texts wait for a sentence that is being spoken");
+        let _place = self.waiting.try_acquire().map_err(full)?;
+        Ok(turn.lock().await)
     }
 }
 
@@ -107,12 +132,20 @@ async fn speak<'a>(
         return replay(shared, kept, original).await;
     }
     let turn = shared.turns.of(&flight.tenant, piece.key());
-    let _turn = turn.lock().await;
+    let mut failed = shared.turns.have(&turn).await?;
     // Whoever had the turn before has left it there.
-    match find(shared, &flight.tenant, piece).await {
-        Some(kept) => replay(shared, kept, original).await,
-        None => perform(shared, flight, piece, original).await,
+    if let Some(kept) = find(shared, &flight.tenant, piece).await {
+        return replay(shared, kept, original).await;
     }
+    if let Some(problem) = &*failed {
+        return Err(problem.clone().into());
+    }
+    let performed = perform(shared, flight, piece, original).await;
+    if let Err(Stop::Problem(problem)) = &performed {
+        *failed = Some(problem.clone());
+        shared.turns.forget(&flight.tenant, piece.key());
+    }
+    performed
 }
 
 /// A sentence that was spoken before, where all of it is there.
@@ -155,7 +188,7 @@ async fn perform<'a>(
     let mut spoken = shared.speech.speak(piece, &flight.hops).await.map_err(told)?;
     let declared = spoken.declared();
     let mut original = original.begin(declared).await?;
-    let mut all = flight.keep.then(BytesMut::new);
+    let mut all = Some(BytesMut::new());
     while let Some(bytes) = spoken.chunk().await.map_err(told)? {
         all = all.filter(|all| all.len() + bytes.len() <= KEPT_MAX);
         if let Some(all) = &mut all {
@@ -163,10 +196,11 @@ async fn perform<'a>(
         }
         original = original.append(bytes).await?;
     }
-    if let Some(all) = all.filter(|_| !flight.is_revoked()) {
-        let all = all.freeze();
+    if let Some(all) = all.map(BytesMut::freeze) {
         check(shared, spoken.engine(), declared, all.clone()).await?;
-        keep(shared, flight, (piece, asked), declared, &all).await;
+        if flight.keep && !flight.is_revoked() {
+            keep(shared, flight, (piece, asked), declared, &all).await;
+        }
     }
     Ok(original)
 }
@@ -325,5 +359,40 @@ impl<'a> Original<'a> {
         let record = SourceRecord { length: body.length, ..record.clone() };
         let content_hash = record.content_hash;
         Ok((arrival, Received { body, content_hash, record, finished: shared.clock.now() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_sentence_shares_how_it_failed_and_whoever_comes_later_does_not() {
+        let (turns, tenant, key) = (Turns::default(), Tenant::default_tenant(), SourceKey::of(b"a sentence"));
+        let turn = turns.of(&tenant, key);
+        let mut speaks = turns.have(&turn).await.unwrap();
+        let waiting = turns.of(&tenant, key);
+        let waits = turns.have(&waiting);
+        let fails = async {
+            *speaks = Some(Problem::new(Kind::SpeechFailed, "no"));
+            turns.forget(&tenant, key);
+            drop(speaks);
+        };
+        let (waited, ()) = futures_util::future::join(waits, fails).await;
+        assert_eq!(waited.unwrap().as_ref().map(|problem| problem.kind), Some(Kind::SpeechFailed));
+        let later = turns.of(&tenant, key);
+        assert_eq!(*turns.have(&later).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn not_everybody_waits() {
+        let turns = Turns { turns: Mutex::default(), waiting: Semaphore::new(1) };
+        let turn = turns.of(&Tenant::default_tenant(), SourceKey::of(b"a sentence"));
+        let speaks = turns.have(&turn).await.unwrap();
+        let mut waits = Box::pin(turns.have(&turn));
+        assert!(futures_util::poll!(&mut waits).is_pending());
+        assert_eq!(turns.have(&turn).await.unwrap_err().kind, Kind::Busy);
+        drop(speaks);
+        assert_eq!(*waits.await.unwrap(), None);
     }
 }
