@@ -9,15 +9,14 @@ use crate::{
     config::{self, Config, Mistakes, Sources},
     media::{
         CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, Pair, PairError, Presets, Signing, SigningConfig,
-        UNSIGNED, Verb,
+        SpeechWish, UNSIGNED, Verb,
         format::{Format, Headerless},
-        speech::Wish,
     },
     secret::Secret,
 };
 
 /// Options of a text to be spoken that are not options of a format.
-pub(super) const SPEECH_OPTIONS: [&str; 7] = Wish::OPTIONS;
+pub(super) const SPEECH_OPTIONS: [&str; 7] = SpeechWish::OPTIONS;
 
 /// Keys of a node.
 #[derive(Debug, Args)]

@@ -314,7 +314,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_takes_as_long_as_it_takes() {
-        crate::outbound::install_crypto_provider();
+        rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let node = Node::for_sending(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let slow = async {

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{ids::ArtifactId, media::speech};
+use crate::{ids::ArtifactId, media::SPEECH_SCHEME};
 
 use super::{Exit, node::NodeArguments, terminal::Terminal};
 
@@ -151,7 +151,7 @@ fn said(body: &Value) -> String {
 /// What a word of the command line means.
 fn target_task(target: &str) -> Result<Task, String> {
     // A text that is spoken is called so by `show`.
-    if ["http://", "https://", speech::SCHEME].iter().any(|scheme| target.starts_with(scheme)) {
+    if ["http://", "https://", SPEECH_SCHEME].iter().any(|scheme| target.starts_with(scheme)) {
         return Ok(Task::Purge(json!({ "url": target })));
     }
     if target.parse::<ArtifactId>().is_ok() {

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{ids::ArtifactId, media::speech};
+use crate::{ids::ArtifactId, media::SPEECH_SCHEME};
 
 use super::{
     Exit,
@@ -179,7 +179,7 @@ fn table(media: &[Value], with_sources: bool) -> String {
 /// Where it comes from, in a line: a text that is spoken is known by its hash.
 fn source(said: &Value) -> String {
     let source = text(&said["source"]);
-    if source.starts_with(speech::SCHEME) { format!("speech {}", text(&said["content_hash"])) } else { source }
+    if source.starts_with(SPEECH_SCHEME) { format!("speech {}", text(&said["content_hash"])) } else { source }
 }
 
 /// A value as people write it.

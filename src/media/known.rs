@@ -7,7 +7,7 @@ use crate::{
     media::{
         address::{CanonicalUrl, IgnoredQuery},
         cache::{Reference, SourceRecord},
-        fill::{From, Ready, Wanted},
+        fill::{From, Joined, Ready, Wanted},
         format::Format,
         freshness::RequestDirectives,
         hit::Found,
@@ -93,6 +93,20 @@ impl Media {
         Ok(Plan::Fill { wanted: Box::new(wanted), via, may_stand_in: false })
     }
 
+    /// Waits for speech to begin, or where nothing is sent before all of it is there, for its end.
+    pub(super) async fn spoken_in_time(&self, joined: &Joined, whole: bool) -> Spoken {
+        let deadline = self.speech.deadline();
+        if !whole {
+            let begun = tokio::time::timeout(deadline, joined.begun()).await;
+            return begun.map_or(Spoken::Late, |()| Spoken::InTime(None));
+        }
+        tokio::select! {
+            biased;
+            ready = joined.whole() => Spoken::InTime(Some(ready)),
+            () = joined.stalled(deadline) => Spoken::Late,
+        }
+    }
+
     /// What is heard where a request has failed: something that stands in, or its problem.
     pub(super) async fn instead(
         &self,
@@ -150,6 +164,14 @@ impl Media {
             }
         }
     }
+}
+
+/// Whether speech came before its caller would rather hear something else.
+pub(super) enum Spoken {
+    /// It did, and how it ended where that was waited for.
+    InTime(Option<Result<Ready, Problem>>),
+    /// It was silent for longer than the deadline.
+    Late,
 }
 
 /// Whether speech failed so that something else may be heard in its place.

@@ -110,7 +110,7 @@ pub use purge::PurgeRequest;
 pub use report::Lacks;
 pub use signing::{Config as SigningConfig, Pair, PairError, Signing, SigningError, Standing};
 pub use source::Source;
-pub use speech::TextIn;
+pub use speech::{SCHEME as SPEECH_SCHEME, TextIn, Wish as SpeechWish};
 
 /// How often a request looks at the index again because a fill found that there was nothing to fetch.
 const LOOKS_MAX: usize = 4;
@@ -315,8 +315,8 @@ impl Media {
             let mut ended = None;
             if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source) {
                 match self.spoken_in_time(&joined, whole).await {
-                    Spoken::InTime(ready) => ended = ready,
-                    Spoken::Late => {
+                    known::Spoken::InTime(ready) => ended = ready,
+                    known::Spoken::Late => {
                         if let Some(opened) = self.stand_in(tenant, request, utterance).await {
                             // Whoever comes after this caller hears what was asked for.
                             if joined.keeps() {
@@ -371,20 +371,6 @@ impl Media {
         Err(failed.unwrap_or_else(|| {
             Problem::new(Kind::OriginFailed, "the origin keeps confirming audio that is no longer there")
         }))
-    }
-
-    /// Waits for speech to begin, or where nothing is sent before all of it is there, for its end.
-    async fn spoken_in_time(&self, joined: &Joined, whole: bool) -> Spoken {
-        let deadline = self.speech.deadline();
-        if !whole {
-            let begun = tokio::time::timeout(deadline, joined.begun()).await;
-            return begun.map_or(Spoken::Late, |()| Spoken::InTime(None));
-        }
-        tokio::select! {
-            biased;
-            ready = joined.whole() => Spoken::InTime(Some(ready)),
-            () = joined.stalled(deadline) => Spoken::Late,
-        }
     }
 
     /// What is known of a source: where this node's knowledge is stale, another's may not be.
@@ -615,14 +601,6 @@ impl Media {
         let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         until.duration_since(self.clock.now_wall()).map_or_else(|over| -seconds(over.duration()), seconds)
     }
-}
-
-/// Whether speech came before its caller would rather hear something else.
-enum Spoken {
-    /// It did, and how it ended where that was waited for.
-    InTime(Option<Result<Ready, Problem>>),
-    /// It was silent for longer than the deadline.
-    Late,
 }
 
 enum Plan {
