@@ -170,7 +170,8 @@ pub(super) fn count(list: impl BufRead, lines: Lines) -> io::Result<u64> {
 
 /// What a line says; `None` for blank lines and comments.
 pub(super) fn parse(line: &str, lines: Lines) -> Option<Entry> {
-    let text = line.trim();
+    // Some editors begin a file with it.
+    let text = line.trim_start_matches('\u{feff}').trim();
     if text.is_empty() || text.starts_with('#') {
         return None;
     }
