@@ -44,7 +44,7 @@ pub struct Config {
 }
 
 /// What callers without credentials may do (`spec/trust.md` §1). Keys of signed paths do not change it: they make a signature a
-/// credential for `/fetch`, and by `media.signing.required` the only one there.
+/// credential for `/fetch` and `/say`, and by `media.signing.required` the only one there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Anonymous {
@@ -52,7 +52,7 @@ pub enum Anonymous {
     Auto,
     /// Nothing.
     Off,
-    /// Get audio: `/media` and `/fetch`, nothing of `/v1`.
+    /// Get audio: `/media`, `/fetch`, `/say` and prompts, nothing of `/v1`.
     Read,
     /// Everything.
     All,

@@ -1,6 +1,6 @@
 //! Paths of the node that a verb asks for or hands out: what is to be had, in which format, signed where there are keys.
 
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -9,17 +9,14 @@ use crate::{
     config::{self, Config, Mistakes, Sources},
     media::{
         CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, Pair, PairError, Presets, Signing, SigningConfig,
-        UNSIGNED,
+        SpeechWish, UNSIGNED, Verb,
         format::{Format, Headerless},
     },
+    secret::Secret,
 };
 
 /// Options of a text to be spoken that are not options of a format.
-pub(super) const SPEECH_OPTIONS: [&str; 6] = ["engine", "language", "pitch", "speed", "ssml", "voice"];
-
-/// What a path begins with that asks for a source, and one that asks for speech: their grammar is the same.
-const FETCH: &str = "/fetch/";
-const SAY: &str = "/say/";
+pub(super) const SPEECH_OPTIONS: [&str; 7] = SpeechWish::OPTIONS;
 
 /// Keys of a node.
 #[derive(Debug, Args)]
@@ -38,26 +35,11 @@ pub(super) struct KeyArguments {
     salt: Option<Secret>,
 }
 
-/// What no message and no log may show.
-#[derive(Clone)]
-struct Secret(String);
-
-impl From<String> for Secret {
-    fn from(text: String) -> Secret {
-        Secret(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
 impl KeyArguments {
     /// The keys to sign with, and the node's public URL where its configuration says one.
     pub(super) fn configured(&self) -> anyhow::Result<(SigningConfig, Option<String>)> {
-        if let (Some(Secret(key)), Some(Secret(salt))) = (&self.key, &self.salt) {
+        if let (Some(key), Some(salt)) = (&self.key, &self.salt) {
+            let (key, salt) = (key.reveal(), salt.reveal());
             let id = self.key_id.as_ref().map(|id| format!("{id}=")).unwrap_or_default();
             let pair: Pair = format!("{id}{key}:{salt}")
                 .parse()
@@ -110,11 +92,11 @@ impl Wanted<'_> {
             source: source.to_owned(),
             extension: extension.to_owned(),
         };
-        let path = if plain { path.print_plain()? } else { path.print()? };
-        Ok(match self {
-            Wanted::Url(_) => path,
-            Wanted::Text(_) => path.replacen(FETCH, SAY, 1),
-        })
+        let verb = match self {
+            Wanted::Url(_) => Verb::Fetch,
+            Wanted::Text(_) => Verb::Say,
+        };
+        Ok(if plain { path.print_plain_as(verb)? } else { path.print_as(verb)? })
     }
 
     /// The same, signed where there is something to sign with.

@@ -19,8 +19,8 @@ use crate::ids::{ArtifactId, BodyDigest};
 use super::{
     Exit,
     address::{self, KeyArguments, Wanted},
-    node::{Node, NodeArguments, Refusal, describe},
-    output::{directory_of, is_standard, temporary},
+    node::{Node, NodeArguments, Refusal, describe, is_of_a_node},
+    output::{directory_of, is_standard, put, temporary},
     terminal::Terminal,
 };
 
@@ -76,6 +76,9 @@ pub(super) async fn run(arguments: &Arguments, cached_only: bool, terminal: &mut
         Ok(response) => response,
         Err(refusal) => return Ok(refusal.tell(&arguments.source, arguments.json, terminal)),
     };
+    if let Err(refusal) = is_of_a_node(&response) {
+        return Ok(refusal.tell(&arguments.source, arguments.json, terminal));
+    }
     let headers = response.headers().clone();
     let place = match &arguments.output {
         Some(output) => directory_of(output),
@@ -204,7 +207,7 @@ impl Body {
 
     fn put(mut self, path: &Path, terminal: &mut Terminal) -> std::io::Result<()> {
         if !is_standard(path) {
-            return self.file.persist(path).map(drop).map_err(|error| error.error);
+            return put(self.file, path);
         }
         std::io::Seek::rewind(self.file.as_file_mut())?;
         std::io::copy(self.file.as_file_mut(), terminal.out())?;

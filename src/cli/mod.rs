@@ -127,6 +127,16 @@ enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// How a verb ends of which this was the last of several things: where others were done, it is not true that nothing was.
+    fn after(self, any_done: bool) -> Exit {
+        match self {
+            Exit::NothingDone if any_done => Exit::Failed,
+            exit => exit,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit as u8)
@@ -162,8 +172,8 @@ fn run(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Transcode(arguments) => transcode::run(&arguments, terminal),
         Verb::Inspect(arguments) => inspect::run(&arguments, terminal),
         Verb::Warm(arguments) => block_on(warm::run(arguments, terminal))?,
-        Verb::Get(arguments) => block_on(get::run(&arguments, false, terminal))?,
-        Verb::TryGet(arguments) => block_on(get::run(&arguments, true, terminal))?,
+        Verb::Get(arguments) => block_on(or_interrupted(get::run(&arguments, false, terminal)))?,
+        Verb::TryGet(arguments) => block_on(or_interrupted(get::run(&arguments, true, terminal)))?,
         Verb::Put(arguments) => block_on(put::run(&arguments, terminal))?,
         Verb::Show(arguments) => block_on(show::run(&arguments, terminal))?,
         Verb::Refresh(arguments) => block_on(refresh::run(&arguments, terminal))?,
@@ -179,6 +189,32 @@ fn run(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
 /// Runs a client's work on one thread: it waits for a node and computes nothing.
 fn block_on<F: Future>(work: F) -> anyhow::Result<F::Output> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}
+
+/// Does `work` until it is done or somebody ends the program: then what it has not brought to its end is dropped, files that wait for their
+/// names among it.
+async fn or_interrupted(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    tokio::select! {
+        done = work => done,
+        () = interrupted() => Ok(Exit::Interrupted),
+    }
+}
+
+/// Waits for Ctrl-C, SIGTERM or SIGHUP.
+async fn interrupted() {
+    let of = |kind| async move {
+        match tokio::signal::unix::signal(kind) {
+            Ok(mut signal) => drop(signal.recv().await),
+            // It ends the program, as it does where nobody waits for it.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    use tokio::signal::unix::SignalKind;
+    tokio::select! {
+        () = of(SignalKind::interrupt()) => {}
+        () = of(SignalKind::terminate()) => {}
+        () = of(SignalKind::hangup()) => {}
+    }
 }
 
 /// Any bytes as an application's instruction document: for [`crate::testing::fuzz`].

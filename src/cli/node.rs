@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use reqwest::{Method, RequestBuilder, Response, header};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use url::Url;
@@ -16,8 +16,11 @@ use super::{Exit, terminal::Terminal};
 /// How long a connection to the node may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long nothing of an answer may come: a node may be set to wait for a fill for as long as one may take (`media.fill.wait`).
+/// How long nothing of an answer may come, from the beginning of the request on: a node may be set to wait for a fill for as long as one may take (`media.fill.wait`).
 const READ_TIMEOUT: Duration = Duration::from_secs(360);
+
+/// How often a node that is sent something long is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Longest answer other than audio that is read, in bytes: a page of a list of long addresses.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -35,6 +38,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(super) const FILL_RUNNING: &str = "fill-running";
 /// The problem that means: it is not in the cache.
 const NOT_CACHED: &str = "not-cached";
+/// What an answer is called among them that is longer than is read.
+pub(super) const LONG_ANSWER: &str = "long-answer";
 /// What a node that did not answer is called among the kinds of problems.
 pub(super) const UNREACHABLE: &str = "node-unreachable";
 
@@ -55,6 +60,11 @@ impl NodeArguments {
     /// This is not the address of one.
     pub(super) fn client(&self) -> anyhow::Result<Node> {
         Node::new(&self.node)
+    }
+
+    /// The same, to send it bodies that take as long as they take.
+    pub(super) fn client_for_sending(&self) -> anyhow::Result<Node> {
+        Node::for_sending(&self.node)
     }
 }
 
@@ -95,12 +105,24 @@ impl Node {
     /// # Errors
     /// `address` is not that of one.
     pub(super) fn new(address: &str) -> anyhow::Result<Node> {
+        Node::build(address, |client| client.read_timeout(READ_TIMEOUT))
+    }
+
+    /// The same without an end to the time until it answers, in which a body is sent: a node that is gone is noticed by its silence on the wire.
+    fn for_sending(address: &str) -> anyhow::Result<Node> {
+        Node::build(address, |client| client.tcp_keepalive(KEEPALIVE))
+    }
+
+    fn build(
+        address: &str,
+        set: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> anyhow::Result<Node> {
         let base = address.trim_end_matches('/').to_owned();
         let url = Url::parse(&base).with_context(|| format!("--node {address}"))?;
         if !matches!(url.scheme(), "http" | "https") {
             bail!("--node {address}: expected an address such as http://127.0.0.1:8080");
         }
-        let client = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
+        let client = set(reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT));
         Ok(Node { http: client.build()?, base, clock: Clock::system() })
     }
 
@@ -141,15 +163,35 @@ impl Node {
     /// # Errors
     /// The node does not answer, refuses, or is no node.
     pub(super) async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Refusal> {
+        self.ask_with_status(request).await.map(|(_, answer)| answer)
+    }
+
+    /// The same, and with which status.
+    ///
+    /// # Errors
+    /// As [`ask`](Node::ask).
+    pub(super) async fn ask_with_status<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(StatusCode, T), Refusal> {
         let response = self.send(request).await?;
         let status = response.status();
         let bytes = read_bounded(response, ANSWER_BYTES_MAX).await.map_err(Refusal::unreachable)?;
-        serde_json::from_slice(&bytes).map_err(|error| Refusal {
+        if ANSWER_BYTES_MAX < bytes.len() {
+            return Err(Refusal {
+                status: Some(status.as_u16()),
+                slug: LONG_ANSWER.to_owned(),
+                detail: format!("the answer is longer than {} MiB", ANSWER_BYTES_MAX >> 20),
+                retry_after: None,
+            });
+        }
+        let answer = serde_json::from_slice(&bytes).map_err(|error| Refusal {
             status: Some(status.as_u16()),
             slug: "bad-answer".to_owned(),
             detail: format!("{status}, and the body is not what a node answers: {error}"),
             retry_after: None,
-        })
+        })?;
+        Ok((status, answer))
     }
 
     async fn refusal(&self, response: Response) -> Refusal {
@@ -173,6 +215,23 @@ impl Node {
     fn retry_after(&self, response: &Response) -> Option<Duration> {
         retry_after(response, &self.clock)
     }
+}
+
+/// Whether an answer is audio as a node sends it, and not what something else answers under its address.
+///
+/// # Errors
+/// `bad-answer`.
+pub(super) fn is_of_a_node(response: &Response) -> Result<(), Refusal> {
+    let status = response.status();
+    let said = response.headers().get("cache-status").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // Caches between add to the field what they did.
+    let is_ours = said.split(',').any(|member| member.trim_start().starts_with("ringback"));
+    let is_audio = matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE);
+    if is_ours && is_audio {
+        return Ok(());
+    }
+    let detail = format!("{status}, and it is not what a node answers (no Cache-Status of one)");
+    Err(Refusal { status: Some(status.as_u16()), slug: "bad-answer".to_owned(), detail, retry_after: None })
 }
 
 /// When the sender of an answer wants to be asked again (RFC 9110 §10.2.3).
@@ -242,4 +301,33 @@ pub(super) async fn read_bounded(mut response: Response, bytes_max: usize) -> re
 /// The error with its causes, which reqwest leaves out of its own text.
 pub(super) fn describe(error: reqwest::Error) -> String {
     format!("{:#}", anyhow::Error::from(error.without_url()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_takes_as_long_as_it_takes() {
+        rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let node = Node::for_sending(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let slow = async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            assert!(0 < connection.read(&mut request).await.unwrap());
+            // What follows takes no time of ours.
+            tokio::time::pause();
+            tokio::time::advance(3 * READ_TIMEOUT).await;
+            connection.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            connection
+        };
+        let (sent, _connection) = tokio::join!(node.send(node.request(Method::PUT, "/a").body("long")), slow);
+        assert_eq!(sent.unwrap().status(), 204);
+    }
 }

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::ids::ArtifactId;
+use crate::{ids::ArtifactId, media::SPEECH_SCHEME};
 
 use super::{Exit, node::NodeArguments, terminal::Terminal};
 
@@ -107,7 +107,7 @@ async fn act(tasks: &[Task], common: &Common, terminal: &mut Terminal) -> anyhow
             return Ok(Exit::Usage);
         }
     };
-    let mut exit = Exit::Done;
+    let (mut exit, mut any_done) = (Exit::Done, false);
     for task in tasks {
         let (subject, scope) = match task {
             Task::Purge(body) => {
@@ -119,6 +119,7 @@ async fn act(tasks: &[Task], common: &Common, terminal: &mut Terminal) -> anyhow
                 (path.clone(), deleted.map(|_| "removed".to_owned()))
             }
         };
+        any_done |= scope.is_ok();
         match scope {
             Ok(scope) if common.json => terminal.say(&json!({ "purged": subject, "scope": scope }).to_string())?,
             Ok(scope) => terminal.say(&match scope.as_str() {
@@ -127,7 +128,7 @@ async fn act(tasks: &[Task], common: &Common, terminal: &mut Terminal) -> anyhow
                 _ => format!("purged   {subject}; on this node alone"),
             })?,
             Err(refusal) => {
-                exit = refusal.tell(&subject, common.json, terminal);
+                exit = refusal.tell(&subject, common.json, terminal).after(any_done);
                 if refusal.is_unreachable() {
                     break;
                 }
@@ -149,7 +150,8 @@ fn said(body: &Value) -> String {
 
 /// What a word of the command line means.
 fn target_task(target: &str) -> Result<Task, String> {
-    if target.starts_with("http://") || target.starts_with("https://") {
+    // A text that is spoken is called so by `show`.
+    if ["http://", "https://", SPEECH_SCHEME].iter().any(|scheme| target.starts_with(scheme)) {
         return Ok(Task::Purge(json!({ "url": target })));
     }
     if target.parse::<ArtifactId>().is_ok() {
@@ -159,7 +161,8 @@ fn target_task(target: &str) -> Result<Task, String> {
         target.strip_prefix(prefix).filter(|rest| !rest.is_empty() && !rest.split('/').any(|part| part == ".."))
     };
     if let Some(name) = inside("/media/") {
-        let id = name.split('.').next().unwrap_or_default();
+        // That of private audio has something between.
+        let id = name.rsplit('/').next().and_then(|last| last.split('.').next()).unwrap_or_default();
         return match id.parse::<ArtifactId>() {
             Ok(id) => Ok(Task::Delete(format!("/v1/media/{id}"))),
             Err(_) => Err(format!("{target}: there is no artifact id in it")),
@@ -193,6 +196,9 @@ mod tests {
         assert_eq!(target_task("https://a/b"), purge("https://a/b"));
         assert_eq!(target_task(&id), delete(format!("/v1/media/{id}")));
         assert_eq!(target_task(&format!("/media/{id}.ulaw")), delete(format!("/v1/media/{id}")));
+        let private = format!("/media/0a1b2c3d-0-AbCdEfGhIjKlMnOpQrStUv/{id}.ulaw");
+        assert_eq!(target_task(&private), delete(format!("/v1/media/{id}")));
+        assert_eq!(target_task("speech:eyJ0ZXh0"), purge("speech:eyJ0ZXh0"));
         assert_eq!(target_task("/prompts/welcome.wav"), delete("/prompts/welcome.wav".to_owned()));
         assert_eq!(target_task(&format!("/v1/media/uploads/{id}")), delete(format!("/v1/media/uploads/{id}")));
         for wrong in ["", "a", "ftp://a/b", "/media/x.ulaw", "/prompts/", "/v1/media/purge", "/prompts/../v1/media/x"] {

@@ -1,6 +1,7 @@
 //! `ringback put`: gives a running node a file, as an upload or as a prompt with a name. `http_put` of FreeSWITCH's mod_http_cache.
 
 use std::{
+    ffi::OsStr,
     io,
     path::{Path, PathBuf},
     pin::Pin,
@@ -11,21 +12,18 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::Args;
 use http_body::{Frame, SizeHint};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, header};
 use serde::{Deserialize, Serialize};
 use tokio::{fs::File, io::AsyncRead, io::ReadBuf};
 
-use crate::media::format::{Format, Headerless};
+use crate::media::{http::prompt_path, prompts::PromptName};
 
 use super::{Exit, node::NodeArguments, output::is_standard, terminal::Terminal};
 
-/// What is escaped in the name of a prompt: all but the unreserved characters of RFC 3986 §2.3. A slash is a part of it.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 /// Bytes read from the file at a time.
 const PIECE: usize = 64 << 10;
-/// The type of a file whose name says none.
-const UNKNOWN_TYPE: &str = "application/octet-stream";
+/// The type of whatever is sent: the node goes by the content.
+const CONTENT_TYPE: &str = "application/octet-stream";
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -36,9 +34,6 @@ pub(super) struct Arguments {
     /// named by its content
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// Content-Type to say that it has, instead of what its name stands for. What is in a container is known by its content
-    #[arg(long, value_name = "TYPE")]
-    content_type: Option<String>,
     #[command(flatten)]
     node: NodeArguments,
     /// Write what the node answers, {"content_hash", "bytes", "type", "url"}, instead of the address
@@ -56,7 +51,7 @@ struct Kept {
 }
 
 pub(super) async fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-    let node = arguments.node.client().and_then(|node| Ok((node, path(arguments)?)));
+    let node = arguments.node.client_for_sending().and_then(|node| Ok((node, path(arguments)?)));
     let (node, path) = match node {
         Ok(asked) => asked,
         Err(error) => {
@@ -64,10 +59,9 @@ pub(super) async fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyho
             return Ok(Exit::Usage);
         }
     };
-    let content_type = arguments.content_type.clone().unwrap_or_else(|| content_type(&arguments.file));
     let body = Contents::open(&arguments.file).await;
     let body = body.with_context(|| format!("opening {}", arguments.file.display()))?;
-    let request = node.request(Method::PUT, &path).header(header::CONTENT_TYPE, content_type);
+    let request = node.request(Method::PUT, &path).header(header::CONTENT_TYPE, CONTENT_TYPE);
     let request = request.body(reqwest::Body::wrap(body));
     match node.ask::<Kept>(request).await {
         Ok(kept) if arguments.json => terminal.say(&serde_json::to_string(&kept)?)?,
@@ -81,36 +75,17 @@ pub(super) async fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyho
 fn path(arguments: &Arguments) -> anyhow::Result<String> {
     let Some(name) = &arguments.name else { return Ok("/v1/media/uploads".to_owned()) };
     let name = name.strip_prefix("/prompts/").unwrap_or(name);
-    if name.is_empty() || name.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        bail!("NAME {name:?}: expected a name such as welcome, or welcome.wav");
-    }
-    let has_extension = name.rsplit('/').next().is_some_and(|last| last.contains('.'));
-    // It says what is put there, where the content does not; which formats are got there is said when they are got.
-    let extension = match arguments.file.extension().and_then(|extension| extension.to_str()) {
-        Some(extension) if !has_extension => format!(".{extension}"),
-        None if !has_extension => bail!("NAME {name:?}: neither it nor FILE has an extension"),
-        _ => String::new(),
+    let last = name.rsplit('/').next().unwrap_or_default();
+    // It says nothing of what is put there; which formats are got there is said when they are got.
+    let (stem, extension) = match (name.rsplit_once('.'), arguments.file.extension().and_then(OsStr::to_str)) {
+        (Some(parts), _) if last.contains('.') => parts,
+        (_, Some(extension)) => (name, extension),
+        _ => bail!("NAME {name:?}: neither it nor FILE has an extension"),
     };
-    Ok(format!("/prompts/{}{extension}", utf8_percent_encode(name, ESCAPED)))
-}
-
-/// What the name of a file stands for.
-fn content_type(file: &Path) -> String {
-    let name = file.to_str().unwrap_or_default();
-    if let Some(headerless) = Headerless::of_path(name) {
-        return headerless.content_type().into_owned();
-    }
-    let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let ours = Format::parse(extension, &[]).ok().and_then(|format| format.content_type(extension));
-    match (ours, extension) {
-        (Some(ours), _) => ours.into_owned(),
-        (None, "mp3") => "audio/mpeg".to_owned(),
-        (None, "flac") => "audio/flac".to_owned(),
-        (None, "m4a" | "mp4") => "audio/mp4".to_owned(),
-        (None, "aac") => "audio/aac".to_owned(),
-        (None, "aif" | "aiff" | "aifc") => "audio/aiff".to_owned(),
-        (None, _) => UNKNOWN_TYPE.to_owned(),
-    }
+    let stem: PromptName = stem.parse().with_context(|| format!("NAME {name:?}"))?;
+    let path = format!("/prompts/{stem}.{extension}");
+    prompt_path(&path).map_err(|_| anyhow::anyhow!("NAME {name:?}: {extension:?} is no extension"))?;
+    Ok(path)
 }
 
 /// A file as the body of a request, of which no more than a piece is in memory.
@@ -200,22 +175,12 @@ mod tests {
         check("a.mp3", None, Some("/v1/media/uploads"));
         check("a.mp3", Some("welcome"), Some("/prompts/welcome.mp3"));
         check("a.mp3", Some("welcome.wav"), Some("/prompts/welcome.wav"));
-        check("a.mp3", Some("/prompts/de/ä 1"), Some("/prompts/de/%C3%A4%201.mp3"));
+        check("a.mp3", Some("/prompts/de/welcome_1"), Some("/prompts/de/welcome_1.mp3"));
         check("a", Some("welcome"), None);
         check(STANDARD, Some("welcome"), None);
         check(STANDARD, Some("welcome.wav"), Some("/prompts/welcome.wav"));
-        for name in ["", "/prompts/", "..", "a/../b", "/a"] {
+        for name in ["", "/prompts/", "..", "a/../b", "/a", "ä", "a b", "a.", "a.w v", "a/.wav"] {
             check("a.mp3", Some(name), None);
         }
-    }
-
-    #[test]
-    fn types_are_what_names_stand_for() {
-        let check = |name: &str, expected: &str| assert_eq!(content_type(Path::new(name)), expected, "{name}");
-        check("a.mp3", "audio/mpeg");
-        check("a.wav", "audio/wav");
-        check("a.ulaw", "audio/PCMU");
-        check("a.xyz", UNKNOWN_TYPE);
-        check(STANDARD, UNKNOWN_TYPE);
     }
 }

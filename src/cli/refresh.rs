@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     Exit,
     address::{self, KeyArguments, Wanted},
-    node::NodeArguments,
+    node::{NodeArguments, is_of_a_node},
     terminal::Terminal,
 };
 
@@ -46,21 +46,22 @@ pub(super) async fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyho
             return Ok(Exit::Usage);
         }
     };
-    let mut exit = Exit::Done;
+    let (mut exit, mut any_done) = (Exit::Done, false);
     for (source, path) in arguments.sources.iter().zip(&paths) {
         // A range waits for the whole and brings next to nothing of it. HEAD would bring no reasons.
         let request =
             || node.request(Method::GET, path).header("cache-control", "no-cache").header("range", "bytes=0-0");
-        let response = match node.send_and_wait(request).await {
+        let response = match node.send_and_wait(request).await.and_then(|got| is_of_a_node(&got).map(|()| got)) {
             Ok(response) => response,
             Err(refusal) => {
-                exit = refusal.tell(source, arguments.json, terminal);
+                exit = refusal.tell(source, arguments.json, terminal).after(any_done);
                 if refusal.is_unreachable() {
                     return Ok(exit);
                 }
                 continue;
             }
         };
+        any_done = true;
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let (address, cache) = (text("content-location"), text("cache-status").unwrap_or_default());
         terminal.say(&if arguments.json {

@@ -7,16 +7,16 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ids::ArtifactId;
+use crate::{ids::ArtifactId, media::SPEECH_SCHEME};
 
 use super::{
     Exit,
-    node::{Node, NodeArguments, Refusal},
+    node::{LONG_ANSWER, Node, NodeArguments, Refusal},
     terminal::Terminal,
 };
 
-/// Artifacts that are asked for at a time.
-const PAGE: &str = "500";
+/// Artifacts that are asked for at a time, where their sources are not too long for that: those of speech are its texts.
+const PAGE: usize = 500;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -67,7 +67,8 @@ pub(super) async fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyho
 
 /// The artifact that an id or an address names.
 fn artifact_of(target: &str) -> Option<ArtifactId> {
-    let name = target.rsplit_once("/media/").map_or(target, |(_, name)| name);
+    // That of private audio has something between.
+    let name = target.split_once("/media/").map_or(target, |(_, rest)| rest.rsplit('/').next().unwrap_or(rest));
     name.split('.').next()?.parse().ok()
 }
 
@@ -92,14 +93,19 @@ async fn show_list(
     json: bool,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Result<Exit, Refusal>> {
-    let (mut after, mut any) = (None, false);
+    let (mut after, mut any, mut limit) = (None, false, PAGE);
     loop {
-        let query = [("source", source), ("after", after.as_deref()), ("limit", Some(PAGE))];
+        let at_once = limit.to_string();
+        let query = [("source", source), ("after", after.as_deref()), ("limit", Some(at_once.as_str()))];
         let query = query.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
         let request = node.request(Method::GET, &format!("/v1/media?{query}"));
         let page: Page = match node.ask(request).await {
             Ok(page) => page,
+            Err(refusal) if refusal.slug == LONG_ANSWER && 1 < limit => {
+                limit /= 2;
+                continue;
+            }
             Err(refusal) => return Ok(Err(refusal)),
         };
         let is_first = after.is_none();
@@ -161,13 +167,19 @@ fn table(media: &[Value], with_sources: bool) -> String {
             if tiers.is_empty() { "evicted".to_owned() } else { tiers },
             text(&said["url"]),
         ];
-        row.extend(with_sources.then(|| text(&said["source"])));
+        row.extend(with_sources.then(|| source(said)));
         table.add_row(row);
     }
     for column in table.column_iter_mut().skip(1).take(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.trim_fmt()
+}
+
+/// Where it comes from, in a line: a text that is spoken is known by its hash.
+fn source(said: &Value) -> String {
+    let source = text(&said["source"]);
+    if source.starts_with(SPEECH_SCHEME) { format!("speech {}", text(&said["content_hash"])) } else { source }
 }
 
 /// A value as people write it.
@@ -194,6 +206,8 @@ mod tests {
         check(&format!("{id}.ulaw"), true);
         check(&format!("/media/{id}.ulaw"), true);
         check(&format!("http://node/media/{id}.wav"), true);
+        check(&format!("/media/0a1b2c3d-0-AbCdEfGhIjKlMnOpQrStUv/{id}.ulaw"), true);
+        check(&format!("http://node/media/0a1b2c3d-0-AbCdEfGhIjKlMnOpQrStUv/{id}.ulaw"), true);
         check("http://a/b.wav", false);
         check("http://a/media/greeting.wav", false);
     }
@@ -204,6 +218,7 @@ mod tests {
             { "format": "ulaw", "bytes": 8000, "duration_ms": 1000, "tiers": ["memory"], "url": "/media/a.ulaw", "source": "http://a/b" },
             { "format": "opus", "bytes": null, "duration_ms": null, "tiers": [], "url": "/media/b.opus", "source": "http://a/c" },
             { "format": "wav", "tiers": ["disk"], "purged": true, "url": "/media/c.wav", "source": "http://a/d" },
+            { "format": "wav", "tiers": ["disk"], "url": "/media/d.wav", "source": "speech:eyJ0ZXh0", "content_hash": "0f0f" },
         ]);
         let text = table(media.as_array().unwrap(), true);
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
@@ -211,6 +226,7 @@ mod tests {
         assert_eq!(rows[1], ["ulaw", "7.81", "KiB", "1.0", "memory", "/media/a.ulaw", "http://a/b"]);
         assert_eq!(rows[2], ["opus", "evicted", "/media/b.opus", "http://a/c"]);
         assert_eq!(rows[3], ["wav", "purged", "/media/c.wav", "http://a/d"]);
+        assert_eq!(rows[4], ["wav", "disk", "/media/d.wav", "speech", "0f0f"]);
         assert!(!table(media.as_array().unwrap(), false).contains("http://a/b"));
     }
 }

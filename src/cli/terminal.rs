@@ -64,8 +64,14 @@ impl Terminal {
 
     /// Writes a line about what went wrong, with the program's name before it.
     pub(super) fn complain(&mut self, line: &str) {
-        self.note(&format!("ringback: {line}"));
+        // What others say is in it, and a terminal would obey.
+        let plain = |character: char| if is_plain(character) { character } else { char::REPLACEMENT_CHARACTER };
+        self.note(&format!("ringback: {}", line.chars().map(plain).collect::<String>()));
     }
+}
+
+fn is_plain(character: char) -> bool {
+    !character.is_control() || matches!(character, '\n' | '\t')
 }
 
 impl fmt::Debug for Terminal {

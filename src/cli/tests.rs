@@ -94,7 +94,7 @@ fn command_lines() {
     check(&["get"], false);
     check(&["tryget", "http://a/b", "--directory", "/tmp", "--json"], true);
     check(&["put", "a.wav"], true);
-    check(&["put", "a.wav", "welcome", "--content-type", "audio/wav"], true);
+    check(&["put", "a.wav", "welcome"], true);
     check(&["put"], false);
     check(&["show", "http://a/b", "--json"], true);
     check(&["show", "--all"], true);

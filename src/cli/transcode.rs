@@ -21,7 +21,7 @@ use crate::{
 use super::{
     Exit,
     original::{Content, Original},
-    output::{directory_of, is_standard, temporary},
+    output::{directory_of, is_standard, put, temporary},
     terminal::Terminal,
 };
 
@@ -191,7 +191,7 @@ impl Body {
             body = whole;
         }
         let bytes = body.as_file().metadata()?.len();
-        body.persist(output).map_err(|error| error.error)?;
+        put(body, output)?;
         Ok(bytes)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    ids::{ArtifactId, Tenant},
+    ids::{ArtifactId, ContentHash, Tenant},
     media::{
         audio,
         cache::{Manifest, Reference, Tier, Visibility},
@@ -19,6 +19,9 @@ use crate::{
 };
 
 use super::{Audio, FetchRequest, Media, Opened, Source, Via};
+
+/// Artifacts that are looked at at a time when their original goes.
+const MADE_AT_ONCE: u32 = 100;
 
 /// What an artifact's name leads to.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ pub struct Description {
     pub reference: Arc<Reference>,
     /// Tiers that hold all of it.
     pub tier: Option<Tier>,
+    /// Whether it was purged: then it is made again before it is answered.
+    pub is_purged: bool,
 }
 
 /// Audio whose address is known.
@@ -159,11 +164,13 @@ impl Media {
     pub async fn describe(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<Description, Problem> {
         match self.named(tenant, artifact, &Conditions::no_bytes(), |_| true).await? {
             Found::Hit(hit) => {
-                Ok(Description { manifest: Some(hit.manifest), reference: hit.reference, tier: Some(hit.tier) })
+                let (manifest, reference) = (Some(hit.manifest), hit.reference);
+                Ok(Description { manifest, reference, tier: Some(hit.tier), is_purged: false })
             }
             Found::Lost(reference) => {
                 let manifest = self.cache.manifest(artifact).await.map_err(|error| error.problem())?;
-                Ok(Description { manifest, reference, tier: None })
+                let is_purged = self.cache.is_purged(tenant, &reference);
+                Ok(Description { manifest, reference, tier: None, is_purged })
             }
             Found::Unknown => Err(unknown_artifact()),
         }
@@ -180,12 +187,57 @@ impl Media {
         for source in std::iter::once(&reference.source_url).chain(reference.also.iter().map(|also| &also.url)) {
             if let Ok(source) = Source::parse(source) {
                 self.fill.revoke(tenant, &source.key());
+                self.forget_sentences(tenant, &source).await?;
             }
         }
         // One that could never be written down is in memory alone, and gone with this as well.
         self.cache.drop_reference(tenant, artifact, self.clock.now_wall()).await.map_err(|error| error.problem())?;
         self.hot.forget(tenant, artifact);
         Ok(())
+    }
+
+    /// What is known of the sentences of a text, the texts themselves among it. Another that has one of them has it spoken anew.
+    async fn forget_sentences(&self, tenant: &Tenant, source: &Source) -> Result<(), Problem> {
+        let Source::Speech(utterance) = source else { return Ok(()) };
+        for piece in utterance.pieces() {
+            self.cache.forget_source(tenant, &piece.key()).await.map_err(|error| error.problem())?;
+        }
+        Ok(())
+    }
+
+    /// Removes an upload, and of what was made of it what this tenant has references to here.
+    ///
+    /// # Errors
+    /// `not-found`, also where the name is none; `busy` where the store fails; `internal` where the catalogue cannot be written. Asked again it
+    /// goes on where it ended.
+    pub async fn remove_upload(&self, tenant: &Tenant, name: &str) -> Result<(), Problem> {
+        let removed = self.uploads.remove(tenant, name).await;
+        let is_gone = removed.as_ref().err().is_none_or(|problem| problem.kind == Kind::NotFound);
+        let hash = name.parse::<ContentHash>().ok().filter(|_| is_gone);
+        let Some(hash) = hash else { return removed };
+        let source = Source::Upload(hash);
+        // First: what is being made of it must not bring it back.
+        self.fill.revoke(tenant, &source.key());
+        let mut after = None;
+        loop {
+            let made = self.cache.list(tenant, Some(hash), after, MADE_AT_ONCE).await;
+            let made = made.map_err(|error| error.problem())?;
+            after = made.last().map(|entry| entry.artifact);
+            let is_last = made.len() < MADE_AT_ONCE as usize;
+            for entry in made {
+                // The same bytes from elsewhere are another's matter.
+                let is_of_it = |reference: Arc<Reference>| reference.source_url == source.text();
+                if entry.reference.is_some_and(is_of_it) {
+                    match self.forget(tenant, &entry.artifact).await {
+                        Err(problem) if problem.kind != Kind::NotFound => return Err(problem),
+                        _ => {}
+                    }
+                }
+            }
+            if is_last {
+                return removed;
+            }
+        }
     }
 
     /// Finds or makes audio and waits for the whole of it: for callers that want its address.

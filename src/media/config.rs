@@ -9,6 +9,10 @@ use crate::{
     problem::ConfigProblems,
 };
 
+/// Threads that transcodes and speaking programs take at most: the runtime has 512 for all that blocks, and spools, stores and look-ups need
+/// theirs.
+const THREADS_MAX: usize = 448;
+
 /// `[media]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -76,5 +80,34 @@ impl Config {
         self.prompts.validate(&format!("{prefix}.prompts"), problems);
         self.private.validate(&format!("{prefix}.private"), problems);
         self.speech.validate(&format!("{prefix}.speech"), problems);
+        let espeak = if self.speech.espeak.enabled { self.speech.espeak.speaking_max } else { 0 };
+        let threads = self.fill.workers.saturating_add(self.fill.parked_max).saturating_add(espeak);
+        problems.check(
+            threads <= THREADS_MAX,
+            &format!("{prefix}.speech.espeak.speaking_max"),
+            "is more than 448 together with media.fill.workers and parked_max: each of them takes a thread",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transcodes_and_speakers_leave_threads_for_the_rest() {
+        let check = |workers: usize, speaking_max: usize, enabled: bool, is_right: bool| {
+            let mut config = Config::default();
+            (config.fill.workers, config.fill.parked_max) = (workers, 0);
+            (config.speech.espeak.speaking_max, config.speech.espeak.enabled) = (speaking_max, enabled);
+            let mut problems = ConfigProblems::default();
+            config.validate("media", &mut problems);
+            assert_eq!(problems.is_empty(), is_right, "{workers} {speaking_max} {enabled}: {problems:?}");
+        };
+        check(192, 256, true, true);
+        check(193, 256, true, false);
+        check(384, 64, true, true);
+        check(384, 65, true, false);
+        check(384, 256, false, true);
     }
 }

@@ -54,6 +54,8 @@ const RETRY_AFTER_BUSY: Duration = Duration::from_secs(1);
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// What was revoked lives on elsewhere for as long at most (`spec/trust.md` §2).
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, max-age=60");
+/// The same.
+const PRIVATE_AGE_MAX: Duration = Duration::from_secs(60);
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 const HIT_MEMORY: HeaderValue = HeaderValue::from_static("ringback; hit; ttl=31536000; detail=memory");
@@ -501,17 +503,21 @@ fn respond(status: StatusCode, headers: HeaderMap, body: AudioBody) -> Response<
     response
 }
 
+/// What is told of a problem (RFC 9457).
+pub fn problem_json(problem: &Problem) -> serde_json::Value {
+    serde_json::json!({
+        "type": format!("urn:ringback:problem:{}", problem.kind.slug()),
+        "title": problem.kind.title(),
+        "status": problem.kind.status(),
+        "detail": problem.detail,
+    })
+}
+
 /// A problem as `application/problem+json` (RFC 9457): never audio, never cacheable.
 pub fn problem(problem: &Problem) -> Response<AudioBody> {
     let kind = problem.kind;
     metrics::counter!("ringback_media_problems_total", "kind" => kind.slug()).increment(1);
-    let body = serde_json::json!({
-        "type": format!("urn:ringback:problem:{}", kind.slug()),
-        "title": kind.title(),
-        "status": kind.status(),
-        "detail": problem.detail,
-    });
-    let body = Bytes::from(body.to_string());
+    let body = Bytes::from(problem_json(problem).to_string());
     let mut headers = HeaderMap::with_capacity(6);
     if kind == Kind::Unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);

@@ -6,8 +6,8 @@ use crate::{
     ids::{ContentHash, Tenant},
     media::{
         address::{CanonicalUrl, IgnoredQuery},
-        cache::SourceRecord,
-        fill::{From, Ready, Wanted},
+        cache::{Reference, SourceRecord},
+        fill::{From, Joined, Ready, Wanted},
         format::Format,
         freshness::RequestDirectives,
         hit::Found,
@@ -59,15 +59,17 @@ impl Media {
         let without = || Problem::new(Kind::Internal, "a source whose name says nothing of its bytes");
         let record = self.known_record(&request.source, content_hash.ok_or_else(without)?);
         let is_spoken = matches!(request.source, Source::Speech(_));
-        match self.find(tenant, &record, request).await {
+        let is_purged = |reference: &Reference| is_spoken && self.cache.is_purged(tenant, reference);
+        let from = match self.find(tenant, &record, request).await {
             // An engine may say it otherwise by now; an upload is what it is.
-            Found::Hit(hit) if is_spoken && self.cache.is_purged(tenant, &hit.reference) => {}
+            Found::Hit(hit) if is_purged(&hit.reference) => From::Engine,
+            Found::Lost(reference) if is_purged(&reference) => From::Engine,
             Found::Hit(hit) => {
                 self.confirm_reference(tenant, request, &hit, &record).await;
                 return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit }));
             }
-            _ => {}
-        }
+            Found::Lost(_) | Found::Unknown => From::Origin(None),
+        };
         if request.directives.only_if_cached {
             return Err(not_cached());
         }
@@ -80,7 +82,7 @@ impl Media {
             format: request.format,
             // Its name says all about it.
             input: None,
-            from: From::Origin(None),
+            from,
             serves: None,
             previous: Some(record),
             keep: !request.directives.no_store,
@@ -89,6 +91,36 @@ impl Media {
         };
         let via = if is_spoken { Via::Spoken } else { Via::Upload };
         Ok(Plan::Fill { wanted: Box::new(wanted), via, may_stand_in: false })
+    }
+
+    /// Waits for speech to begin, or where nothing is sent before all of it is there, for its end.
+    pub(super) async fn spoken_in_time(&self, joined: &Joined, whole: bool) -> Spoken {
+        let deadline = self.speech.deadline();
+        if !whole {
+            let begun = tokio::time::timeout(deadline, joined.begun()).await;
+            return begun.map_or(Spoken::Late, |()| Spoken::InTime(None));
+        }
+        tokio::select! {
+            biased;
+            ready = joined.whole() => Spoken::InTime(Some(ready)),
+            () = joined.stalled(deadline) => Spoken::Late,
+        }
+    }
+
+    /// What is heard where a request has failed: something that stands in, or its problem.
+    pub(super) async fn instead(
+        &self,
+        tenant: &Tenant,
+        request: &FetchRequest,
+        problem: Problem,
+    ) -> Result<Opened, Problem> {
+        if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source)
+            && lets_stand_in(&problem)
+            && let Some(opened) = self.stand_in(tenant, request, utterance).await
+        {
+            return Ok(opened);
+        }
+        Err(problem)
     }
 
     /// What is served instead of speech that does not come: never kept.
@@ -134,7 +166,15 @@ impl Media {
     }
 }
 
+/// Whether speech came before its caller would rather hear something else.
+pub(super) enum Spoken {
+    /// It did, and how it ended where that was waited for.
+    InTime(Option<Result<Ready, Problem>>),
+    /// It was silent for longer than the deadline.
+    Late,
+}
+
 /// Whether speech failed so that something else may be heard in its place.
-pub(super) fn lets_stand_in(problem: &Problem) -> bool {
+fn lets_stand_in(problem: &Problem) -> bool {
     matches!(problem.kind, Kind::SpeechFailed | Kind::SpeechTimeout | Kind::NoEngine | Kind::Busy)
 }

@@ -105,12 +105,12 @@ pub use config::Config;
 pub use freshness::RequestDirectives;
 pub use listing::{Listed, Page, SourceStanding};
 pub use presets::{PresetError, Presets};
-pub use private::{Config as PrivateConfig, NodeKey};
+pub use private::Config as PrivateConfig;
 pub use purge::PurgeRequest;
 pub use report::Lacks;
 pub use signing::{Config as SigningConfig, Pair, PairError, Signing, SigningError, Standing};
 pub use source::Source;
-pub use speech::TextIn;
+pub use speech::{SCHEME as SPEECH_SCHEME, TextIn, Wish as SpeechWish};
 
 /// How often a request looks at the index again because a fill found that there was nothing to fetch.
 const LOOKS_MAX: usize = 4;
@@ -300,25 +300,40 @@ impl Media {
                     };
                     self.plan(tenant, request, url, record, known).await?
                 }
-                _ => self.plan_known(tenant, request).await?,
+                _ => match self.plan_known(tenant, request).await {
+                    Ok(plan) => plan,
+                    // How it failed is remembered, and heard by whoever comes next: as by the first.
+                    Err(problem) => return self.instead(tenant, request, problem).await,
+                },
             };
             let (wanted, via, may_stand_in) = match plan {
                 Plan::Serve(opened) => return Ok(opened),
                 Plan::Fill { wanted, via, may_stand_in } => (*wanted, via, may_stand_in),
             };
             let joined = self.fill.join(wanted);
-            if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source)
-                && tokio::time::timeout(self.speech.deadline(), joined.begun()).await.is_err()
-                && let Some(opened) = self.stand_in(tenant, request, utterance).await
-            {
-                // Whoever comes after this caller hears what was asked for.
-                if joined.keeps() {
-                    joined.pin();
-                }
-                return Ok(opened);
-            }
             let whole = request.whole || request.format.is_held() || request.format.is_raw();
-            let ready = async { if whole { joined.whole().await } else { joined.started().await } };
+            let mut ended = None;
+            if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source) {
+                match self.spoken_in_time(&joined, whole).await {
+                    known::Spoken::InTime(ready) => ended = ready,
+                    known::Spoken::Late => {
+                        if let Some(opened) = self.stand_in(tenant, request, utterance).await {
+                            // Whoever comes after this caller hears what was asked for.
+                            if joined.keeps() {
+                                joined.pin();
+                            }
+                            return Ok(opened);
+                        }
+                    }
+                }
+            }
+            let ready = async {
+                match ended {
+                    Some(ready) => ready,
+                    None if whole => joined.whole().await,
+                    None => joined.started().await,
+                }
+            };
             let ready = if may_stand_in {
                 match tokio::time::timeout(self.stale_wait, ready).await {
                     Ok(ready) => ready,
@@ -350,15 +365,7 @@ impl Media {
                 {
                     failed = Some(problem);
                 }
-                Err(problem) => {
-                    if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source)
-                        && known::lets_stand_in(&problem)
-                        && let Some(opened) = self.stand_in(tenant, request, utterance).await
-                    {
-                        return Ok(opened);
-                    }
-                    return Err(problem);
-                }
+                Err(problem) => return self.instead(tenant, request, problem).await,
             }
         }
         Err(failed.unwrap_or_else(|| {

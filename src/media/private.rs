@@ -29,7 +29,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::Rng as _;
 use ring::hmac;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -37,6 +37,7 @@ use crate::{
     ids::{AccountSid, ArtifactId, Tenant},
     media::cache::Visibility,
     problem::ConfigProblems,
+    secret::Secret,
 };
 
 /// Bytes of the node key.
@@ -54,31 +55,14 @@ const OWN_GRANT: &str = "-";
 pub struct Config {
     /// The node key, 64 hexadecimal digits; the same on all nodes that share a durable tier. Empty: each node draws its own, once, and keeps
     /// it in `node.key` in the data directory.
-    pub key: NodeKey,
+    pub key: Secret,
 }
 
 impl Config {
     /// Notes each mistake under `prefix`, the dotted key of this table.
     pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
-        let is_key = self.key.0.is_empty() || parse_key(&self.key.0).is_some();
+        let is_key = self.key.reveal().is_empty() || parse_key(self.key.reveal()).is_some();
         problems.check(is_key, &format!("{prefix}.key"), "must be 64 hexadecimal digits, or empty");
-    }
-}
-
-/// A configured node key; never shown.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct NodeKey(String);
-
-impl fmt::Debug for NodeKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "" } else { "***" })
-    }
-}
-
-impl Serialize for NodeKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(if self.0.is_empty() { "" } else { "***" })
     }
 }
 
@@ -130,7 +114,7 @@ impl Private {
     /// # Errors
     /// The file cannot be read or made, or holds no key.
     pub(in crate::media) fn open(config: &Config, data_dir: &Path) -> io::Result<Private> {
-        let key = match parse_key(&config.key.0) {
+        let key = match parse_key(config.key.reveal()) {
             Some(key) => key,
             None => read_or_draw(&data_dir.join(FILE))?,
         };

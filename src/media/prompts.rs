@@ -10,7 +10,7 @@ mod tests;
 use std::{
     fmt,
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -27,8 +27,10 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-/// Bytes of a name at most, its folders included: some file systems end at 255, and a store adds to it.
+/// Bytes of a name at most, its folders included.
 const NAME_BYTES_MAX: usize = 200;
+/// Bytes that it has at most where it is stored: names of files end at 255.
+const STORED_BYTES_MAX: usize = 255;
 /// What stands for `/` in names of objects: a name that begins with another's and a `/` must not make a folder of a file.
 const FOLDER: &str = "..";
 /// Bytes of a record at most.
@@ -45,7 +47,7 @@ pub struct PromptName(Arc<str>);
 
 /// The text is not a [`PromptName`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a prompt's name has 1 to 200 letters, digits, - and _, in folders by /, with single dots inside")]
+#[error("a prompt's name has 1 to 200 letters, digits, - and _, in few folders by /, with single dots inside")]
 pub struct NotAPromptName;
 
 impl PromptName {
@@ -72,7 +74,9 @@ impl FromStr for PromptName {
         let is_segment = |segment: &str| {
             !segment.is_empty() && !segment.starts_with('.') && !segment.ends_with('.') && segment.bytes().all(plain)
         };
-        let is_name = text.len() <= NAME_BYTES_MAX && !text.contains(FOLDER) && text.split('/').all(is_segment);
+        let stored = text.replace('/', FOLDER).len();
+        let is_short = text.len() <= NAME_BYTES_MAX && stored <= STORED_BYTES_MAX;
+        let is_name = is_short && !text.contains(FOLDER) && text.split('/').all(is_segment);
         is_name.then(|| PromptName(text.into())).ok_or(NotAPromptName)
     }
 }
@@ -104,6 +108,8 @@ struct Seen {
 pub struct Prompts {
     store: Arc<dyn ObjectStore>,
     seen: MemoryCache<(Tenant, PromptName), Arc<Seen>>,
+    /// How often a name was set or removed here: what was read before that is not noted after it. A std lock: held for map operations only.
+    changes: Arc<Mutex<u64>>,
     clock: Clock,
     age_max: Duration,
 }
@@ -118,7 +124,7 @@ impl Prompts {
     /// Names that are kept in `store`.
     pub(in crate::media) fn new(config: &Config, store: Arc<dyn ObjectStore>, clock: Clock) -> Prompts {
         let seen = CacheBuilder::new(config.names_max).build();
-        Prompts { store, seen, clock, age_max: config.max_age }
+        Prompts { store, seen, changes: Arc::default(), clock, age_max: config.max_age }
     }
 
     /// For how long callers may go by what a name stood for.
@@ -141,16 +147,16 @@ impl Prompts {
         if let Some(prompt) = self.in_memory(tenant, name) {
             return Ok(prompt);
         }
-        let at = self.clock.now();
+        let (at, changes) = (self.clock.now(), *self.changes());
         let key = (tenant.clone(), name.clone());
         match self.read(&name.key(tenant)).await {
             Ok(prompt) => {
                 let prompt = Arc::new(prompt);
-                self.seen.insert(key, Arc::new(Seen { prompt: Arc::clone(&prompt), at }));
+                self.note(key, Some(Seen { prompt: Arc::clone(&prompt), at }), changes);
                 Ok(prompt)
             }
             Err(StoreError::NotFound { .. }) => {
-                self.seen.remove(&key);
+                self.note(key, None, changes);
                 Err(unknown())
             }
             Err(error) => {
@@ -158,6 +164,32 @@ impl Prompts {
                 seen.ok_or_else(|| problem(&error))
             }
         }
+    }
+
+    fn changes(&self) -> MutexGuard<'_, u64> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what was read under a name, where nothing was changed here since that began.
+    fn note(&self, key: (Tenant, PromptName), seen: Option<Seen>, since: u64) {
+        let changes = self.changes();
+        if *changes != since {
+            return;
+        }
+        match seen {
+            Some(seen) => drop(self.seen.insert(key, Arc::new(seen))),
+            None => drop(self.seen.remove(&key)),
+        }
+    }
+
+    /// Notes what was changed in the store. Where something else was changed meanwhile, nobody knows which came last: it is read.
+    fn change(&self, key: (Tenant, PromptName), seen: Option<Seen>, since: u64) {
+        let mut changes = self.changes();
+        match seen.filter(|_| *changes == since) {
+            Some(seen) => drop(self.seen.insert(key, Arc::new(seen))),
+            None => drop(self.seen.remove(&key)),
+        }
+        *changes += 1;
     }
 
     async fn read(&self, key: &ObjectKey) -> Result<Prompt, StoreError> {
@@ -194,9 +226,10 @@ impl Prompts {
         };
         let prompt = Prompt { content_hash, set_at: self.clock.now_wall() };
         let bytes = layout::write(&key, &prompt).map_err(|_| Problem::new(Kind::Internal, "no record can be made"))?;
+        let changes = *self.changes();
         self.write(&key, bytes).await.map_err(|error| problem(&error))?;
         let seen = Seen { prompt: Arc::new(prompt), at: self.clock.now() };
-        self.seen.insert((tenant.clone(), name.clone()), Arc::new(seen));
+        self.change((tenant.clone(), name.clone()), Some(seen), changes);
         Ok(before)
     }
 
@@ -211,12 +244,13 @@ impl Prompts {
     pub async fn remove(&self, tenant: &Tenant, name: &PromptName) -> Result<(), Problem> {
         let key = name.key(tenant);
         self.store.head(&key).await.map_err(|error| problem(&error))?;
+        let changes = *self.changes();
         self.store.delete(&key).await.map_err(|error| problem(&error))?;
-        self.seen.remove(&(tenant.clone(), name.clone()));
+        self.change((tenant.clone(), name.clone()), None, changes);
         Ok(())
     }
 
-    /// The first `limit` names behind `after`, and where there are more the last of them.
+    /// The first `limit` names behind `after`, and whether there are more.
     ///
     /// # Errors
     /// `busy` where the store fails.
@@ -226,14 +260,22 @@ impl Prompts {
         after: Option<&PromptName>,
         limit: usize,
     ) -> Result<(Vec<PromptName>, bool), Problem> {
-        let (prefix, after) = (layout::prompts(tenant), after.map(|name| name.key(tenant)));
+        let (prefix, mut after) = (layout::prompts(tenant), after.map(|name| name.key(tenant)));
         let limit = limit.clamp(1, LIST_MAX);
-        let listed = self.store.list(&prefix, after.as_ref(), limit + 1).await.map_err(|error| problem(&error))?;
-        let mut names: Vec<PromptName> =
-            listed.iter().filter_map(|listed| PromptName::of_key(tenant, &listed.key)).collect();
-        let has_more = limit < names.len();
-        names.truncate(limit);
-        Ok((names, has_more))
+        let mut names: Vec<PromptName> = Vec::new();
+        loop {
+            let listed = self.store.list(&prefix, after.as_ref(), limit + 1).await.map_err(|error| problem(&error))?;
+            // Somebody may have put there what is no prompt's.
+            names.extend(listed.iter().filter_map(|listed| PromptName::of_key(tenant, &listed.key)));
+            if limit < names.len() {
+                names.truncate(limit);
+                return Ok((names, true));
+            }
+            match listed.into_iter().nth(limit) {
+                Some(last) => after = Some(last.key),
+                None => return Ok((names, false)),
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::Media;
+use super::{Media, Source};
 
 /// Longest label in bytes.
 const TAG_BYTES_MAX: usize = 256;
@@ -17,7 +17,7 @@ const TAG_BYTES_MAX: usize = 256;
 /// What is to be purged, as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PurgeRequest {
-    /// One source.
+    /// One source: its URL, or what an upload or a text is called in descriptions.
     Url(String),
     /// All sources whose canonical URL begins so.
     Prefix(String),
@@ -32,11 +32,15 @@ impl Media {
     /// persistent addresses answer once their audio was made again from a source that still has it. What is being fetched now counts as got before.
     ///
     /// # Errors
-    /// `bad-request` where the URL or prefix is none; `storage-full` or `internal` where the rule cannot be written down, and then nothing
+    /// `bad-request` where the URL, name or prefix is none; `storage-full` or `internal` where the rule cannot be written down, and then nothing
     /// was purged.
     pub async fn purge(&self, tenant: &Tenant, request: PurgeRequest, ignored: &IgnoredQuery) -> Result<(), Problem> {
         let canonical = |text: &str| CanonicalUrl::parse(text, ignored).map_err(|error| error.problem());
         let purge = match request {
+            // By its name, as whoever holds a reference is shown it.
+            PurgeRequest::Url(text) if Source::is_name(&text) => {
+                Purge::Url(Source::parse(&text).map_err(|error| error.problem())?.text().into_owned())
+            }
             PurgeRequest::Url(text) => Purge::Url(canonical(&text)?.as_str().to_owned()),
             // Its query, if it has one, is the beginning of one: nothing is to be left out of it.
             PurgeRequest::Prefix(text) => {

@@ -29,6 +29,11 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether a text is meant as the name of an upload or of speech, and not as a URL.
+    pub(in crate::media) fn is_name(text: &str) -> bool {
+        text.starts_with(UPLOAD) || Utterance::is_text(text)
+    }
+
     /// Reads back what [`text`](Source::text) wrote. Nothing is left out of the key of a URL: it is canonical.
     ///
     /// # Errors
@@ -46,7 +51,7 @@ impl Source {
         CanonicalUrl::parse(text, &IgnoredQuery::default()).map(Source::Url)
     }
 
-    /// Its name in records, as it is shown to whoever holds a reference and as purges speak of it.
+    /// Its name in records, as it is shown to whoever holds a reference and as a purge of it alone speaks of it.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Source::Url(url) => url.as_str().into(),
@@ -95,9 +100,10 @@ impl Source {
     }
 
     /// Who may have what is made of it. What was fetched without credentials or spoken is anybody's who has its address, what somebody put
-    /// here is that tenant's (`spec/trust.md` §2).
+    /// here or marked as private is that tenant's (`spec/trust.md` §2).
     pub(in crate::media) fn visibility(&self) -> Visibility {
         match self {
+            Source::Speech(utterance) if utterance.manner().is_private => Visibility::Private,
             Source::Url(_) | Source::Speech(_) => Visibility::Public,
             Source::Upload(_) => Visibility::Private,
         }

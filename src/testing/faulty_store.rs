@@ -26,6 +26,8 @@ use crate::media::cache::durable::{
 pub struct Faults {
     /// The store cannot be reached at all: every request fails, and nothing happens.
     pub is_down: bool,
+    /// There is no room: nothing is written.
+    pub is_full: bool,
     /// A request fails with [`StoreError::Unavailable`], and nothing happens.
     pub fail: f64,
     /// What a request waits for before anything else happens to it, in tokio's time.
@@ -136,6 +138,9 @@ impl FaultyStore {
 
     async fn write(&self, key: &ObjectKey, mut upload: Upload) -> Result<Written, StoreError> {
         self.enter(Call::Put(key.to_string())).await?;
+        if self.shared().faults.is_full {
+            return Err(StoreError::Full { subject: key.to_string() });
+        }
         if self.happens(|faults| faults.tear) {
             drop(upload.body.next().await);
             return Err(planned("a write"));

@@ -16,7 +16,7 @@ use crate::{
     ids::{ArtifactId, RandomId},
     media::{
         Signing, SigningConfig, Standing,
-        address::{CanonicalUrl, FetchPath, IgnoredQuery, MediaPath},
+        address::{CanonicalUrl, FetchPath, IgnoredQuery, MediaPath, Verb},
         audio::{self, Input, Kind, Parts as _},
         format::{Format, Headerless},
         freshness::{self, Decision, Freshness, RequestDirectives, Rules, Selection, Times},
@@ -123,7 +123,7 @@ pub fn fetch_path(data: &[u8]) {
     if let Ok(path) = FetchPath::parse(&text) {
         // Whatever it says of its end, it is a time or a mistake.
         path.expires().ok();
-        for printed in [path.print(), path.print_plain()].into_iter().flatten() {
+        for printed in [path.print(), path.print_plain_as(Verb::Fetch)].into_iter().flatten() {
             assert_eq!(FetchPath::parse(&printed).as_ref(), Ok(&path), "read back what was written");
         }
     }

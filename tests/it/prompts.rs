@@ -76,6 +76,26 @@ async fn an_upload_is_played_in_any_format_under_an_address_that_only_its_tenant
 }
 
 #[tokio::test]
+async fn an_upload_that_was_asked_for_too_early_is_played_as_soon_as_it_is_there() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    let put_it = async || json(&put(&node, "/v1/media/uploads", audio("speech.mp3")).await)["content_hash"].clone();
+    let hash = put_it().await;
+    let upload = format!("/v1/media/uploads/{}", hash.as_str().unwrap());
+    let set = node.request(Method::PUT, "/prompts/a.wav").header("content-type", "application/json");
+    let set = node.send(set.body(serde_json::json!({ "upload": hash }).to_string())).await;
+    assert_eq!(set.status, StatusCode::CREATED);
+    assert_eq!(node.send(node.request(Method::DELETE, &upload)).await.status, StatusCode::NO_CONTENT);
+    let wanted = serde_json::json!({ "source": { "upload": hash }, "format": "ulaw" });
+    assert_eq!(node.post(&wanted).await.slug(), "not-found");
+    assert_eq!(node.get("/prompts/a.alaw").await.slug(), "not-found");
+    put_it().await;
+    assert_eq!(node.post(&wanted).await.status, StatusCode::CREATED);
+    assert_eq!(node.get("/prompts/a.alaw").await.status, StatusCode::OK);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn private_audio_outlives_eviction_and_restart_and_goes_when_it_is_deleted() {
     let origin = Origin::start().await.unwrap();
     let node = TestNode::start(&origin).await;
@@ -88,11 +108,16 @@ async fn private_audio_outlives_eviction_and_restart_and_goes_when_it_is_deleted
     assert!(again.body == before.body);
     assert_eq!((again.header("etag"), again.header("cache-control")), (before.header("etag"), "private, max-age=60"));
     assert!(again.header("cache-status").contains("detail=upload"), "{again:?}");
-    // Once its upload is gone it is played for as long as it is in the cache, and made again no more.
+    // Once its upload is gone, so is what was made of it; the same bytes from elsewhere are another's matter.
+    let public = fetched(&node, &origin, "speech.flac", "ulaw").await;
     let upload = format!("/v1/media/uploads/{}", hash.as_str().unwrap());
     assert_eq!(node.send(node.request(Method::DELETE, &upload)).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(node.get(url).await.status, StatusCode::OK);
-    let node = node.restart_after(&origin, |data| std::fs::remove_dir_all(data.join("chunks")).unwrap()).await;
+    assert_eq!(node.get(url).await.slug(), "not-found");
+    let described = node.get(&format!("/v1/media/{}", made["id"].as_str().unwrap())).await;
+    assert_eq!(described.slug(), "not-found");
+    assert_eq!(node.get(public.header("content-location")).await.status, StatusCode::OK);
+    assert_eq!(node.send(node.request(Method::DELETE, &upload)).await.slug(), "not-found");
+    let node = node.restart(&origin).await;
     assert_eq!(node.get(url).await.slug(), "not-found");
     node.stop().await;
 }

@@ -75,17 +75,21 @@ async fn the_same_speech_has_the_same_address_everywhere_and_any_change_another(
         let wanted = serde_json::json!({ "source": { "text": text }, "format": format, "options": options });
         let made = node.post(&wanted).await;
         assert!(made.status.is_success(), "{made:?} {}", String::from_utf8_lossy(&made.body));
-        json(&made)["url"].as_str().unwrap().to_owned()
+        let made = json(&made);
+        let (id, url) = (made["id"].as_str().unwrap().to_owned(), made["url"].as_str().unwrap().to_owned());
+        assert_eq!(url, format!("/media/{id}.{format}"));
+        (id, url)
     };
     let plain = serde_json::json!({});
     let same = address(&here, TEXT, plain.clone(), "ulaw").await;
     assert_eq!(address(&there, TEXT, plain.clone(), "ulaw").await, same);
     // By GET, too; however the letters of one text are written down.
-    assert_eq!(here.get(&say(TEXT, "-", "ulaw")).await.header("content-location"), same);
+    assert_eq!(here.get(&say(TEXT, "-", "ulaw")).await.header("content-location"), same.1);
     let (composed, decomposed) = ("Caf\u{e9}.", "Cafe\u{301}.");
     let cafe = address(&here, composed, plain.clone(), "ulaw").await;
     assert_eq!(address(&there, decomposed, plain.clone(), "ulaw").await, cafe);
-    let mut seen = BTreeSet::from([same, cafe]);
+    // What names it, without the extension, which is another for each format anyway.
+    let mut seen = BTreeSet::from([same.0, cafe.0]);
     for (text, options, format) in [
         (TEXT, plain.clone(), "alaw"),
         ("Welcome to the office. Please hold the line!", plain.clone(), "ulaw"),
@@ -94,8 +98,8 @@ async fn the_same_speech_has_the_same_address_everywhere_and_any_change_another(
         (TEXT, serde_json::json!({ "pitch": "80" }), "ulaw"),
         (TEXT, serde_json::json!({ "gain": "-3" }), "ulaw"),
     ] {
-        let address = address(&here, text, options.clone(), format).await;
-        assert!(seen.insert(address.clone()), "{options} {format}: {address} again");
+        let (id, _) = address(&here, text, options.clone(), format).await;
+        assert!(seen.insert(id.clone()), "{options} {format}: {id} again");
     }
     here.stop().await;
     there.stop().await;
@@ -312,5 +316,200 @@ async fn a_service_that_fails_is_told_or_stood_in_for_and_nothing_of_it_is_kept(
     assert_eq!((whole.status, whole.body.len()), (StatusCode::OK, 2 * 8_000 * 2));
     let first = service.asked().iter().filter(|asked| asked.body["input"] == "Welcome to the office.").count();
     assert_eq!(first, 1);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_engine_gives_that_is_no_audio_fails_once_and_is_not_kept() {
+    // Neither is a page or JSON, so that nothing tells before it is decoded.
+    let noise: Vec<u8> = (0..4_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x7f).collect();
+    let header = tone(Duration::from_secs(1))[..44].to_vec();
+    let mut rateless = tone(Duration::from_secs(1));
+    rateless[24..28].fill(0);
+    for junk in [b"rate limited".to_vec(), noise, header, rateless] {
+        let junk = || Reply::ok("audio/wav", Body::of(junk.clone()));
+        let (_origin, service, node) = served([spoken_tone(1), junk()]).await;
+        for path in [say(TEXT, "-", "wav"), say("Please hold the line.", "-", "ulaw")] {
+            let told = node.get(&path).await;
+            assert_eq!((told.status.as_u16(), told.slug().as_str()), (502, "speech-failed"), "{path}");
+        }
+        service.answer(spoken_tone(2));
+        node.node.clock.advance_wall(Duration::from_secs(60));
+        // The first sentence is there from before.
+        let whole = node.get(&say(TEXT, "-", "sln")).await;
+        assert_eq!((whole.status, whole.body.len()), (StatusCode::OK, 3 * 8_000 * 2), "{whole:?}");
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn everybody_hears_the_stand_in_while_a_failure_is_remembered() {
+    let (origin, service) = (Origin::start().await.unwrap(), SpeechService::start().await.unwrap());
+    service.answer(Reply::status(500, "application/json", Body::of("{}")));
+    let clip = ringback::testing::fixture::audio_dir().join("chirp.aiff");
+    let node = TestNode::start_with(&origin, |config| {
+        config.media.speech.http.url = Some(service.url());
+        config.media.speech.fallback_clip = clip.to_str().unwrap().to_owned();
+    })
+    .await;
+    let path = say("Good evening.", "-", "ulaw");
+    let first = node.get(&path).await;
+    assert_eq!((first.status, first.header("cache-control")), (StatusCode::OK, "no-store"), "{first:?}");
+    for _ in 0..3 {
+        let next = node.get(&path).await;
+        assert_eq!((next.status, next.header("cache-control")), (StatusCode::OK, "no-store"), "{next:?}");
+        assert!(next.header("cache-status").contains("detail=stand-in"), "{next:?}");
+        assert_eq!(next.header("content-location"), "");
+        assert!(next.body == first.body);
+    }
+    // It is remembered: the service is left alone. Nothing of the clip is under the text's name.
+    assert_eq!(service.asked().len(), 1);
+    assert_eq!(node.get_with(&path, "cache-control", "only-if-cached").await.slug(), "not-cached");
+    service.answer(spoken_tone(1));
+    node.node.clock.advance_wall(Duration::from_secs(60));
+    assert_eq!(node.get(&path).await.body.len(), 8_000);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn speech_is_purged_by_its_labels_and_by_its_name() {
+    let (_origin, service, node) = served([spoken_tone(1)]).await;
+    let purge = async |rule: serde_json::Value| {
+        let request = node.request(Method::POST, "/v1/media/purge").body(rule.to_string());
+        assert_eq!(node.send(request).await.status, StatusCode::OK, "{rule}");
+    };
+    let wanted = serde_json::json!({ "source": { "text": TEXT }, "format": "ulaw", "tags": ["closing-time"] });
+    let made = json(&node.post(&wanted).await);
+    let described = json(&node.get(&format!("/v1/media/{}", made["id"].as_str().unwrap())).await);
+    let name = described["source"].as_str().unwrap();
+    assert!(name.starts_with("speech:"), "{name}");
+    let mut spoken = service.asked().len();
+    assert_eq!(spoken, 2);
+    for rule in [serde_json::json!({ "tag": "closing-time" }), serde_json::json!({ "url": name })] {
+        purge(rule.clone()).await;
+        let anew = node.send(node.request(Method::GET, &say(TEXT, "-", "ulaw")).header("prefer", "wait")).await;
+        assert_eq!(anew.header("content-location"), made["url"].as_str().unwrap(), "{anew:?}");
+        spoken += 2;
+        assert_eq!(service.asked().len(), spoken, "{rule}");
+        // Once.
+        assert!(node.get(&say(TEXT, "-", "ulaw")).await.header("cache-status").contains("hit"));
+        assert_eq!(service.asked().len(), spoken, "{rule}");
+    }
+    let nonsense = node.request(Method::POST, "/v1/media/purge").body(r#"{"url":"speech:nonsense"}"#);
+    assert_eq!(node.send(nonsense).await.slug(), "bad-request");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_at_a_purge_counts_as_spoken_before_it() {
+    let gate = Gate::closed();
+    let (_origin, service, node) = served([spoken_tone(1).hold_headers(&gate), spoken_tone(1)]).await;
+    let text = "Please hold the line.";
+    let path = say(text, "-", "ulaw");
+    let purge = async {
+        service.origin().wait_for_requests(1).await;
+        // A moment that the clock can tell.
+        node.node.clock.advance_wall(Duration::from_secs(1));
+        let request = node.request(Method::POST, "/v1/media/purge").body(r#"{"all":true}"#);
+        assert_eq!(node.send(request).await.status, StatusCode::OK);
+        node.node.clock.advance_wall(Duration::from_secs(1));
+        gate.open();
+    };
+    let (before, ()) = futures_util::future::join(node.get(&path), purge).await;
+    assert_eq!(before.status, StatusCode::OK);
+    // Nor does another text have the sentence from then.
+    let other = node.get(&say(&format!("One moment. {text}"), "-", "ulaw")).await;
+    assert_eq!(other.status, StatusCode::OK);
+    assert_eq!(service.asked().len(), 3);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn private_speech_has_an_address_that_nobody_can_compute_and_shares_nothing() {
+    let (_origin, service, node) = served([spoken_tone(1)]).await;
+    let public = node.post(&serde_json::json!({ "source": { "text": TEXT }, "format": "ulaw" })).await;
+    let options = serde_json::json!({ "private": "true" });
+    let wanted = serde_json::json!({ "source": { "text": TEXT }, "format": "ulaw", "options": options });
+    let made = node.post(&wanted).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    // The public one's sentences are not taken.
+    assert_eq!(service.asked().len(), 4);
+    let (made, public) = (json(&made), json(&public));
+    let (url, id) = (made["url"].as_str().unwrap(), made["id"].as_str().unwrap());
+    assert!(url.starts_with("/media/") && url.matches('/').count() == 3, "{url}");
+    assert_ne!(made["id"], public["id"]);
+    let said = node.get(&say(TEXT, "private:true", "ulaw")).await;
+    assert_eq!((said.status, said.header("cache-control")), (StatusCode::OK, "private, max-age=60"), "{said:?}");
+    assert_eq!(said.header("content-location"), url);
+    let head = node.send(node.request(Method::HEAD, &say(TEXT, "private:true", "ulaw"))).await;
+    for field in ["content-length", "etag", "cache-control", "last-modified", "content-location"] {
+        assert_eq!(head.header(field), said.header(field), "{field}");
+    }
+    let played = node.get(url).await;
+    assert_eq!((played.status, played.header("cache-control")), (StatusCode::OK, "private, max-age=60"));
+    assert!(played.body == said.body);
+    // Without what stands in front of it, it is no address.
+    let unknown = node.get(&format!("/media/{}.ulaw", "0".repeat(64))).await;
+    let bare = node.get(&format!("/media/{id}.ulaw")).await;
+    assert_eq!((bare.status, bare.body), (StatusCode::NOT_FOUND, unknown.body));
+    // In a path, what is not private is the same as what says nothing of it.
+    let open = node.get(&say(TEXT, "private:false", "ulaw")).await;
+    assert_eq!(open.header("content-location"), public["url"].as_str().unwrap());
+    assert_eq!(node.get(&say(TEXT, "private:perhaps", "ulaw")).await.slug(), "bad-request");
+    // Purged, it is made again under its address.
+    let purge = node.request(Method::POST, "/v1/media/purge").body(r#"{"all":true}"#);
+    assert_eq!(node.send(purge).await.status, StatusCode::OK);
+    let again = node.get(url).await;
+    assert!(again.status == StatusCode::OK && again.body == said.body, "{again:?}");
+    assert!(again.header("cache-status").contains("detail=speech"), "{again:?}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_sent_when_it_is_whole_is_stood_in_for_where_it_falls_silent_in_the_middle() {
+    let (origin, service) = (Origin::start().await.unwrap(), SpeechService::start().await.unwrap());
+    let gate = Gate::closed();
+    service.answer_in_turn([spoken_tone(1), spoken_tone(1).hold_headers(&gate), spoken_tone(1)]);
+    let clip = ringback::testing::fixture::audio_dir().join("chirp.aiff");
+    let node = TestNode::start_with(&origin, |config| {
+        config.media.speech.http.url = Some(service.url());
+        config.media.speech.fallback_clip = clip.to_str().unwrap().to_owned();
+        config.media.speech.deadline = Duration::from_millis(300);
+    })
+    .await;
+    let heard = node.get(&say(TEXT, "-", "wav")).await;
+    assert_eq!((heard.status, heard.header("cache-control")), (StatusCode::OK, "no-store"), "{heard:?}");
+    assert!(heard.header("cache-status").contains("detail=stand-in"), "{heard:?}");
+    // The speech is made behind it.
+    gate.open();
+    let wanted = serde_json::json!({ "source": { "text": TEXT }, "format": "wav" });
+    assert!(node.post(&wanted).await.status.is_success());
+    let spoken = node.get(&say(TEXT, "-", "wav")).await;
+    assert_eq!(spoken.body.len(), 44 + 2 * 8_000 * 2);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_kept_has_no_address_to_be_told() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    let wanted = serde_json::json!({ "source": { "text": TEXT }, "format": "ulaw" }).to_string();
+    let warm = serde_json::json!({ "sources": [{ "text": TEXT }], "formats": ["ulaw"] }).to_string();
+    for (path, body) in [("/v1/media", wanted), ("/v1/media/warm", warm)] {
+        let request = node.request(Method::POST, path).header("cache-control", "no-store").body(body);
+        assert_eq!(node.send(request).await.slug(), "bad-request", "{path}");
+    }
+    assert_eq!(node.get_with(&say(TEXT, "-", "ulaw"), "cache-control", "only-if-cached").await.slug(), "not-cached");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn speech_that_is_deleted_takes_its_sentences_along() {
+    let (_origin, service, node) = served([spoken_tone(1)]).await;
+    let made = json(&node.post(&serde_json::json!({ "source": { "text": TEXT }, "format": "ulaw" })).await);
+    let path = format!("/v1/media/{}", made["id"].as_str().unwrap());
+    assert_eq!(node.send(node.request(Method::DELETE, &path)).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(node.get(&say(TEXT, "-", "ulaw")).await.status, StatusCode::OK);
+    assert_eq!(service.asked().len(), 4);
     node.stop().await;
 }

@@ -167,3 +167,51 @@ async fn what_cannot_become_an_upload_is_refused_and_leaves_nothing() {
     assert_eq!(std::fs::read_dir(unfinished).unwrap().count(), 0);
     node.stop().await;
 }
+
+#[tokio::test]
+async fn every_answer_says_the_version_and_a_post_may_say_another_method() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    let body = std::fs::read(fixture::audio_dir().join("speech.mp3")).unwrap();
+    let begun = begin(&node, body.len()).await;
+    let url = begun.header("location");
+    let other = node.send(node.request(Method::HEAD, url).header("tus-resumable", "0.2.0")).await;
+    assert_eq!((other.status.as_u16(), other.header("tus-version")), (412, "1.0.0"));
+    for refused in [
+        node.send(node.request(Method::POST, UPLOADS).header("upload-length", "5")).await,
+        begin(&node, 0).await,
+        part(&node, url, 1, &body).await,
+        node.send(tus(&node, Method::POST, url)).await,
+        node.send(tus(&node, Method::DELETE, &format!("{UPLOADS}/resumable/nonsense"))).await,
+    ] {
+        assert!(refused.status.is_client_error(), "{refused:?}");
+        assert_eq!(refused.header("tus-resumable"), "1.0.0", "{refused:?}");
+    }
+    let instead = |method: &str| tus(&node, Method::POST, url).header("x-http-method-override", method.to_owned());
+    let (first, rest) = body.split_at(1000);
+    let sent = instead("PATCH").header("content-type", PART).header("upload-offset", "0").body(first.to_vec());
+    assert_eq!(node.send(sent).await.header("upload-offset"), "1000");
+    let asked = node.send(instead("HEAD")).await;
+    assert_eq!((asked.status, asked.header("upload-length")), (StatusCode::OK, &*body.len().to_string()));
+    assert_ne!(part(&node, url, 1000, rest).await.header("content-location"), "");
+    assert_eq!(node.send(instead("DELETE")).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(node.send(instead("HEAD")).await.slug(), "not-found");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_long_body_that_is_refused_before_it_is_read_is_told_why() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    // More than the buffers of a connection.
+    let body = vec![b'R'; 3 << 20];
+    let unknown = format!("{UPLOADS}/resumable/{}", "0".repeat(32));
+    assert_eq!(part(&node, &unknown, 0, &body).await.slug(), "not-found");
+    let typeless = tus(&node, Method::PATCH, &unknown).header("upload-offset", "0").body(body.clone());
+    assert_eq!(node.send(typeless).await.slug(), "not-audio");
+    let lengthless = tus(&node, Method::POST, UPLOADS).header("content-type", PART).body(body.clone());
+    assert_eq!(node.send(lengthless).await.slug(), "bad-request");
+    let prompt = node.request(Method::PUT, "/prompts/a..b.wav").body(body);
+    assert_eq!(node.send(prompt).await.slug(), "not-found");
+    node.stop().await;
+}

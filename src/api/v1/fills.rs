@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     ids::{RandomId, Tenant},
-    media::{FetchRequest, Media, Obtained},
+    media::{FetchRequest, Media, Obtained, http as media_http},
     problem::{Kind, Problem},
 };
 
@@ -69,15 +69,7 @@ impl Fills {
         self.known.insert(id, Arc::clone(&known));
         let media = self.media.clone();
         let fill = async move {
-            let mut result = media.obtain(&tenant, request.clone()).await;
-            for _ in 1..WAITS_MAX {
-                match &result {
-                    Err(problem) if problem.kind == Kind::FillRunning => {
-                        result = media.obtain(&tenant, request.clone()).await;
-                    }
-                    _ => break,
-                }
-            }
+            let result = obtain_patiently(&media, &tenant, &request).await;
             // Nobody else sets it.
             known.outcome.get_or_init(|| result);
             drop(place);
@@ -85,6 +77,27 @@ impl Fills {
         self.tasks.spawn_on(fill, &self.runtime);
         Ok(id)
     }
+}
+
+/// Finds or makes audio, and waits for it for longer than callers do.
+///
+/// # Errors
+/// As [`Media::obtain`]; `fill-running` where it takes longer than a fetch may.
+pub(super) async fn obtain_patiently(
+    media: &Media,
+    tenant: &Tenant,
+    request: &FetchRequest,
+) -> Result<Obtained, Problem> {
+    let mut obtained = media.obtain(tenant, request.clone()).await;
+    for _ in 1..WAITS_MAX {
+        match &obtained {
+            Err(problem) if problem.kind == Kind::FillRunning => {
+                obtained = media.obtain(tenant, request.clone()).await;
+            }
+            _ => break,
+        }
+    }
+    obtained
 }
 
 /// How a fill stands: `running`, `done` with its address, or `failed` with its problem.
@@ -104,12 +117,7 @@ pub(super) async fn describe(v1: V1, fill: Named) -> Result<Response, Failed> {
         Some(Err(problem)) => serde_json::json!({
             "fill": fill,
             "status": "failed",
-            "problem": {
-                "type": format!("urn:ringback:problem:{}", problem.kind.slug()),
-                "title": problem.kind.title(),
-                "status": problem.kind.status(),
-                "detail": problem.detail,
-            },
+            "problem": media_http::problem_json(problem),
         }),
     };
     Ok(Json(body).into_response())

@@ -94,6 +94,7 @@ impl Made {
 /// Finds or makes audio and says under which address it is: 200 where it was there, 201 where it was made, 202 where the caller does not wait.
 pub(super) async fn create(v1: V1, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
     let body = body::receive(sent, v1.body_timeout).await?;
+    may_be_kept(&headers)?;
     let create: Create = body::read(&body, EXPECTED)?;
     let (wait, extension) = (create.wait, create.format.clone());
     let request = request(&v1, create, Hops::of(&headers))?;
@@ -107,6 +108,18 @@ pub(super) async fn create(v1: V1, headers: HeaderMap, sent: Request) -> Result<
     let status = if obtained.cached { StatusCode::OK } else { StatusCode::CREATED };
     let made = Made::new(&obtained, &extension, &v1.parts);
     Ok((status, [(header::LOCATION, made.url.clone())], Json(made)).into_response())
+}
+
+/// What these requests tell is where audio is kept.
+///
+/// # Errors
+/// `bad-request` where nothing may be kept.
+pub(super) fn may_be_kept(headers: &HeaderMap) -> Result<(), Problem> {
+    if RequestDirectives::of(headers).no_store {
+        let detail = "what this answers with is where audio is kept: with no-store it is had by GET alone";
+        return Err(Problem::new(Kind::BadRequest, detail));
+    }
+    Ok(())
 }
 
 /// The request that this body would make.
@@ -171,8 +184,8 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
 /// Metadata of an artifact and the tiers that hold it.
 pub(super) async fn describe(v1: V1, artifact: Named) -> Result<Response, Failed> {
     let artifact = parse(artifact)?;
-    let Description { reference, manifest, tier } = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
-    let is_purged = false;
+    let described = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
+    let Description { reference, manifest, tier, is_purged } = described;
     let known = Listed { artifact, reference, manifest, tier, is_purged };
     Ok(Json(Described::new(&known, &v1.parts)).into_response())
 }

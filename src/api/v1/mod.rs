@@ -74,7 +74,10 @@ pub(super) fn router(parts: &Parts, config: &Config) -> Router {
         .route("/v1/media/uploads", routing::put(uploads::receive).post(resumable::create).options(resumable::options))
         .route(
             "/v1/media/uploads/resumable/{id}",
-            routing::head(resumable::ask).patch(resumable::append).delete(resumable::give_up),
+            routing::head(resumable::ask)
+                .patch(resumable::append)
+                .delete(resumable::give_up)
+                .post(resumable::overridden),
         )
         .route("/v1/media/uploads/{content_hash}", routing::get(uploads::serve).delete(uploads::remove))
         .route("/v1/media/{artifact}", routing::get(media::describe).delete(media::forget))

@@ -48,7 +48,14 @@ struct Set {
 /// Has a name stand for the audio of the body, or for an upload that it names: 201 where the name is new, 200 where it stood for something.
 pub(super) async fn set(v1: V1, sent: Request) -> Result<Response, Failed> {
     let path = sent.uri().path().to_owned();
-    let (name, _) = media_http::prompt_path(&path)?;
+    let name = match media_http::prompt_path(&path) {
+        Ok((name, _)) => name,
+        Err(problem) => {
+            // Whoever sends something long reads why it is not taken.
+            uploads::discard(sent.into_body().into_data_stream()).await;
+            return Err(problem.into());
+        }
+    };
     let (media, tenant) = (&v1.parts.media, &v1.parts.tenant);
     let uploaded = if is_json(&sent) {
         let body = body::receive(sent, v1.body_timeout).await?;

@@ -1,9 +1,11 @@
 //! Uploads by tus 1.0 (<https://tus.io/protocols/resumable-upload>): `OPTIONS` and `POST /v1/media/uploads`, and `HEAD`, `PATCH` and
-//! `DELETE /v1/media/uploads/resumable/{id}`. Extensions: creation, creation-with-upload, expiration, termination.
+//! `DELETE /v1/media/uploads/resumable/{id}`, also as `POST` with `X-HTTP-Method-Override`. Extensions: creation, creation-with-upload,
+//! expiration, termination. Every answer says the version, refusals too.
 
 use axum::{
+    body::BodyDataStream,
     extract::Request,
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -16,6 +18,8 @@ use crate::{
 use super::{Failed, Named, V1, uploads::discard};
 
 const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
+const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
 const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
@@ -28,7 +32,7 @@ pub(super) async fn options(v1: V1) -> Response {
     let resumable = v1.parts.media.resumable();
     let headers = [
         (TUS_RESUMABLE, VERSION),
-        (HeaderName::from_static("tus-version"), VERSION),
+        (TUS_VERSION, VERSION),
         (HeaderName::from_static("tus-max-size"), HeaderValue::from(resumable.bytes_max().get())),
         (
             HeaderName::from_static("tus-extension"),
@@ -38,33 +42,79 @@ pub(super) async fn options(v1: V1) -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-/// Begins an upload: 201 with its address. A body is its first part.
-pub(super) async fn create(v1: V1, sent: Request) -> Result<Response, Failed> {
-    speaks_tus(sent.headers())?;
-    let length = number(sent.headers(), &UPLOAD_LENGTH)?;
-    let is_part = sent.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == PART);
-    let (resumable, tenant) = (v1.parts.media.resumable(), &v1.parts.tenant);
-    let (id, mut progress) = resumable.begin(tenant, length).await?;
-    if is_part {
-        let mut body = sent.into_body().into_data_stream();
-        match resumable.append(tenant, id, 0, &mut body, v1.body_timeout).await {
-            Ok(after) => progress = after,
-            // It was begun, and is gone on with by its address.
-            Err(problem) if problem.kind == Kind::BadRequest => progress = resumable.ask(tenant, id).await?,
-            Err(problem) => {
-                discard(body).await;
-                return Err(problem.into());
-            }
-        }
+/// A refusal as tus has it: it says the version, too.
+#[derive(Debug)]
+pub(super) struct Refused(Problem);
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Refused {
+        Refused(problem)
     }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let is_of_another_version = self.0.kind == Kind::PreconditionFailed;
+        let mut response = Failed(self.0).into_response();
+        response.headers_mut().insert(TUS_RESUMABLE, VERSION);
+        if is_of_another_version {
+            response.headers_mut().insert(TUS_VERSION, VERSION);
+        }
+        response
+    }
+}
+
+/// Begins an upload: 201 with its address. A body is its first part.
+pub(super) async fn create(v1: V1, sent: Request) -> Result<Response, Refused> {
+    let (head, body) = sent.into_parts();
+    taking(body, async |body| begin(&v1, &head.headers, body).await).await
+}
+
+async fn begin(v1: &V1, headers: &HeaderMap, body: &mut BodyDataStream) -> Result<Response, Problem> {
+    speaks_tus(headers)?;
+    let length = number(headers, &UPLOAD_LENGTH)?;
+    let is_part = headers.get(header::CONTENT_TYPE).is_some_and(|value| value == PART);
+    let (resumable, tenant) = (v1.parts.media.resumable(), &v1.parts.tenant);
+    let (id, progress) = match is_part {
+        true => resumable.begin_with(tenant, length, body, v1.body_timeout).await?,
+        false => resumable.begin(tenant, length).await?,
+    };
     let location = v1.parts.addresses.path(&format!("/v1/media/uploads/resumable/{id}"));
-    let mut headers = told(&v1, &progress);
+    let mut headers = told(v1, &progress);
     headers.insert(header::LOCATION, HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("")));
     Ok((StatusCode::CREATED, headers).into_response())
 }
 
+/// Does something with a body; where that is refused, what is still coming of it is taken, so that its sender reads why.
+async fn taking(
+    body: axum::body::Body,
+    work: impl AsyncFnOnce(&mut BodyDataStream) -> Result<Response, Problem>,
+) -> Result<Response, Refused> {
+    let mut body = body.into_data_stream();
+    match work(&mut body).await {
+        Ok(response) => Ok(response),
+        Err(problem) => {
+            discard(body).await;
+            Err(problem.into())
+        }
+    }
+}
+
+/// `POST` of one who cannot send other methods, and says which he means (tus 1.0, `X-HTTP-Method-Override`).
+pub(super) async fn overridden(v1: V1, id: Named, sent: Request) -> Result<Response, Refused> {
+    match sent.headers().get(METHOD_OVERRIDE).map(HeaderValue::as_bytes) {
+        Some(b"PATCH") => append(v1, id, sent).await,
+        Some(b"HEAD") => ask(v1, id, sent).await,
+        Some(b"DELETE") => give_up(v1, id, sent).await,
+        _ => {
+            let detail = "an upload that was begun takes HEAD, PATCH and DELETE";
+            taking(sent.into_body(), async |_| Err(Problem::new(Kind::MethodNotAllowed, detail))).await
+        }
+    }
+}
+
 /// How far an upload is.
-pub(super) async fn ask(v1: V1, id: Named, asked: Request) -> Result<Response, Failed> {
+pub(super) async fn ask(v1: V1, id: Named, asked: Request) -> Result<Response, Refused> {
     speaks_tus(asked.headers())?;
     let progress = v1.parts.media.resumable().ask(&v1.parts.tenant, parse(id)?).await?;
     let mut headers = told(&v1, &progress);
@@ -74,26 +124,25 @@ pub(super) async fn ask(v1: V1, id: Named, asked: Request) -> Result<Response, F
 }
 
 /// Takes the next part: 204, with the last one only when all is on stable storage.
-pub(super) async fn append(v1: V1, id: Named, sent: Request) -> Result<Response, Failed> {
-    speaks_tus(sent.headers())?;
-    if sent.headers().get(header::CONTENT_TYPE).is_none_or(|value| value != PART) {
+pub(super) async fn append(v1: V1, id: Named, sent: Request) -> Result<Response, Refused> {
+    let (head, body) = sent.into_parts();
+    taking(body, async |body| go_on(&v1, id, &head.headers, body).await).await
+}
+
+async fn go_on(v1: &V1, id: Named, headers: &HeaderMap, body: &mut BodyDataStream) -> Result<Response, Problem> {
+    speaks_tus(headers)?;
+    if headers.get(header::CONTENT_TYPE).is_none_or(|value| value != PART) {
         let detail = "a part of an upload has the Content-Type application/offset+octet-stream";
-        return Err(Problem::new(Kind::NotAudio, detail).into());
+        return Err(Problem::new(Kind::NotAudio, detail));
     }
-    let (id, offset) = (parse(id)?, number(sent.headers(), &UPLOAD_OFFSET)?);
-    let mut body = sent.into_body().into_data_stream();
+    let (id, offset) = (parse(id)?, number(headers, &UPLOAD_OFFSET)?);
     let resumable = v1.parts.media.resumable();
-    match resumable.append(&v1.parts.tenant, id, offset, &mut body, v1.body_timeout).await {
-        Ok(progress) => Ok((StatusCode::NO_CONTENT, told(&v1, &progress)).into_response()),
-        Err(problem) => {
-            discard(body).await;
-            Err(problem.into())
-        }
-    }
+    let progress = resumable.append(&v1.parts.tenant, id, offset, body, v1.body_timeout).await?;
+    Ok((StatusCode::NO_CONTENT, told(v1, &progress)).into_response())
 }
 
 /// Gives an upload up: 204.
-pub(super) async fn give_up(v1: V1, id: Named, asked: Request) -> Result<Response, Failed> {
+pub(super) async fn give_up(v1: V1, id: Named, asked: Request) -> Result<Response, Refused> {
     speaks_tus(asked.headers())?;
     v1.parts.media.resumable().give_up(&v1.parts.tenant, parse(id)?).await?;
     Ok((StatusCode::NO_CONTENT, [(TUS_RESUMABLE, VERSION)]).into_response())

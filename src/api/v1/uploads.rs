@@ -81,9 +81,9 @@ pub(super) async fn serve(v1: V1, name: Named, asked: Request) -> Result<Respons
     Ok(response.map(Body::new))
 }
 
-/// Removes it: 204.
+/// Removes it, and what was made of it: 204.
 pub(super) async fn remove(v1: V1, name: Named) -> Result<StatusCode, Failed> {
     let name = name.map(|name| name.0).unwrap_or_default();
-    v1.parts.media.uploads().remove(&v1.parts.tenant, &name).await?;
+    v1.parts.media.remove_upload(&v1.parts.tenant, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

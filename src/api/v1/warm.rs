@@ -19,12 +19,12 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use crate::{
-    media::Obtained,
+    media::{Obtained, http as media_http},
     outbound::Hops,
     problem::{Kind, Problem},
 };
 
-use super::{Failed, V1, body, media};
+use super::{Failed, V1, body, fills::obtain_patiently, media};
 
 /// Sources × formats of one request at most.
 const ITEMS_MAX: usize = 1_024;
@@ -36,8 +36,6 @@ const CONCURRENCY_MAX: usize = 64;
 const WARMING_MAX: usize = 256;
 /// Lines that are sent in one piece where they are ready at the same time.
 const LINES_AT_ONCE: usize = 64;
-/// How often a fill that takes longer than callers wait is waited for again: with the default wait, as long as a fetch may take.
-const WAITS_MAX: usize = 20;
 
 /// What a body that is none is told.
 const EXPECTED: &str =
@@ -89,6 +87,7 @@ struct Line<'a> {
 /// Makes what is asked for and tells of each item as it finishes. Whoever leaves ends what nobody else waits for.
 pub(super) async fn warm(v1: V1, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
     let body = body::receive(sent, v1.body_timeout).await?;
+    media::may_be_kept(&headers)?;
     let warm: Warm = body::read(&body, EXPECTED)?;
     let items = warm.sources.len().saturating_mul(warm.formats.len());
     if items > ITEMS_MAX {
@@ -148,26 +147,12 @@ async fn obtain(v1: &V1, warm: &Warm, source: &Value, format: &str, hops: Hops) 
     request.directives.only_if_cached = warm.only_if_cached;
     // Whoever only looks waits for nobody. Nobody closes it.
     let _place = if warm.only_if_cached { None } else { v1.warming.0.acquire().await.ok() };
-    let mut obtained = v1.parts.media.obtain(&v1.parts.tenant, request.clone()).await;
-    for _ in 1..WAITS_MAX {
-        match &obtained {
-            Err(problem) if problem.kind == Kind::FillRunning => {
-                obtained = v1.parts.media.obtain(&v1.parts.tenant, request.clone()).await;
-            }
-            _ => break,
-        }
-    }
-    obtained
+    obtain_patiently(&v1.parts.media, &v1.parts.tenant, &request).await
 }
 
 /// A problem as part of an answer.
 fn told(problem: &Problem) -> Value {
-    let mut told = json!({
-        "type": format!("urn:ringback:problem:{}", problem.kind.slug()),
-        "title": problem.kind.title(),
-        "status": problem.kind.status(),
-        "detail": problem.detail,
-    });
+    let mut told = media_http::problem_json(problem);
     if let (Some(after), Value::Object(told)) = (problem.retry_after, &mut told) {
         told.insert("retry_after".to_owned(), after.as_secs().into());
     }

@@ -215,15 +215,9 @@ impl Client {
     }
 
     async fn ask(&self, body: &Value) -> Result<Outcome, Refusal> {
-        let response = self.node.send(self.node.request(Method::POST, "/v1/media").json(body)).await?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(Refusal::unreachable)?;
-        match serde_json::from_slice(&bytes) {
-            Ok(answer) if matches!(status, StatusCode::OK | StatusCode::CREATED) => {
-                Ok(Outcome::Made { already: status == StatusCode::OK, answer })
-            }
-            _ => Ok(Outcome::wrong("bad-answer", format!("{status}, and the body is not what a node answers"))),
-        }
+        let request = self.node.request(Method::POST, "/v1/media").json(body);
+        let (status, answer) = self.node.ask_with_status(request).await?;
+        Ok(Outcome::Made { already: status == StatusCode::OK, answer })
     }
 
     /// What is asked for besides the format: options of speech go with texts alone, and a text's own before those of the command line.

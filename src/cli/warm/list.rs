@@ -13,6 +13,8 @@ use super::{client::Outcome, documents::Spoken};
 
 /// Longest line that is read, in bytes. A longer one is a mistake in the list, or no list at all.
 const LINE_BYTES_MAX: u64 = 8 << 10;
+/// Bytes of a longer one that are passed over: what has no end is no list.
+const LINE_SKIPPED_MAX: u64 = 64 << 20;
 /// What is shown of a text, in characters.
 const SHOWN_CHARS_MAX: usize = 100;
 
@@ -168,7 +170,8 @@ pub(super) fn count(list: impl BufRead, lines: Lines) -> io::Result<u64> {
 
 /// What a line says; `None` for blank lines and comments.
 pub(super) fn parse(line: &str, lines: Lines) -> Option<Entry> {
-    let text = line.trim();
+    // Some editors begin a file with it.
+    let text = line.trim_start_matches('\u{feff}').trim();
     if text.is_empty() || text.starts_with('#') {
         return None;
     }
@@ -213,7 +216,10 @@ impl<R: BufRead> NumberedLines<R> {
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
         } else if bytes.len() as u64 > LINE_BYTES_MAX {
-            list.skip_until(b'\n')?;
+            let skipped = list.by_ref().take(LINE_SKIPPED_MAX).skip_until(b'\n')?;
+            if skipped as u64 == LINE_SKIPPED_MAX {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line has no end: this is no list"));
+            }
         }
         Ok(Some(Line { number: self.number, text: String::from_utf8_lossy(&bytes).into_owned() }))
     }

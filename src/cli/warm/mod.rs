@@ -115,7 +115,7 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow
             return Ok(Exit::NothingDone);
         }
     };
-    let mut interrupted = Box::pin(async { tokio::signal::ctrl_c().await.unwrap_or_default() });
+    let mut interrupted = Box::pin(crate::cli::interrupted());
     let found = tokio::select! {
         biased;
         () = &mut interrupted => {

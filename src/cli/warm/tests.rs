@@ -349,6 +349,7 @@ async fn lists() {
     check("", &[]).await;
     check("\n \n# a\n  # b\n", &[]).await;
     check("http://a/b", &[(1, "http://a/b")]).await;
+    check("\u{feff}http://a/b\n\u{feff}# c\n", &[(1, "http://a/b")]).await;
     check("\r\n http://a/b \r\nhttps://c/d?e#f\r\n", &[(2, "http://a/b"), (3, "https://c/d?e#f")]).await;
     check("a\n", &[(1, "not a URL: relative URL without a base")]).await;
     check("file:///etc/passwd\n", &[(1, "file: is not fetched, only http and https are")]).await;

@@ -170,8 +170,8 @@ impl FetchPath {
     ///
     /// # Errors
     /// As [`print`](FetchPath::print).
-    pub fn print_plain(&self) -> Result<String, AddressError> {
-        self.print_with(Verb::Fetch, &format!("plain/{}", utf8_percent_encode(&self.source, ESCAPED)))
+    pub fn print_plain_as(&self, verb: Verb) -> Result<String, AddressError> {
+        self.print_with(verb, &format!("plain/{}", utf8_percent_encode(&self.source, ESCAPED)))
     }
 
     fn print_with(&self, verb: Verb, source: &str) -> Result<String, AddressError> {

@@ -2,7 +2,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-use super::{AddressError, CanonicalUrl, Config, FetchPath, IgnoredQuery, MediaPath};
+use super::{AddressError, CanonicalUrl, Config, FetchPath, IgnoredQuery, MediaPath, Verb};
 use crate::{
     ids::{ArtifactId, SourceKey},
     problem::{ConfigProblems, Kind},
@@ -235,7 +235,7 @@ proptest! {
     fn a_printed_fetch_path_reads_back(path in a_fetch_path()) {
         let printed = path.print().unwrap();
         prop_assert_eq!(FetchPath::parse(&printed), Ok(path.clone()));
-        let printed = path.print_plain().unwrap();
+        let printed = path.print_plain_as(Verb::Fetch).unwrap();
         prop_assert_eq!(FetchPath::parse(&printed), Ok(path));
     }
 

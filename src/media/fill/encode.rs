@@ -18,6 +18,7 @@ use crate::{
         cache::{Manifest, SourceRecord, Visibility},
         format::{Format, Headerless},
         parts::FramedParts,
+        source::Source,
         spool::{End, Spool, Spools},
     },
     problem::{Kind, Problem},
@@ -303,6 +304,10 @@ async fn transcode(shared: &Shared, flight: &EncodeFlight) -> Result<Made, Stop>
             _ => Err(broken_spool(&error).into()),
         },
         Err(AudioError::Output(error)) => Err(spooled_problem(&error).unwrap_or_else(|| broken_spool(&error)).into()),
+        // What an engine gave is no matter of the caller's, and something else may be heard in its place.
+        Err(error) if matches!(flight.source.of, Source::Speech(_)) => {
+            Err(Problem::new(Kind::SpeechFailed, format!("what the engine gave cannot be used: {error}")).into())
+        }
         Err(error) => Err(error.problem().into()),
     }
 }

@@ -119,6 +119,18 @@ impl Joined {
         self.flight.source.wait(|state| !matches!(state, SourceState::Asking)).await;
     }
 
+    /// Waits until nothing of the source has come for so long; for ever where all of it has.
+    pub(in crate::media) async fn stalled(&self, silence: Duration) {
+        let spool = &self.flight.source.spool;
+        let mut at = spool.length();
+        while let Ok(progress) = tokio::time::timeout(silence, spool.wait_past(at)).await {
+            if progress.end.is_some() {
+                return std::future::pending().await;
+            }
+            at = progress.length;
+        }
+    }
+
     /// Waits for the first bytes and, where the source is short, a moment longer for all of it.
     ///
     /// # Errors

@@ -21,7 +21,9 @@ pub(super) async fn upload(
     hash: &ContentHash,
 ) -> Result<(Arrival, Received), Stop> {
     let record = known.ok_or_else(without_record)?;
-    let (length, mut body) = shared.uploads.read(&flight.tenant, hash).await?;
+    // What is not there now may be put there in a moment, and then it is: no failure of it is remembered.
+    let read = shared.uploads.read(&flight.tenant, hash).await.map_err(Problem::passing)?;
+    let (length, mut body) = read;
     let arrival = arrival(shared, record, Some(length));
     flight.state.send_replace(State::Arriving(arrival));
     let mut hashed = Hashed::new(&flight.spool);

@@ -39,6 +39,8 @@ use super::{
 pub(in crate::media) enum From {
     /// The origin; asked whether it has changed where an unchanged answer is of use.
     Origin(Option<Arc<SourceRecord>>),
+    /// An engine, for all of it: what the tiers have of the text was purged.
+    Engine,
     /// The tiers, which still have it.
     Kept(Arc<KeptSource>),
     /// What speaks already, in the place of an utterance that does not come. For one flight that is not kept.
@@ -223,7 +225,11 @@ async fn fetch(
         From::Origin(known) => match &flight.of {
             Source::Url(url) => Remote { shared, flight, url, previous }.fetch(known.as_deref()).await,
             Source::Upload(hash) => known::upload(shared, flight, previous, hash).await,
-            Source::Speech(utterance) => speech::spoken(shared, flight, previous, utterance).await,
+            Source::Speech(utterance) => speech::spoken(shared, flight, previous, (utterance, false)).await,
+        },
+        From::Engine => match &flight.of {
+            Source::Speech(utterance) => speech::spoken(shared, flight, previous, (utterance, true)).await,
+            _ => Err(Problem::new(Kind::Internal, "an engine was to speak what is no speech").into()),
         },
     }
 }

@@ -6,14 +6,18 @@
 
 use std::{
     collections::HashMap,
+    io::{self, Cursor, Read, Seek, SeekFrom},
     sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
+    time::SystemTime,
 };
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::{MutexGuard, Semaphore};
 
 use crate::{
     ids::{ContentHash, SourceKey, Tenant},
     media::{
+        audio,
         cache::{CHUNK_MAX, ChunkRef, Commit, KeptSource, Reader, SourceRecord, Whole},
         format::Headerless,
         parts::Framer,
@@ -33,14 +37,24 @@ use super::{
 const KEPT_MAX: usize = 4 << 20;
 
 /// The sentences that are being spoken, so that nobody has one spoken that another is about to have.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Turns {
     /// A std lock: held for map operations only.
     turns: Mutex<HashMap<(Tenant, SourceKey), Weak<Turn>>>,
+    waiting: Semaphore,
 }
 
-/// Held by who speaks.
-type Turn = tokio::sync::Mutex<()>;
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns { turns: Mutex::default(), waiting: Semaphore::new(WAITING_MAX) }
+    }
+}
+
+/// Held by who speaks. How that failed: whoever waited meanwhile would fare no better, one after the other.
+type Turn = tokio::sync::Mutex<Option<Problem>>;
+
+/// Texts that wait for sentences which others have spoken, at most.
+const WAITING_MAX: usize = 1_024;
 
 impl Turns {
     fn of(&self, tenant: &Tenant, key: SourceKey) -> Arc<Turn> {
@@ -53,20 +67,34 @@ impl Turns {
         turns.insert((tenant.clone(), key), Arc::downgrade(&turn));
         turn
     }
+
+    /// Has whoever comes from now on try it anew.
+    fn forget(&self, tenant: &Tenant, key: SourceKey) {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&(tenant.clone(), key));
+    }
+
+    async fn have<'a>(&self, turn: &'a Turn) -> Result<MutexGuard<'a, Option<Problem>>, Problem> {
+        if let Ok(turn) = turn.try_lock() {
+            return Ok(turn);
+        }
+        let full = |_| Problem::new(Kind::Busy, "too many texts wait for a sentence that is being spoken");
+        let _place = self.waiting.try_acquire().map_err(full)?;
+        Ok(turn.lock().await)
+    }
 }
 
-/// A text's sentences, into the spool. `known` is what the index would say of the text.
+/// A text's sentences, into the spool. `known` is what the index would say of the text; `anew` has all of them spoken, whatever the tiers have.
 pub(super) async fn spoken(
     shared: &Shared,
     flight: &SourceFlight,
     known: Option<&SourceRecord>,
-    utterance: &Utterance,
+    (utterance, anew): (&Utterance, bool),
 ) -> Result<(Arrival, Received), Stop> {
     let record = known.ok_or_else(known::without_record)?;
     let pieces = utterance.pieces();
     let mut original = Original::new(shared, flight, record, pieces.len() != 1);
     for piece in &pieces {
-        original = speak(shared, flight, piece, original).await?;
+        original = speak(shared, flight, (piece, anew), original).await?;
     }
     original.finish().await
 }
@@ -93,22 +121,31 @@ pub(super) async fn stand_in(
 async fn speak<'a>(
     shared: &Shared,
     flight: &SourceFlight,
-    piece: &Utterance,
+    (piece, anew): (&Utterance, bool),
     original: Original<'a>,
 ) -> Result<Original<'a>, Stop> {
-    if !flight.keep {
+    // What was purged by a label is not known by it sentence by sentence: others may have them without.
+    if !flight.keep || anew {
         return perform(shared, flight, piece, original).await;
     }
     if let Some(kept) = find(shared, &flight.tenant, piece).await {
         return replay(shared, kept, original).await;
     }
     let turn = shared.turns.of(&flight.tenant, piece.key());
-    let _turn = turn.lock().await;
+    let mut failed = shared.turns.have(&turn).await?;
     // Whoever had the turn before has left it there.
-    match find(shared, &flight.tenant, piece).await {
-        Some(kept) => replay(shared, kept, original).await,
-        None => perform(shared, flight, piece, original).await,
+    if let Some(kept) = find(shared, &flight.tenant, piece).await {
+        return replay(shared, kept, original).await;
     }
+    if let Some(problem) = &*failed {
+        return Err(problem.clone().into());
+    }
+    let performed = perform(shared, flight, piece, original).await;
+    if let Err(Stop::Problem(problem)) = &performed {
+        *failed = Some(problem.clone());
+        shared.turns.forget(&flight.tenant, piece.key());
+    }
+    performed
 }
 
 /// A sentence that was spoken before, where all of it is there.
@@ -146,10 +183,12 @@ async fn perform<'a>(
     original: Original<'a>,
 ) -> Result<Original<'a>, Stop> {
     metrics::counter!("ringback_media_speech_sentences_total", "from" => "engine").increment(1);
+    // What is purged while it is spoken counts as got before.
+    let asked = shared.clock.now_wall();
     let mut spoken = shared.speech.speak(piece, &flight.hops).await.map_err(told)?;
     let declared = spoken.declared();
     let mut original = original.begin(declared).await?;
-    let mut all = flight.keep.then(BytesMut::new);
+    let mut all = Some(BytesMut::new());
     while let Some(bytes) = spoken.chunk().await.map_err(told)? {
         all = all.filter(|all| all.len() + bytes.len() <= KEPT_MAX);
         if let Some(all) = &mut all {
@@ -157,14 +196,88 @@ async fn perform<'a>(
         }
         original = original.append(bytes).await?;
     }
-    if let Some(all) = all.filter(|_| !flight.is_revoked()) {
-        keep(shared, flight, piece, declared, &all).await;
+    if let Some(all) = all.map(BytesMut::freeze) {
+        check(shared, spoken.engine(), declared, all.clone()).await?;
+        if flight.keep && !flight.is_revoked() {
+            keep(shared, flight, (piece, asked), declared, &all).await;
+        }
     }
     Ok(original)
 }
 
-/// Leaves a sentence to the tiers. A store that fails is not the caller's trouble.
-async fn keep(shared: &Shared, flight: &SourceFlight, piece: &Utterance, declared: Option<Headerless>, bytes: &[u8]) {
+/// Whether what an engine gave can be decoded to its end. Before it is kept: whoever has the sentence in a text takes it from there, and what
+/// is no audio would fail them all, on all nodes.
+///
+/// **Cost**: decodes up to [`KEPT_MAX`] bytes on a thread of the blocking pool, while the engine's place is held.
+async fn check(
+    shared: &Shared,
+    engine: &'static str,
+    declared: Option<Headerless>,
+    bytes: Bytes,
+) -> Result<(), Problem> {
+    let limits = shared.audio_limits;
+    let sentence = Box::new(Sentence { bytes: Cursor::new(bytes), declared });
+    let inspected = tokio::task::spawn_blocking(move || audio::inspect(sentence, &limits)).await;
+    match inspected {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            tracing::warn!(engine, %error, "a sentence is not audio that can be decoded, and is not kept");
+            Err(told(SpeechError::NotAudio { engine, what: "what cannot be decoded" }))
+        }
+        Err(_) => Err(Problem::new(Kind::Internal, "looking at a sentence died")),
+    }
+}
+
+/// A sentence as the audio room reads it.
+struct Sentence {
+    bytes: Cursor<Bytes>,
+    declared: Option<Headerless>,
+}
+
+impl Sentence {
+    fn whole(&self) -> u64 {
+        self.bytes.get_ref().len() as u64
+    }
+}
+
+impl Read for Sentence {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(buffer)
+    }
+}
+
+impl Seek for Sentence {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(to)
+    }
+}
+
+impl audio::Input for Sentence {
+    fn length(&self) -> Option<u64> {
+        Some(self.whole())
+    }
+
+    fn declared(&self) -> Option<Headerless> {
+        self.declared
+    }
+
+    fn complete_length(&self) -> Option<u64> {
+        Some(self.whole())
+    }
+
+    fn wait_complete(&mut self) -> io::Result<u64> {
+        Ok(self.whole())
+    }
+}
+
+/// Leaves a sentence, which was asked for at `asked`, to the tiers. A store that fails is not the caller's trouble.
+async fn keep(
+    shared: &Shared,
+    flight: &SourceFlight,
+    (piece, asked): (&Utterance, SystemTime),
+    declared: Option<Headerless>,
+    bytes: &[u8],
+) {
     let mut chunker = Chunker::default();
     chunker.update(bytes);
     let body = chunker.finish();
@@ -172,14 +285,13 @@ async fn keep(shared: &Shared, flight: &SourceFlight, piece: &Utterance, declare
         shared.cache.admit(*id, Bytes::copy_from_slice(chunk)).await;
     }
     let content_hash = ContentHash::from_bytes(*body.digest.as_bytes());
-    let now = shared.clock.now_wall();
     let record = SourceRecord {
         content_hash,
         length: body.length,
         headerless: declared.is_some(),
         declared,
         rules_stamp: shared.origin.rules_stamp(),
-        ..SourceRecord::of_known(piece.to_text(), content_hash, now)
+        ..SourceRecord::of_known(piece.to_text(), content_hash, asked)
     };
     let commit = Commit {
         source: Some(record),
@@ -247,5 +359,40 @@ impl<'a> Original<'a> {
         let record = SourceRecord { length: body.length, ..record.clone() };
         let content_hash = record.content_hash;
         Ok((arrival, Received { body, content_hash, record, finished: shared.clock.now() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_sentence_shares_how_it_failed_and_whoever_comes_later_does_not() {
+        let (turns, tenant, key) = (Turns::default(), Tenant::default_tenant(), SourceKey::of(b"a sentence"));
+        let turn = turns.of(&tenant, key);
+        let mut speaks = turns.have(&turn).await.unwrap();
+        let waiting = turns.of(&tenant, key);
+        let waits = turns.have(&waiting);
+        let fails = async {
+            *speaks = Some(Problem::new(Kind::SpeechFailed, "no"));
+            turns.forget(&tenant, key);
+            drop(speaks);
+        };
+        let (waited, ()) = futures_util::future::join(waits, fails).await;
+        assert_eq!(waited.unwrap().as_ref().map(|problem| problem.kind), Some(Kind::SpeechFailed));
+        let later = turns.of(&tenant, key);
+        assert_eq!(*turns.have(&later).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn not_everybody_waits() {
+        let turns = Turns { turns: Mutex::default(), waiting: Semaphore::new(1) };
+        let turn = turns.of(&Tenant::default_tenant(), SourceKey::of(b"a sentence"));
+        let speaks = turns.have(&turn).await.unwrap();
+        let mut waits = Box::pin(turns.have(&turn));
+        assert!(futures_util::poll!(&mut waits).is_pending());
+        assert_eq!(turns.have(&turn).await.unwrap_err().kind, Kind::Busy);
+        drop(speaks);
+        assert_eq!(*waits.await.unwrap(), None);
     }
 }

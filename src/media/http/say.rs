@@ -7,6 +7,7 @@ use crate::{
     media::{
         AudioBody, FetchRequest, Media,
         address::Verb,
+        cache::Visibility,
         conditional::Conditions,
         format::Format,
         freshness::RequestDirectives,
@@ -16,7 +17,7 @@ use crate::{
     problem::Problem,
 };
 
-use super::{Addresses, Asked, fetched, format_problem, path_of, wants_whole};
+use super::{Addresses, Asked, PRIVATE_AGE_MAX, fetched, format_problem, path_of, wants_whole};
 
 /// Answers `GET` and `HEAD /say/…` where its audio is in memory; none where it takes more, or is refused.
 pub fn say_in_memory(
@@ -62,7 +63,9 @@ fn asked_to_say(media: &Media, parts: &Parts) -> Result<Asked, Problem> {
         hops: Hops::default(),
         takes_stand_in: true,
     };
-    Ok(Asked { request, extension: path.extension, expires, age_max: None, modified: None })
+    // As long as under its address: what is deleted is heard no longer.
+    let age_max = (request.source.visibility() == Visibility::Private).then_some(PRIVATE_AGE_MAX);
+    Ok(Asked { request, extension: path.extension, expires, age_max, modified: None })
 }
 
 /// Answers a request of jambonz for speech, whose body was read.

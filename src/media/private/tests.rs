@@ -3,7 +3,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Config, FILE, NodeKey, Private};
+use super::{Config, FILE, Private, Secret};
 use crate::{
     ids::{ArtifactId, Tenant},
     media::cache::Visibility,
@@ -17,7 +17,7 @@ fn now() -> SystemTime {
 }
 
 fn configured(key: &str) -> Config {
-    Config { key: NodeKey(key.to_owned()) }
+    Config { key: Secret::new(key.to_owned()) }
 }
 
 fn private(key: &str) -> Private {

@@ -29,7 +29,7 @@ pub struct Config {
     pub keys: Vec<Pair>,
     /// File with more of them, one a line, read at the start: where secrets are mounted rather than configured.
     pub keys_file: Option<PathBuf>,
-    /// Whether, once there are keys, every `/fetch` must be signed. Otherwise `http.anonymous` goes on to say what unsigned
+    /// Whether, once there are keys, every `/fetch` and `/say` must be signed. Otherwise `http.anonymous` goes on to say what unsigned
     /// ones may do.
     pub required: bool,
     /// Bytes of a signature that is made, and the fewest that one is accepted with.

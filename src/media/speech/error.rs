@@ -9,6 +9,8 @@ use crate::{
 
 /// When to ask again after [`SpeechError::Busy`]: a sentence is spoken in less.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(2);
+/// The latest that a service can have callers come back.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 /// Characters of a caller's word that are repeated to it.
 const ECHO_CHARS_MAX: usize = 64;
 
@@ -174,15 +176,10 @@ impl SpeechError {
         };
         let retry_after = match self {
             SpeechError::Busy { .. } => Some(BUSY_RETRY_AFTER),
-            SpeechError::Status { retry_after, .. } => *retry_after,
+            SpeechError::Status { retry_after, .. } => retry_after.map(|after| after.min(RETRY_AFTER_MAX)),
             _ => None,
         };
         Problem { retry_after, ..Problem::new(kind, self.to_string()) }
-    }
-
-    /// Whether another engine or a clip may stand in: what the caller asked for is right, and this engine did not do it.
-    pub fn lets_stand_in(&self) -> bool {
-        matches!(self.problem().kind, Kind::SpeechFailed | Kind::SpeechTimeout | Kind::Busy)
     }
 
     /// The bounded label of this error in metrics.

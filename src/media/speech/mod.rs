@@ -7,15 +7,15 @@
 //!    [`Utterance::content_hash`] is its content hash and [`Utterance::key`] its key in the index, both known before a word is spoken.
 //!    [`Utterance::to_text`] is what stands in records where URLs stand; [`Utterance::parse`] reads it back ([`Utterance::is_text`] tells
 //!    them apart).
-//! 2. [`Utterance::pieces`] are its sentences, utterances themselves: each is a source that is kept under its own content hash, and
-//!    shared by all texts that have it. What has one sentence is its own only piece, with the same hash.
+//! 2. [`Utterance::pieces`] are its sentences, utterances themselves: each is a source of its own, which is kept under its own key and
+//!    shared by all texts that have it; what is kept under a content hash is what the engine gave. What has one sentence is its own only piece, with the same hash.
 //! 3. [`Speech::speak`] speaks one piece. It answers when the first sound is there, which [`Speech::deadline`] says how long to wait for,
 //!    and gives a [`Spoken`]: [`Spoken::chunk`] until `None`, which alone means that it is whole. [`Spoken::declared`] is what it is where
 //!    it has no container. Dropping it ends the process or the request. Engines have places of their own; no gate is needed around it.
 //! 4. Several pieces go into one spool by `media::parts::Framer`, and come out of it by `media::parts::FramedParts`, which
 //!    `audio::transcode_parts` decodes as one, while they arrive.
 //! 5. Where it fails or takes longer than the deadline, and nothing has gone out, [`Speech::stand_in`] is what may be served instead:
-//!    never stored, without `Content-Location`. [`SpeechError::lets_stand_in`] says after which errors.
+//!    never stored, without `Content-Location`. After which problems is the caller's to say (`media::known`).
 //!
 //! Nothing here logs a text, or puts one on a command line or into an error.
 #![deny(clippy::indexing_slicing)]
@@ -235,7 +235,7 @@ impl Speech {
             return None;
         }
         let line = self.shared.line(name)?;
-        let Manner { speed, pitch, markup } = utterance.manner();
+        let Manner { speed, pitch, markup, .. } = utterance.manner();
         let language = Some(utterance.speaker().language.to_string()).filter(|language| !language.is_empty());
         // Its voices have other names; what it cannot do it does not do.
         let wishes = [
@@ -283,7 +283,7 @@ impl Line {
     fn utterance(&self, wish: &Wish, text: &str, text_max: usize) -> Result<Utterance, SpeechError> {
         let usual = Percent::USUAL;
         let (speed, pitch) = (wish.speed.unwrap_or(usual), wish.pitch.unwrap_or(usual));
-        let manner = Manner { speed, pitch, markup: wish.markup };
+        let manner = Manner { speed, pitch, markup: wish.markup, is_private: wish.is_private };
         let Resolved { voice, language } =
             self.engine.resolve(wish.voice.as_deref(), wish.language.as_deref(), manner)?;
         let (engine, version) = (self.engine.name().into(), self.engine.version().into());

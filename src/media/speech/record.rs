@@ -10,6 +10,7 @@
 //! voice=VOICE\n
 //! language=LANGUAGE\n        in lower case
 //! pitch=PERCENT\n            options follow, sorted by name, and only those that are not at their default
+//! private=true\n             it is its tenant's alone: nothing that is anybody's has its name, and no part of it is shared with what is
 //! speed=PERCENT\n
 //! ssml=true\n
 //! \n
@@ -77,11 +78,13 @@ pub struct Manner {
     pub pitch: Percent,
     /// Whether the text has elements of SSML in it.
     pub markup: Markup,
+    /// Whether what comes of it is its tenant's alone.
+    pub is_private: bool,
 }
 
 impl Default for Manner {
     fn default() -> Manner {
-        Manner { speed: Percent::USUAL, pitch: Percent::USUAL, markup: Markup::Plain }
+        Manner { speed: Percent::USUAL, pitch: Percent::USUAL, markup: Markup::Plain, is_private: false }
     }
 }
 
@@ -165,11 +168,15 @@ impl Utterance {
     pub fn record(&self) -> String {
         let Speaker { engine, version, voice, language } = &self.speaker;
         let mut record = format!("{FORM}\nengine={engine}\nversion={version}\nvoice={voice}\nlanguage={language}\n");
-        let Manner { speed, pitch, markup } = self.manner;
-        for (name, value) in [("pitch", pitch), ("speed", speed)] {
-            if value != Percent::USUAL {
-                record.push_str(&format!("{name}={}\n", value.0));
-            }
+        let Manner { speed, pitch, markup, is_private } = self.manner;
+        if pitch != Percent::USUAL {
+            record.push_str(&format!("pitch={}\n", pitch.0));
+        }
+        if is_private {
+            record.push_str("private=true\n");
+        }
+        if speed != Percent::USUAL {
+            record.push_str(&format!("speed={}\n", speed.0));
         }
         if markup == Markup::Ssml {
             record.push_str("ssml=true\n");
@@ -239,6 +246,7 @@ impl Utterance {
             let percent = || value.parse().map(Percent).map_err(|_| SpeechError::Record);
             match name {
                 "pitch" => manner.pitch = percent()?,
+                "private" if value == "true" => manner.is_private = true,
                 "speed" => manner.speed = percent()?,
                 "ssml" if value == "true" => manner.markup = Markup::Ssml,
                 _ => return Err(SpeechError::Record),

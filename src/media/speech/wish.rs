@@ -20,11 +20,14 @@ pub struct Wish {
     pub pitch: Option<Percent>,
     /// Whether the text has elements of SSML in it.
     pub markup: Markup,
+    /// Whether what comes of it is its tenant's alone.
+    pub is_private: bool,
 }
 
 impl Wish {
-    /// The options that are wishes: `engine:NAME`, `language:TAG`, `pitch:PERCENT`, `speed:PERCENT`, `ssml:true`, `voice:NAME`.
-    pub const OPTIONS: [&str; 6] = ["engine", "language", "pitch", "speed", "ssml", "voice"];
+    /// The options that are wishes: `engine:NAME`, `language:TAG`, `pitch:PERCENT`, `private:true`, `speed:PERCENT`,
+    /// `ssml:true`, `voice:NAME`.
+    pub const OPTIONS: [&str; 7] = ["engine", "language", "pitch", "private", "speed", "ssml", "voice"];
 
     /// Takes the wishes out of a request's options; the others are left, in their order.
     ///
@@ -57,19 +60,19 @@ impl Wish {
             "" => Err(SpeechError::BadOption { name, expected: "a name" }),
             _ => Ok(Some(value.to_owned())),
         };
+        let yes_or_no = || match value {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(SpeechError::BadOption { name, expected: "true or false" }),
+        };
         match name {
             "engine" => self.engine = word()?,
             "voice" => self.voice = word()?,
             "language" => self.language = word()?,
             "speed" => self.speed = Some(percent()?),
             "pitch" => self.pitch = Some(percent()?),
-            _ => {
-                self.markup = match value {
-                    "true" | "1" => Markup::Ssml,
-                    "false" | "0" => Markup::Plain,
-                    _ => return Err(SpeechError::BadOption { name, expected: "true or false" }),
-                }
-            }
+            "private" => self.is_private = yes_or_no()?,
+            _ => self.markup = if yes_or_no()? { Markup::Ssml } else { Markup::Plain },
         }
         Ok(())
     }

@@ -9,6 +9,9 @@ use crate::{
     units::{ByteCount, duration_text},
 };
 
+/// Longest time that an upload can be gone on with, so that its end is a date.
+const RESUMED_WITHIN_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
+
 /// `[media.uploads]`: audio that people put here. It lies in the durable tier where there is one, else in `uploads` in the data directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -17,10 +20,11 @@ pub struct Config {
     pub bytes_max: ByteCount,
     /// Uploads that are being received at once. 16: each may take `bytes_max` of the spool.
     pub receiving_max: usize,
-    /// How long one may take to arrive. 1 h: the largest at 1.2 Mbit/s.
+    /// How long one may take to arrive, and of one in parts each part. 1 h: the largest at 1.2 Mbit/s.
     #[serde(with = "duration_text")]
     pub timeout: Duration,
-    /// Uploads in parts that have not come to their end, or did a while ago. 1,000.
+    /// Uploads in parts that are known: those that have not come to their end, and those that did a while ago, the oldest of which make room
+    /// for others. 1,000.
     pub unfinished_uploads_max: usize,
     /// Bytes of those that have not, by the lengths that their senders said. 8 GiB of the data directory.
     pub unfinished_max: ByteCount,
@@ -49,5 +53,7 @@ impl Config {
         problems.check(self.bytes_max.get() > 0, &key("bytes_max"), "must be more than 0B");
         problems.check(self.receiving_max > 0, &key("receiving_max"), "must be at least 1");
         problems.check(!self.timeout.is_zero(), &key("timeout"), "must be more than 0s");
+        let is_said = !self.resumed_within.is_zero() && self.resumed_within <= RESUMED_WITHIN_MAX;
+        problems.check(is_said, &key("resumed_within"), "must be more than 0s, and 10 years at most");
     }
 }

@@ -10,11 +10,12 @@
 //! it is asked next.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -22,6 +23,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
+use tokio::time::Sleep;
 
 use super::{Config, PIECE, Uploaded, Uploads, full};
 use crate::{
@@ -30,6 +32,9 @@ use crate::{
     problem::{Kind, Problem},
     units::ByteCount,
 };
+
+/// What files here end with: parts, records, and records that were being written.
+const EXTENSIONS: [&str; 3] = ["part", "json", "new"];
 
 /// Uploads that have not come to their end. Clones share everything.
 #[derive(Clone, Debug)]
@@ -124,27 +129,56 @@ impl Resumable {
     }
 
     fn read_back(&self) -> io::Result<()> {
-        let mut known = HashMap::new();
+        let id_of = |path: &Path| path.file_stem().and_then(|stem| stem.to_str()?.parse::<RandomId>().ok());
+        let (mut known, mut unreadable) = (HashMap::new(), HashSet::new());
         for entry in fs::read_dir(&self.directory)? {
             let path = entry?.path();
-            let id = path.file_stem().and_then(|stem| stem.to_str()?.parse::<RandomId>().ok());
-            let is_record = path.extension().is_some_and(|extension| extension == "json");
-            let upload = id.filter(|_| is_record).and_then(|_| serde_json::from_slice(&fs::read(&path).ok()?).ok());
-            let Some((id, upload)) = id.zip::<Begun>(upload) else { continue };
-            let offset = fs::metadata(self.part(id)).map_or(0, |metadata| metadata.len());
-            let offset = if upload.content_hash.is_some() { upload.length } else { offset.min(upload.length) };
-            known.insert(id, Entry { upload, offset, is_busy: false });
+            let Some(id) = id_of(&path).filter(|_| path.extension().is_some_and(|extension| extension == "json"))
+            else {
+                continue;
+            };
+            match self.read_entry(id) {
+                Ok(Some(entry)) => drop(known.insert(id, entry)),
+                Ok(None) => {}
+                // It may be readable after the next start: what was acknowledged stays for as long.
+                Err(error) => {
+                    tracing::error!(%error, path = %path.display(), "an unfinished upload cannot be read back");
+                    unreadable.insert(id);
+                }
+            }
         }
-        // What has no record was never told to anybody.
+        // What has no record was never told to anybody. What is not ours stays.
         for entry in fs::read_dir(&self.directory)? {
             let path = entry?.path();
-            let id = path.file_stem().and_then(|stem| stem.to_str()?.parse::<RandomId>().ok());
-            if id.is_none_or(|id| !known.contains_key(&id)) {
+            let is_ours = path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|ours| extension == *ours));
+            if let Some(id) = id_of(&path).filter(|_| is_ours && path.is_file())
+                && !known.contains_key(&id)
+                && !unreadable.contains(&id)
+            {
                 fs::remove_file(&path)?;
             }
         }
         *lock(&self.known) = known;
         Ok(())
+    }
+
+    /// What there is of an upload; none where it has no record, or one that is damaged.
+    fn read_entry(&self, id: RandomId) -> io::Result<Option<Entry>> {
+        let Some(record) = absent_is_none(fs::read(self.record(id)))? else { return Ok(None) };
+        let Ok(upload) = serde_json::from_slice::<Begun>(&record) else { return Ok(None) };
+        if upload.content_hash.is_some() {
+            return Ok(Some(Entry { offset: upload.length, upload, is_busy: false }));
+        }
+        let mut entry = Entry { offset: 0, upload, is_busy: false };
+        if let Some(part) = absent_is_none(File::open(self.part(id)))? {
+            // From now on it counts as acknowledged, and some of it may not have been when the node died.
+            part.sync_all()?;
+            let metadata = part.metadata()?;
+            entry.offset = metadata.len().min(entry.upload.length);
+            // The record says when it was begun: it is not written anew for each part.
+            entry.upload.at = entry.upload.at.max(metadata.modified()?);
+        }
+        Ok(Some(entry))
     }
 
     fn part(&self, id: RandomId) -> PathBuf {
@@ -174,18 +208,9 @@ impl Resumable {
         self.forget_old().await;
         let id = RandomId::draw(&mut rand::rng());
         let upload = Begun { tenant: tenant.to_string(), length, at: self.clock.now_wall(), content_hash: None };
-        {
-            let mut known = lock(&self.known);
-            let unfinished: u64 = known
-                .values()
-                .filter(|entry| entry.upload.content_hash.is_none())
-                .map(|entry| entry.upload.length)
-                .sum();
-            if self.begun_max <= known.len() || self.unfinished_max.get() < unfinished.saturating_add(length) {
-                let detail = "too many uploads are unfinished (media.uploads.unfinished_uploads_max, unfinished_max)";
-                return Err(Problem::new(Kind::Busy, detail));
-            }
-            known.insert(id, Entry { upload: upload.clone(), offset: 0, is_busy: false });
+        let forgotten = self.note(id, upload.clone())?;
+        if let Some(finished) = forgotten {
+            self.remove_files(finished).await;
         }
         let (part, record) = (self.part(id), self.record(id));
         let written = blocking(move || {
@@ -198,10 +223,61 @@ impl Resumable {
         Ok((id, self.progress(tenant, id)?))
     }
 
+    /// Notes an upload that begins, where that may be. Where there are as many as may, gives back the one that is known no more for it: of those
+    /// that have come to their end, the one that was begun first.
+    fn note(&self, id: RandomId, upload: Begun) -> Result<Option<RandomId>, Problem> {
+        let mut known = lock(&self.known);
+        let is_finished = |entry: &Entry| entry.upload.content_hash.is_some();
+        let unfinished: u64 = known.values().filter(|entry| !is_finished(entry)).map(|entry| entry.upload.length).sum();
+        let mut makes_room = None;
+        let is_full = self.begun_max <= known.len();
+        if is_full {
+            let finished = known.iter().filter(|(_, entry)| is_finished(entry) && !entry.is_busy);
+            makes_room = finished.min_by_key(|(_, entry)| entry.upload.at).map(|(id, _)| *id);
+        }
+        if (is_full && makes_room.is_none()) || self.unfinished_max.get() < unfinished.saturating_add(upload.length) {
+            let detail = "too many uploads are unfinished (media.uploads.unfinished_uploads_max, unfinished_max)";
+            return Err(Problem::new(Kind::Busy, detail));
+        }
+        if let Some(finished) = makes_room {
+            known.remove(&finished);
+        }
+        known.insert(id, Entry { upload, offset: 0, is_busy: false });
+        Ok(makes_room)
+    }
+
+    /// Begins an upload with its first part. One that is not whole then, because its sender or this node broke off, goes on by its id.
+    ///
+    /// # Errors
+    /// As [`begin`](Resumable::begin) and [`append`](Resumable::append): nothing was begun then.
+    pub async fn begin_with<E>(
+        &self,
+        tenant: &Tenant,
+        length: u64,
+        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        idle_max: Duration,
+    ) -> Result<(RandomId, Progress), Problem> {
+        let (id, _) = self.begin(tenant, length).await?;
+        let problem = match self.append(tenant, id, 0, body, idle_max).await {
+            Ok(progress) => return Ok((id, progress)),
+            Err(problem) => problem,
+        };
+        if matches!(problem.kind, Kind::BadRequest | Kind::RequestTimeout | Kind::Busy)
+            && let Ok(progress) = self.progress(tenant, id)
+            // That all bytes are there says that it is kept.
+            && (progress.offset < progress.length || progress.content_hash.is_some())
+        {
+            return Ok((id, progress));
+        }
+        // Nobody was told its id.
+        self.discard(id).await;
+        Err(problem)
+    }
+
     fn progress(&self, tenant: &Tenant, id: RandomId) -> Result<Progress, Problem> {
         let known = lock(&self.known);
         let Entry { upload, offset, .. } =
-            known.get(&id).filter(|entry| entry.upload.tenant == tenant.as_str()).ok_or_else(unknown)?;
+            known.get(&id).filter(|entry| self.is_of(tenant, entry)).ok_or_else(unknown)?;
         let ends = upload.at + self.resumed_within;
         Ok(Progress { offset: *offset, length: upload.length, ends, content_hash: upload.content_hash })
     }
@@ -220,10 +296,20 @@ impl Resumable {
         self.progress(tenant, id)
     }
 
+    /// Whether an upload is this tenant's and can still be gone on with.
+    fn is_of(&self, tenant: &Tenant, entry: &Entry) -> bool {
+        entry.upload.tenant == tenant.as_str() && !self.is_over(entry)
+    }
+
+    /// Whether nobody went on with it in time.
+    fn is_over(&self, entry: &Entry) -> bool {
+        !entry.is_busy && entry.upload.at + self.resumed_within < self.clock.now_wall()
+    }
+
     /// Has an upload to oneself.
     fn turn(&self, tenant: &Tenant, id: RandomId) -> Result<Turn, Problem> {
         let mut known = lock(&self.known);
-        let entry = known.get_mut(&id).filter(|entry| entry.upload.tenant == tenant.as_str()).ok_or_else(unknown)?;
+        let entry = known.get_mut(&id).filter(|entry| self.is_of(tenant, entry)).ok_or_else(unknown)?;
         if std::mem::replace(&mut entry.is_busy, true) {
             return Err(Problem::new(Kind::Locked, "another part of this upload is being received"));
         }
@@ -234,7 +320,8 @@ impl Resumable {
     ///
     /// # Errors
     /// `not-found`; `conflict` where `offset` is not where the upload stands; `over-limit` where the body is longer than the rest; `locked`
-    /// where another part is coming; `request-timeout`, `bad-request`, `storage-full`; and with the last part what keeping it led to.
+    /// where another part is coming; `request-timeout`, also for a part that takes longer than an upload may; `bad-request`, `storage-full`; and
+    /// with the last part what keeping it led to.
     pub async fn append<E>(
         &self,
         tenant: &Tenant,
@@ -251,13 +338,24 @@ impl Resumable {
         let _place = self.uploads.place()?;
         let mut ended = Ok(());
         let mut at = stands;
+        // A sender who is slow for ever would have the place for ever.
+        let mut late = pin!(tokio::time::sleep(self.uploads.timeout));
         while at < length {
-            let gathered = gather(&mut body, idle_max).await;
+            let gathered = gather(&mut body, idle_max, late.as_mut()).await;
             let (bytes, end) = match gathered {
                 Ok((bytes, has_ended)) => (bytes, has_ended.then_some(Ok(()))),
                 Err((bytes, problem)) => (bytes, Some(Err(problem))),
             };
-            if length - at < bytes.len() as u64 {
+            let left = length - at;
+            let mut is_too_long = left < bytes.len() as u64;
+            if left == bytes.len() as u64 && end.is_none() {
+                // Before the last of it is taken.
+                let behind = gather(&mut body, idle_max, late.as_mut()).await;
+                is_too_long = match behind {
+                    Ok((bytes, _)) | Err((bytes, _)) => !bytes.is_empty(),
+                };
+            }
+            if is_too_long {
                 return Err(Problem::new(Kind::OverLimit, "the part is longer than what is missing of the upload"));
             }
             if !bytes.is_empty() {
@@ -313,16 +411,25 @@ impl Resumable {
             let next = at + bytes.len() as u64;
             Ok::<_, io::Error>((!bytes.is_empty()).then_some((bytes, (file, next))))
         });
-        let bytes = std::pin::pin!(bytes);
+        let bytes = pin!(bytes);
         let kept = self.uploads.receive_placed(tenant, Some(length), bytes, Duration::MAX).await;
         let uploaded = match kept {
             Ok(uploaded) => uploaded,
             Err(problem) => {
-                // A store that fails may not fail the next time; what is no audio stays none.
-                if problem.kind.side() == crate::problem::Side::Client {
-                    self.discard(id).await;
-                }
-                return Err(problem);
+                return Err(match problem.kind {
+                    // What is no audio stays none.
+                    Kind::NotAudio | Kind::Undecodable | Kind::OverLimit => {
+                        self.discard(id).await;
+                        problem
+                    }
+                    // The body is a file of ours: its sender did nothing wrong, and what was acknowledged is not thrown away.
+                    Kind::BadRequest | Kind::RequestTimeout => {
+                        tracing::error!(%problem, "the parts of an upload cannot be read back");
+                        Problem::new(Kind::Internal, "the parts of the upload cannot be read back")
+                    }
+                    // A store that fails may not fail the next time.
+                    _ => problem,
+                });
             }
         };
         let upload = {
@@ -348,6 +455,11 @@ impl Resumable {
 
     async fn discard(&self, id: RandomId) {
         lock(&self.known).remove(&id);
+        self.remove_files(id).await;
+    }
+
+    /// Of an upload that is not known any more.
+    async fn remove_files(&self, id: RandomId) {
         let paths = [self.record(id), self.part(id)];
         // One that stays is found at the next start.
         let removed =
@@ -357,24 +469,32 @@ impl Resumable {
 
     /// Gives up what nobody went on with in time.
     async fn forget_old(&self) {
-        let now = self.clock.now_wall();
-        let is_old = |entry: &Entry| !entry.is_busy && entry.upload.at + self.resumed_within < now;
+        // In one step: whoever has the turn of one keeps it, and nobody gets it any more.
         let old: Vec<RandomId> =
-            lock(&self.known).iter().filter(|(_, entry)| is_old(entry)).map(|(id, _)| *id).collect();
+            lock(&self.known).extract_if(|_, entry| self.is_over(entry)).map(|(id, _)| id).collect();
         for id in old {
-            self.discard(id).await;
+            self.remove_files(id).await;
         }
     }
 }
 
-/// What comes of a body until there is a piece that is worth writing, or its end: then true. What has come goes with an error, too.
+/// What comes of a body until there is a piece that is worth writing, or its end: then true. What has come goes with an error, too, of which
+/// one is that it is `late`.
 async fn gather<E>(
     body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
     idle_max: Duration,
+    mut late: Pin<&mut Sleep>,
 ) -> Result<(Bytes, bool), (Bytes, Problem)> {
     let mut gathered = BytesMut::new();
     while gathered.len() < PIECE {
-        match tokio::time::timeout(idle_max, body.next()).await {
+        let next = tokio::select! {
+            next = tokio::time::timeout(idle_max, body.next()) => next,
+            () = late.as_mut() => {
+                let detail = "the part did not come in time (media.uploads.timeout)";
+                return Err((gathered.freeze(), Problem::new(Kind::RequestTimeout, detail)));
+            }
+        };
+        match next {
             Ok(Some(Ok(bytes))) => gathered.extend_from_slice(&bytes),
             Ok(None) => return Ok((gathered.freeze(), true)),
             Ok(Some(Err(_))) => {
@@ -407,7 +527,15 @@ async fn blocking<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send 
 
 /// Removes a file, where it is there.
 fn remove(path: &Path) -> io::Result<()> {
-    fs::remove_file(path).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    absent_is_none(fs::remove_file(path)).map(drop)
+}
+
+fn absent_is_none<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Replaces a record in one step.

@@ -3,13 +3,14 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
-use super::{Uploaded, Uploads};
+use super::{Config, Progress, Resumable, Uploaded, Uploads};
 use crate::{
-    ids::{ContentHash, Tenant},
+    clock::Clock,
+    ids::{ContentHash, RandomId, Tenant},
     media::{
         cache::durable::{Directory, ObjectStore as _, layout},
         spool::{Limits, Spools},
@@ -23,7 +24,8 @@ use crate::{
 };
 
 struct World {
-    _dir: TempDir,
+    dir: TempDir,
+    clock: Clock,
     store: FaultyStore,
     uploads: Uploads,
 }
@@ -42,7 +44,16 @@ impl World {
             bytes_max: limit,
             timeout: Duration::from_secs(60),
         };
-        World { _dir: dir, store, uploads }
+        World { dir, clock: Clock::system(), store, uploads }
+    }
+
+    /// What was begun before is read back.
+    fn resumable(&self, config: &Config) -> Resumable {
+        Resumable::open(config, self.dir.path(), self.uploads.clone(), self.clock.clone()).unwrap()
+    }
+
+    fn unfinished(&self) -> std::path::PathBuf {
+        self.dir.path().join("uploads-unfinished")
     }
 
     async fn receive(&self, declared: Option<u64>) -> Result<Uploaded, Problem> {
@@ -77,6 +88,9 @@ async fn what_the_store_did_not_take_is_not_acknowledged() {
         assert_eq!(world.receive(None).await.unwrap_err().kind, Kind::Busy, "{faults:?}");
         assert!(!world.is_kept().await, "{faults:?}");
     }
+    world.store.set(Faults { is_full: true, ..Faults::default() });
+    assert_eq!(world.receive(None).await.unwrap_err().kind, Kind::StorageFull);
+    assert!(!world.is_kept().await);
     // It was kept, and nobody could know: whoever tries again is told so.
     world.store.set(Faults { lose_acknowledgement: 1.0, ..Faults::default() });
     assert_eq!(world.receive(None).await.unwrap_err().kind, Kind::Busy);
@@ -128,4 +142,188 @@ async fn what_is_anothers_is_as_unknown_as_what_is_nobodys() {
     assert!(world.is_kept().await);
     world.uploads.remove(&tenant(), &name).await.unwrap();
     assert!(!world.is_kept().await);
+}
+
+const LENGTH: u64 = 100;
+
+fn pieces(bytes: &[u8]) -> impl Stream<Item = Result<Bytes, Infallible>> + Unpin + use<> {
+    stream::iter([Ok(Bytes::copy_from_slice(bytes))])
+}
+
+async fn append(resumable: &Resumable, id: RandomId, offset: u64, bytes: &[u8]) -> Result<Progress, Problem> {
+    resumable.append(&tenant(), id, offset, pieces(bytes), Duration::from_secs(60)).await
+}
+
+#[tokio::test]
+async fn parts_that_cannot_be_read_back_are_not_thrown_away() {
+    let world = World::new().await;
+    let resumable = world.resumable(&Config::default());
+    let (speech, tenant) = (speech(), tenant());
+    let (id, _) = resumable.begin(&tenant, speech.len() as u64).await.unwrap();
+    world.store.set(Faults { is_down: true, ..Faults::default() });
+    assert_eq!(append(&resumable, id, 0, &speech).await.unwrap_err().kind, Kind::Busy);
+    world.store.set(Faults::default());
+    // The disk gives back less than it took.
+    let part = world.unfinished().join(format!("{id}.part"));
+    let file = std::fs::OpenOptions::new().write(true).open(&part).unwrap();
+    file.set_len(speech.len() as u64 / 2).unwrap();
+    assert_eq!(resumable.ask(&tenant, id).await.unwrap_err().kind, Kind::Internal);
+    assert!(part.exists());
+    // And is well again.
+    std::fs::write(&part, &speech).unwrap();
+    assert_eq!(resumable.ask(&tenant, id).await.unwrap().content_hash, Some(ContentHash::of(&speech)));
+    // What is no audio stays none.
+    let (id, _) = resumable.begin(&tenant, LENGTH).await.unwrap();
+    assert_eq!(append(&resumable, id, 0, &[b'<'; LENGTH as usize]).await.unwrap_err().kind, Kind::NotAudio);
+    assert_eq!(resumable.ask(&tenant, id).await.unwrap_err().kind, Kind::NotFound);
+}
+
+#[tokio::test]
+async fn uploads_that_have_come_to_their_end_make_room_for_others() {
+    let world = World::new().await;
+    let resumable = world.resumable(&Config { unfinished_uploads_max: 2, ..Config::default() });
+    let (speech, tenant) = (speech(), tenant());
+    let mut finished = Vec::new();
+    for _ in 0..4 {
+        let (id, _) = resumable.begin(&tenant, speech.len() as u64).await.unwrap();
+        append(&resumable, id, 0, &speech).await.unwrap();
+        finished.push(id);
+        world.clock.advance_wall(Duration::from_secs(1));
+    }
+    assert_eq!(resumable.ask(&tenant, finished[1]).await.unwrap_err().kind, Kind::NotFound);
+    resumable.ask(&tenant, finished[2]).await.unwrap();
+    let files = std::fs::read_dir(world.unfinished()).unwrap().count();
+    assert_eq!(files, 2, "two records");
+    // Those that have not do not.
+    for _ in 0..2 {
+        resumable.begin(&tenant, LENGTH).await.unwrap();
+    }
+    assert_eq!(resumable.begin(&tenant, LENGTH).await.unwrap_err().kind, Kind::Busy);
+}
+
+#[tokio::test]
+async fn an_upload_that_was_begun_with_its_first_part_goes_on_or_leaves_nothing() {
+    let world = World::new().await;
+    let resumable = world.resumable(&Config { unfinished_uploads_max: 1, ..Config::default() });
+    let (speech, tenant, idle) = (speech(), tenant(), Duration::from_secs(60));
+    let begin = async |length: u64| resumable.begin_with(&tenant, length, pieces(&speech), idle).await;
+    // More than was said; no audio; a store that takes nothing.
+    assert_eq!(begin(LENGTH).await.unwrap_err().kind, Kind::OverLimit);
+    let page = resumable.begin_with(&tenant, 6, pieces(b"<html>"), idle).await;
+    assert_eq!(page.unwrap_err().kind, Kind::NotAudio);
+    world.store.set(Faults { is_down: true, ..Faults::default() });
+    assert_eq!(begin(speech.len() as u64).await.unwrap_err().kind, Kind::Busy);
+    world.store.set(Faults::default());
+    assert_eq!(std::fs::read_dir(world.unfinished()).unwrap().count(), 0);
+    // As many as may are being received: it is gone on with later.
+    let place = world.uploads.places.try_acquire().unwrap();
+    let (id, progress) = begin(speech.len() as u64).await.unwrap();
+    assert_eq!(progress.offset, 0);
+    drop(place);
+    assert_eq!(append(&resumable, id, 0, &speech).await.unwrap().content_hash, Some(ContentHash::of(&speech)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_who_is_slow_for_ever_does_not_have_the_place_for_ever() {
+    let world = World::new().await;
+    let resumable = world.resumable(&Config::default());
+    let tenant = tenant();
+    let (id, _) = resumable.begin(&tenant, LENGTH).await.unwrap();
+    let drops = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        Some((Ok::<_, Infallible>(Bytes::from_static(b"R")), ()))
+    });
+    let append = resumable.append(&tenant, id, 0, Box::pin(drops), Duration::from_secs(10)).await;
+    assert_eq!(append.unwrap_err().kind, Kind::RequestTimeout);
+    // What has come within a minute is there.
+    assert_eq!(resumable.ask(&tenant, id).await.unwrap().offset, 6);
+    assert_eq!(world.uploads.places.available_permits(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_at_a_start_is_there_at_the_next_one() {
+    let world = World::new().await;
+    let (config, tenant) = (Config::default(), tenant());
+    let resumable = world.resumable(&config);
+    let (id, _) = resumable.begin(&tenant, LENGTH).await.unwrap();
+    append(&resumable, id, 0, &[b'R'; 10]).await.unwrap();
+    let (part, record) = (format!("{id}.part"), format!("{id}.json"));
+    let (part, record) = (world.unfinished().join(part), world.unfinished().join(record));
+    let bytes = std::fs::read(&record).unwrap();
+    // Reading a folder fails, and not because there is none.
+    std::fs::remove_file(&record).unwrap();
+    std::fs::create_dir(&record).unwrap();
+    let left_behind = world.unfinished().join(format!("{}.part", "0".repeat(32)));
+    std::fs::write(&left_behind, "nobody knows this").unwrap();
+    assert_eq!(world.resumable(&config).ask(&tenant, id).await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!((part.exists(), left_behind.exists()), (true, false));
+    std::fs::remove_dir(&record).unwrap();
+    std::fs::write(&record, bytes).unwrap();
+    assert_eq!(world.resumable(&config).ask(&tenant, id).await.unwrap().offset, 10);
+}
+
+#[tokio::test]
+async fn an_upload_ends_when_it_says_and_not_at_the_next_one() {
+    let world = World::new().await;
+    let config = Config::default();
+    let resumable = world.resumable(&config);
+    let tenant = tenant();
+    let (id, _) = resumable.begin(&tenant, LENGTH).await.unwrap();
+    let minute = Duration::from_secs(60);
+    world.clock.advance_wall(config.resumed_within - minute);
+    resumable.ask(&tenant, id).await.unwrap();
+    world.clock.advance_wall(2 * minute);
+    for refused in [
+        resumable.ask(&tenant, id).await.map(drop),
+        append(&resumable, id, 0, b"R").await.map(drop),
+        resumable.give_up(&tenant, id).await,
+    ] {
+        assert_eq!(refused.unwrap_err().kind, Kind::NotFound);
+    }
+    resumable.begin(&tenant, LENGTH).await.unwrap();
+    assert_eq!(std::fs::read_dir(world.unfinished()).unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn the_last_part_counts_for_when_an_upload_ends_after_a_restart_too() {
+    let world = World::new().await;
+    let config = Config::default();
+    let resumable = world.resumable(&config);
+    let tenant = tenant();
+    let (id, _) = resumable.begin(&tenant, LENGTH).await.unwrap();
+    // It was begun long ago.
+    let record = world.unfinished().join(format!("{id}.json"));
+    let mut begun: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    let at = begun["at"]["secs_since_epoch"].as_u64().unwrap();
+    begun["at"]["secs_since_epoch"] = (at - config.resumed_within.as_secs() - 60).into();
+    std::fs::write(&record, begun.to_string()).unwrap();
+    append(&resumable, id, 0, b"RIFF").await.unwrap();
+    let resumable = world.resumable(&config);
+    resumable.begin(&tenant, LENGTH).await.unwrap();
+    assert_eq!(resumable.ask(&tenant, id).await.unwrap().offset, 4);
+}
+
+#[tokio::test]
+async fn what_is_not_ours_stays_where_it_is() {
+    let world = World::new().await;
+    let config = Config::default();
+    world.resumable(&config);
+    let foreign = [world.unfinished().join("lost+found"), world.unfinished().join("notes.txt")];
+    std::fs::create_dir(&foreign[0]).unwrap();
+    std::fs::write(&foreign[1], "of somebody else").unwrap();
+    world.resumable(&config).begin(&tenant(), LENGTH).await.unwrap();
+    assert!(foreign.iter().all(|path| path.exists()));
+}
+
+#[tokio::test]
+async fn a_part_that_goes_on_behind_its_end_is_not_taken() {
+    let world = World::new().await;
+    let resumable = world.resumable(&Config::default());
+    let tenant = tenant();
+    let length = super::PIECE as u64;
+    let (id, _) = resumable.begin(&tenant, length).await.unwrap();
+    let surplus = [vec![b'R'; super::PIECE], b"and more".to_vec()].map(|piece| Ok::<_, Infallible>(Bytes::from(piece)));
+    let sent = resumable.append(&tenant, id, 0, stream::iter(surplus), Duration::from_secs(60)).await;
+    assert_eq!(sent.unwrap_err().kind, Kind::OverLimit);
+    assert_eq!(resumable.ask(&tenant, id).await.unwrap().offset, 0);
 }

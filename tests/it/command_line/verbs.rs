@@ -293,3 +293,30 @@ async fn put_gives_a_prompt_its_name_and_spoken_texts_are_warmed_once() {
     let said = ringback(&["get", "--node", &address, "--say", "Please hold the line.", "--output", "-"]).await;
     assert!(said.code == Some(0) && 5_000 < said.out.len(), "{said:?}");
 }
+
+#[tokio::test]
+async fn what_is_no_node_gives_no_audio() {
+    let (other, directory) = (Origin::start().await.unwrap(), tempfile::tempdir().unwrap());
+    let source = "http://prompts.example.com/a.mp3";
+    let path = fetch_path_base64(source);
+    let address = other.url("");
+    for reply in [
+        Reply::ok("text/html", Body::of("<html>a captive portal</html>")),
+        Reply::status(204, "audio/basic", Body::of("")),
+        Reply::ok("audio/basic", Body::of("audio, perhaps")),
+    ] {
+        other.set(&path, reply);
+        for verb in ["get", "tryget", "refresh"] {
+            let place = ["--directory", directory.path().to_str().unwrap()];
+            let place = if verb == "refresh" { &[][..] } else { &place[..] };
+            let told = ringback(&[&[verb, "--node", &address, source], place].concat()).await;
+            assert!(told.code == Some(1) && told.err.contains("bad-answer"), "{verb}: {told:?}");
+        }
+    }
+    assert_eq!(files(directory.path()), [""; 0]);
+}
+
+fn fetch_path_base64(source: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    format!("/fetch/_/-/{}.ulaw", URL_SAFE_NO_PAD.encode(source))
+}

@@ -14,6 +14,7 @@ mod http_cache;
 mod jambonz;
 mod libcurl;
 mod recipes;
+mod spoken;
 mod transcript;
 
 use std::time::{Duration, SystemTime};

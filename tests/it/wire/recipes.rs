@@ -10,14 +10,18 @@ use super::{
 };
 
 /// A node, as the page names it.
-const NODE: &str = "http://NODE:8080";
+pub(super) const NODE: &str = "http://NODE:8080";
+
+/// A chapter of the page.
+pub(super) fn chapter(title: &str) -> &'static str {
+    let page = include_str!("../../../docs/call-routers.md");
+    page.split("\n## ").find(|text| text.lines().next() == Some(title)).expect("the chapter is there")
+}
 
 /// The addresses in the code of a chapter, with what stands before them in the line.
-fn addresses(chapter: &str) -> Vec<(String, String)> {
-    let page = include_str!("../../../docs/call-routers.md");
-    let chapter = page.split("\n## ").find(|text| text.lines().next() == Some(chapter)).expect("the chapter is there");
+fn addresses(title: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for code in chapter.split("```").skip(1).step_by(2) {
+    for code in chapter(title).split("```").skip(1).step_by(2) {
         for line in code.lines() {
             let mut rest = line;
             while let Some(at) = rest.find(NODE) {
@@ -28,7 +32,7 @@ fn addresses(chapter: &str) -> Vec<(String, String)> {
             }
         }
     }
-    assert!(found.len() > 1, "{chapter}");
+    assert!(found.len() > 1, "{title}");
     found
 }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 use url::Url;
 
 use read::Document;
-use web::{Got, Hosts, Web};
+use web::{Got, Hosts, Nothing, Web};
 
 use super::retry::Backoff;
 
@@ -87,7 +87,14 @@ pub(super) struct NotRead {
 pub(super) async fn crawl(starts: &[Url], limits: &Limits, backoff: Backoff) -> anyhow::Result<Found> {
     let hosts = Hosts { origins: starts.iter().map(Url::origin).collect(), allowed: limits.allowed.clone() };
     let web = Web::new(hosts.clone(), limits.retries, backoff)?;
-    let mut crawl = Crawl { hosts, limits, found: Found::default(), seen: HashSet::new(), media: HashSet::new() };
+    let mut crawl = Crawl {
+        hosts,
+        limits,
+        found: Found::default(),
+        seen: HashSet::new(),
+        media: HashSet::new(),
+        without_method: HashSet::new(),
+    };
     let mut graph = Graph::default();
     let mut level = Vec::new();
     for start in starts {
@@ -129,6 +136,8 @@ struct Crawl<'a> {
     found: Found,
     seen: HashSet<Url>,
     media: HashSet<Medium>,
+    /// Links of which a document that leads there does not say by which method.
+    without_method: HashSet<Url>,
 }
 
 impl Crawl<'_> {
@@ -159,7 +168,7 @@ impl Crawl<'_> {
     }
 
     /// Takes in what came; gives the links that stand in it.
-    fn take(&mut self, got: Result<Got, String>, step: &Step) -> Vec<Url> {
+    fn take(&mut self, got: Result<Got, Nothing>, step: &Step) -> Vec<Url> {
         let document = match got {
             Ok(Got::Document(bytes, base)) => read::read(&bytes, &base).map_err(|unreadable| unreadable.to_string()),
             Ok(Got::Audio) => Ok(Document { plays: vec![step.url.clone()], ..Document::default() }),
@@ -168,7 +177,13 @@ impl Crawl<'_> {
                 let spoken = Spoken { text: text.trim().to_owned(), options: Vec::new() };
                 Ok(Document { says: vec![spoken], ..Document::default() })
             }
-            Err(reason) => Err(reason),
+            // A platform asks it by POST, and there it is not dead.
+            Err(nothing) if nothing.takes_another_method && self.without_method.contains(&step.url) => {
+                let reason = "it is asked for by another method than GET".to_owned();
+                self.skip(step.url.to_string(), step.from.as_ref(), reason);
+                return Vec::new();
+            }
+            Err(nothing) => Err(nothing.reason),
         };
         let document = match document {
             Ok(document) => document,
@@ -185,6 +200,7 @@ impl Crawl<'_> {
                 self.found.media.push((step.url.clone(), medium));
             }
         }
+        self.without_method.extend(document.without_method);
         for (link, reason) in document.skipped {
             self.skip(link, Some(&step.url), reason.to_owned());
         }

@@ -54,6 +54,8 @@ pub(super) struct Document {
     pub(super) says: Vec<Spoken>,
     /// Documents that it leads to by GET.
     pub(super) links: Vec<Url>,
+    /// Those of them of which it does not say by which method: a platform asks by POST.
+    pub(super) without_method: Vec<Url>,
     /// What is not followed, and why.
     pub(super) skipped: Vec<(String, &'static str)>,
 }
@@ -145,6 +147,9 @@ impl Document {
         }
         if let Some(mut url) = self.resolve(target, base) {
             url.set_fragment(None);
+            if method.is_none() {
+                self.without_method.push(url.clone());
+            }
             self.links.push(url);
         }
     }

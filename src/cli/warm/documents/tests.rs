@@ -181,6 +181,19 @@ async fn dead_links_are_told_with_where_they_stand_and_why() {
 }
 
 #[tokio::test]
+async fn what_takes_posts_alone_is_dead_only_for_a_link_that_says_get() {
+    let origin = Origin::start().await.unwrap();
+    let by_post = || Reply::status(405, "text/plain", Body::of("by POST"));
+    origin.set("/a", document("<Gather action='/silent'/><Gather action='/said' method='GET'/>"));
+    origin.set("/silent", by_post());
+    origin.set("/said", by_post());
+    let found = crawled(&origin, "/a", &limits(8, 100)).await;
+    let links = |of: &[NotRead]| of.iter().map(|one| one.link.clone()).collect::<Vec<_>>();
+    assert_eq!(links(&found.dead), [origin.url("/said")]);
+    assert_eq!(links(&found.not_followed), [origin.url("/silent")]);
+}
+
+#[tokio::test]
 async fn what_an_application_says_of_when_is_obeyed() {
     let origin = Origin::start().await.unwrap();
     let busy = Reply::status(503, "text/plain", Body::of("busy")).header("retry-after", "0");

@@ -104,27 +104,43 @@ impl Web {
     ///
     /// # Errors
     /// Why there is nothing, for people.
-    pub(super) async fn get(&self, url: &Url) -> Result<Got, String> {
+    pub(super) async fn get(&self, url: &Url) -> Result<Got, Nothing> {
         let mut tries = 0;
         loop {
             let (reason, after) = match self.http.get(url.clone()).send().await {
-                Ok(response) if response.status().is_success() => return got(response).await,
+                Ok(response) if response.status().is_success() => return Ok(got(response).await?),
                 Ok(response) => {
                     let (status, after) = (response.status(), retry_after(&response, &self.clock));
                     if !may_pass(status) {
-                        return Err(format!("it answers {status}"));
+                        let takes_another_method = status == StatusCode::METHOD_NOT_ALLOWED;
+                        return Err(Nothing { reason: format!("it answers {status}"), takes_another_method });
                     }
                     (format!("it answers {status}"), after)
                 }
-                Err(error) if error.is_redirect() => return Err(describe(error)),
+                Err(error) if error.is_redirect() => return Err(describe(error).into()),
                 Err(error) => (describe(error), None),
             };
             if self.retries <= tries {
-                return Err(reason);
+                return Err(reason.into());
             }
             tries += 1;
             tokio::time::sleep(self.backoff.wait(tries, after)).await;
         }
+    }
+}
+
+/// Why there is nothing under an address.
+#[derive(Debug)]
+pub(super) struct Nothing {
+    /// For people.
+    pub(super) reason: String,
+    /// Whether there is something for another method than GET.
+    pub(super) takes_another_method: bool,
+}
+
+impl From<String> for Nothing {
+    fn from(reason: String) -> Nothing {
+        Nothing { reason, takes_another_method: false }
     }
 }
 

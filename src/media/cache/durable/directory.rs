@@ -63,10 +63,12 @@ impl Directory {
 
     async fn write(&self, key: &ObjectKey, upload: Upload) -> Result<Written, StoreError> {
         let Upload { body, length, replace, .. } = upload;
+        let subject = || format!("writing {key}");
         if replace == Replace::Never && self.holds(key).await? {
+            let (root, path) = (Arc::clone(&self.root), self.path(key));
+            blocking(subject(), move || sync_folders(&root, &path)).await?;
             return Ok(Written::WasThere);
         }
-        let subject = || format!("writing {key}");
         let root = Arc::clone(&self.root);
         let mut temporary = blocking(subject(), move || new_temporary(&root)).await?;
         let mut pieces = Pieces { body, left: length, waiting: BytesMut::new(), ended: false };
@@ -245,7 +247,10 @@ fn keep(mut temporary: NamedTempFile, root: &Path, path: &Path, replace: Replace
             return Ok(Written::Yes);
         };
         match failed.error.kind() {
-            io::ErrorKind::AlreadyExists if path.is_file() => return Ok(Written::WasThere),
+            io::ErrorKind::AlreadyExists if path.is_file() => {
+                sync_folders(root, path)?;
+                return Ok(Written::WasThere);
+            }
             io::ErrorKind::AlreadyExists if path.exists() => return Err(failed.error),
             // What was there is gone by now; or somebody has taken away the folder while it was empty.
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => temporary = failed.file,
@@ -255,8 +260,8 @@ fn keep(mut temporary: NamedTempFile, root: &Path, path: &Path, replace: Replace
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// Makes sure of the name of `path` and of all folders on the way to it. Each time: whoever made them may not have got that far yet, and
-/// syncing what has not changed costs next to nothing. A folder that is gone by now was empty: nothing in it is to be made sure of.
+/// Makes sure of the name of `path` and of all folders on the way to it. Each time, also of what is there: whoever made them may not have got
+/// that far yet, and syncing what has not changed costs next to nothing. A folder that is gone by now was empty: nothing in it is to be made sure of.
 fn sync_folders(root: &Path, path: &Path) -> io::Result<()> {
     for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)) {
         if let Some(folder) = absent_is_none(File::open(folder))? {

@@ -91,7 +91,7 @@ impl Espeak {
 
     /// What comes before the text.
     fn arguments(utterance: &Utterance) -> Vec<OsString> {
-        let Manner { speed, pitch, markup } = utterance.manner();
+        let Manner { speed, pitch, markup, .. } = utterance.manner();
         let mut arguments: Vec<OsString> = ["--stdin", "--stdout", "-b", "1", "-v"].map(OsString::from).into();
         arguments.push(OsString::from(&*utterance.speaker().voice));
         if speed != Percent::USUAL {
@@ -136,7 +136,8 @@ impl Espeak {
             if ended.status.success() {
                 return Ok(Some((Bytes::new(), None)));
             }
-            tracing::warn!(status = %ended.status, said = %ended.said, "speech engine failed");
+            // What it says may have the text in it, which is nobody's but its caller's.
+            tracing::warn!(status = %ended.status, said_bytes = ended.said.len(), "speech engine failed");
             let why = match ended.status.code() {
                 Some(code) => format!("it ended with exit code {code}"),
                 None => "it was killed".to_owned(),

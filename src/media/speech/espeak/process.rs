@@ -50,12 +50,18 @@ pub(super) struct Ended {
 /// The ends of its pipes, as the thread that started it hands them over.
 type Pipes = (pipe::Sender, pipe::Receiver, pipe::Receiver);
 
+/// What the program gets of the node's environment: where it and its data lie, and how text is written here.
+const ENVIRONMENT: [&str; 7] = ["PATH", "HOME", "LD_LIBRARY_PATH", "ESPEAK_DATA_PATH", "LANG", "LC_ALL", "LC_CTYPE"];
+
 impl Process {
     /// Starts a program with these arguments; one without a path is looked for in `PATH`.
     pub(super) async fn start(program: &Path, arguments: Vec<OsString>) -> io::Result<Process> {
         let mut command = Command::new(program);
         // A group of its own: an interrupt at the terminal is the node's to answer, and what it starts itself ends with it.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        // The node's own has credentials in it.
+        command.env_clear();
+        command.envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let hold = Hold::default();
         let (pipes, piped) = oneshot::channel();
@@ -127,6 +133,8 @@ fn supervise(mut command: Command, hold: &Hold, pipes: oneshot::Sender<io::Resul
     pipes.send(piped).ok();
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     let waited = rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::Pid(pid), options));
+    // What it has started may live on; the number is its own until it is reaped.
+    hold.kill();
     hold.ended();
     waited?;
     child.wait()

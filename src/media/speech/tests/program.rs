@@ -157,6 +157,8 @@ case "$(cat text)" in
 *hang*) exec sleep 1000 ;;
 *begin*) printf 'RIFF'; exec sleep 1000 ;;
 *child*) sleep 1000 & echo $! >child.new && mv child.new child; wait ;;
+*orphan*) sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >child.new && mv child.new child; printf 'RIFF' ;;
+*environment*) env | cut -d= -f1 >environment; printf 'RIFF' ;;
 *flood*) exec cat /dev/zero ;;
 *grumble*) head -c 300000 /dev/zero | tr '\0' x >&2; printf 'RIFF' ;;
 *nothing*) ;;
@@ -270,9 +272,30 @@ async fn what_is_abandoned_is_killed_and_reaped() {
         spoken = stunt.speech.speak(&utterance, &hops) => panic!("{spoken:?}"),
         child = stunt.pid("child") => child,
     };
-    // Whoever reaps it is not ours: a zombie has no command line any more.
-    let path = Path::new("/proc").join(child).join("cmdline");
+    runs_no_more(&child).await;
+
+    // Also where it has ended well itself.
+    std::fs::remove_file(stunt.path("child")).unwrap();
+    assert_eq!(stunt.whole("orphan").await.unwrap(), b"RIFF");
+    runs_no_more(&stunt.pid("child").await).await;
+}
+
+/// Whoever reaps it is not ours: a zombie has no command line any more.
+async fn runs_no_more(pid: &str) {
+    let path = Path::new("/proc").join(pid).join("cmdline");
     until(|| std::fs::read(&path).map_or(true, |line| line.is_empty())).await;
+}
+
+#[tokio::test]
+async fn it_has_nothing_of_our_environment_that_it_does_not_need() {
+    let stunt = Stunt::new(|_| {}).await;
+    assert_eq!(stunt.whole("environment").await.unwrap(), b"RIFF");
+    let names = std::fs::read_to_string(stunt.path("environment")).unwrap();
+    // What a shell adds, and what a program is found and writes by.
+    let known = ["PWD", "OLDPWD", "SHLVL", "_", "PATH", "HOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE"];
+    let others: Vec<&str> = names.lines().filter(|name| !known.contains(name)).collect();
+    assert_eq!(others, [""; 0]);
+    assert!(std::env::vars_os().count() > known.len(), "there is something to be left out");
 }
 
 #[tokio::test]

@@ -30,7 +30,8 @@ impl Vector {
         let percent =
             |name: &str| self.options.get(name).map_or(Percent::USUAL, |text| Percent::new(text.parse().unwrap()));
         let markup = if self.options.contains_key("ssml") { Markup::Ssml } else { Markup::Plain };
-        let manner = Manner { speed: percent("speed"), pitch: percent("pitch"), markup };
+        let is_private = self.options.contains_key("private");
+        let manner = Manner { speed: percent("speed"), pitch: percent("pitch"), markup, is_private };
         let speaker = Speaker {
             engine: self.engine.clone(),
             version: self.version.clone(),
@@ -75,6 +76,7 @@ fn whatever_is_changed_gives_another_name() {
         with(|_, manner| manner.speed = Percent::new(99)),
         with(|_, manner| manner.pitch = Percent::new(99)),
         with(|_, manner| manner.markup = Markup::Ssml),
+        with(|_, manner| manner.is_private = true),
         utterance("hello").unwrap(),
         utterance("Hello.").unwrap(),
     ];
@@ -148,6 +150,8 @@ fn what_was_not_written_here_is_not_read() {
         "ringback-speech1\nengine=a\nversion=\nvoice=\nlanguage=\nspeed=090\n\nx",
         "ringback-speech1\nengine=a\nversion=\nvoice=\nlanguage=\nssml=false\n\nx",
         "ringback-speech1\nengine=a\nversion=\nvoice=\nlanguage=\nvolume=1\n\nx",
+        "ringback-speech1\nengine=a\nversion=\nvoice=\nlanguage=\nprivate=false\n\nx",
+        "ringback-speech1\nengine=a\nversion=\nvoice=\nlanguage=\nspeed=90\nprivate=true\n\nx",
         "ringback-speech1\nengine=a\nversion=\nvoice=\nlanguage=\n\n x",
         "ringback-speech1\nengine=a\nversion=\nvoice=\nlanguage=\n\n",
         "ringback-speech1\nengine=a\nversion=\nvoice=\nlanguage=\n\nu\u{308}",
@@ -181,8 +185,10 @@ proptest! {
         voice in "\\PC{0,20}",
         speed in 50_u16..=200,
         pitch in 0_u16..=200,
+        is_private in any::<bool>(),
     ) {
-        let manner = Manner { speed: Percent::new(speed), pitch: Percent::new(pitch), markup: Markup::Plain };
+        let (speed, pitch) = (Percent::new(speed), Percent::new(pitch));
+        let manner = Manner { speed, pitch, markup: Markup::Plain, is_private };
         let Ok(made) = Utterance::new(Speaker { voice: voice.into(), ..speaker() }, manner, &text, 1_000) else {
             prop_assert!(text.trim().is_empty());
             return Ok(());

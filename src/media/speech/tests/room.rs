@@ -6,7 +6,7 @@ use super::support::{program, service, start, whole};
 use crate::{
     media::speech::{Config, Markup, Percent, SpeechError, StandIn, TextIn, Wish},
     outbound::Hops,
-    problem::ConfigProblems,
+    problem::{ConfigProblems, Kind},
     testing::{
         origin::{Body, Reply},
         speech_service::{SpeechService, tone},
@@ -15,8 +15,15 @@ use crate::{
 
 #[test]
 fn wishes_are_taken_out_of_options() {
-    let options =
-        [("rate", "16000"), ("voice", "de"), ("speed", "90"), ("gain", "3"), ("ssml", "1"), ("engine", "http")];
+    let options = [
+        ("rate", "16000"),
+        ("voice", "de"),
+        ("speed", "90"),
+        ("gain", "3"),
+        ("ssml", "1"),
+        ("engine", "http"),
+        ("private", "true"),
+    ];
     let (wish, others) = Wish::take(&options).unwrap();
     assert_eq!(others, [("rate", "16000"), ("gain", "3")]);
     let expected = Wish {
@@ -26,11 +33,18 @@ fn wishes_are_taken_out_of_options() {
         speed: Some(Percent::new(90)),
         pitch: None,
         markup: Markup::Ssml,
+        is_private: true,
     };
     assert_eq!(wish, expected);
-    for wrong in
-        [("speed", "fast"), ("speed", "-1"), ("pitch", "70000"), ("ssml", "maybe"), ("voice", ""), ("engine", "")]
-    {
+    for wrong in [
+        ("speed", "fast"),
+        ("speed", "-1"),
+        ("pitch", "70000"),
+        ("ssml", "maybe"),
+        ("private", "yes"),
+        ("voice", ""),
+        ("engine", ""),
+    ] {
         assert!(matches!(Wish::take(&[wrong]), Err(SpeechError::BadOption { .. })), "{wrong:?}");
     }
     assert!(matches!(Wish::take(&[("voice", "a"), ("voice", "a")]), Err(SpeechError::BadOption { .. })));
@@ -85,7 +99,7 @@ async fn another_engine_stands_in() {
     let speech = start(config).await;
     let wish = Wish { voice: Some("nova".into()), language: Some("de-DE".into()), ..Wish::default() };
     let utterance = speech.utterance(&wish, "Guten Tag", TextIn::Path).unwrap();
-    assert!(speech.speak(&utterance, &Hops::default()).await.unwrap_err().lets_stand_in());
+    assert_eq!(speech.speak(&utterance, &Hops::default()).await.unwrap_err().problem().kind, Kind::SpeechFailed);
     let Some(StandIn::Spoken(spoken)) = speech.stand_in(&utterance, &Hops::default()).await else { panic!("nothing") };
     assert_eq!(spoken.engine(), "espeak-ng");
     assert!(whole(*spoken).await.unwrap().starts_with(b"RIFF"));
