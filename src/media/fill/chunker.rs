@@ -1,9 +1,9 @@
 //! Cuts a body into chunks and names them as it passes.
 
-use sha2::{Digest as _, Sha256};
+use std::mem;
 
 use crate::{
-    ids::{BodyDigest, ChunkId},
+    ids::{BodyDigest, ChunkId, Sha256},
     media::cache::{CHUNK_MAX, ChunkRef},
 };
 
@@ -50,7 +50,7 @@ impl Chunker {
     }
 
     fn close(&mut self) {
-        let id = ChunkId::from_bytes(self.open.finalize_reset().into());
+        let id = ChunkId::from_bytes(mem::take(&mut self.open).finish());
         // CHUNK_MAX is far below u32::MAX.
         self.chunks.push(ChunkRef { id, length: self.open_length as u32 });
         self.open_length = 0;
@@ -62,7 +62,7 @@ impl Chunker {
         if self.open_length > 0 {
             self.close();
         }
-        Body { chunks: self.chunks, digest: BodyDigest::from_bytes(body.finalize().into()), length: self.length }
+        Body { chunks: self.chunks, digest: BodyDigest::from_bytes(body.finish()), length: self.length }
     }
 }
 

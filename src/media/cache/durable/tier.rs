@@ -11,14 +11,13 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use metrics::{Counter, counter};
 use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     layout,
     store::{ObjectBytes, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written},
 };
 use crate::{
-    ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey, Tenant},
+    ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, Sha256, SourceKey, Tenant},
     media::{
         cache::{
             CHUNK_MAX, ChunkRef, Tier,
@@ -302,7 +301,7 @@ impl Durable {
         while let Some(piece) = body.next().await {
             digest.update(piece?);
         }
-        Ok(Some(BodyDigest::from_bytes(digest.finalize().into())))
+        Ok(Some(BodyDigest::from_bytes(digest.finish())))
     }
 
     /// Removes one object.
