@@ -172,7 +172,8 @@ impl Cache {
         let durable = store.map(|store| Durable::new(store, config.durable.index_wait));
         let pending_max = durable.is_some().then_some(config.durable.pending_max);
         let path = data_dir.join("media.db");
-        let catalogue = Catalogue::open(&path, config.catalogue_memory, pending_max, metrics.clone())?;
+        let catalogue =
+            Catalogue::open(&path, config.catalogue_memory, pending_max, Arc::clone(&lock), metrics.clone())?;
         let disk = if config.has_disk() {
             Some(Disk::open(&data_dir.join("chunks"), config.disk, config.write_buffer, metrics.clone()).await)
         } else {
