@@ -23,7 +23,7 @@ use ringback::{
     ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey, Tenant},
     media::{
         cache::{
-            CHUNK_MAX, Cache, ChunkRef, Commit, Config, Manifest, Reader, Reference, Visibility, Whole,
+            CHUNK_MAX, Cache, Checksum, ChunkRef, Commit, Config, Manifest, Reader, Reference, Visibility, Whole,
             durable::{ObjectKey, ObjectStore, Resting, S3, StoreKind, s3},
         },
         format::Format,
@@ -174,7 +174,14 @@ async fn artifact(cache: &Cache, length: usize) -> Result<Manifest> {
         length: length as u64,
         duration_ms: length as u64 / 8,
         digest: BodyDigest::of(&body),
-        chunks: chunks.iter().map(|chunk| ChunkRef { id: ChunkId::of(chunk), length: chunk.len() as u32 }).collect(),
+        chunks: chunks
+            .iter()
+            .map(|chunk| ChunkRef {
+                id: ChunkId::of(chunk),
+                length: chunk.len() as u32,
+                sum: Some(Checksum::of(chunk)),
+            })
+            .collect(),
     };
     let reference = Reference {
         source_url: format!("https://prompts.example/{length}.wav"),

@@ -12,6 +12,7 @@
 mod behind;
 mod blocks;
 mod catalogue;
+mod checksum;
 mod config;
 mod disk;
 pub mod durable;
@@ -39,6 +40,7 @@ use std::{
 
 use bytes::Bytes;
 
+pub(in crate::media) use self::checksum::Summing;
 use self::{
     behind::Behind,
     catalogue::{Announcement, Catalogue, Learned, Subject},
@@ -55,6 +57,7 @@ use self::{
 };
 pub use self::{
     catalogue::{Commit, Counts, Dropped},
+    checksum::Checksum,
     config::Config,
     error::CacheError,
     fleet::News,
