@@ -85,6 +85,15 @@ impl Node {
         self.child.id()
     }
 
+    /// CPU of the process, all threads, to a hundredth of a second.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Behind the name, which may have spaces: state, and then the eleventh and twelfth.
+        let behind = stat.rsplit_once(") ").context("no name")?.1;
+        let ticks = behind.split(' ').skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+        Ok(ticks / 100.0)
+    }
+
     /// Resident memory in KiB.
     pub(crate) fn resident(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

@@ -23,8 +23,8 @@ use ringback::{
     ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey, Tenant},
     media::{
         cache::{
-            CHUNK_MAX, Cache, ChunkRef, Commit, Config, Manifest, Reader, Reference, Visibility, Whole,
-            durable::{ObjectKey, ObjectStore, Resting, S3, StoreKind, s3},
+            CHUNK_MAX, Cache, Checksum, ChunkRef, Commit, Config, Manifest, Reader, Reference, Visibility, Whole,
+            durable::{ObjectKey, ObjectStore, Replace, Resting, S3, StoreKind, Upload, s3},
         },
         format::Format,
     },
@@ -44,8 +44,16 @@ ROUNDS of hits from S3, FILLS before the write-behind, SIDES of hits in memory o
 Run it by `make bench-durable`.";
 
 const BUCKET: &str = "bench";
+/// As the node allocates: what is received and kept is most of what a hit costs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Requests at once while fills run.
 const CALLERS: usize = 64;
+/// Objects of a fill: bytes and manifest of the artifact, the original, the reference, the index entry.
+const OBJECTS: usize = 5;
+/// Rows of the list of what the store is to be told that they are.
+const ROWS: usize = 4;
 /// Hits in memory of one side of a comparison.
 const ASKED: usize = 200;
 
@@ -68,12 +76,12 @@ async fn main() -> Result<()> {
     memory_beside_a_bad_store(&server, binary, sides).await
 }
 
-fn config(server: &S3Server) -> Config {
+fn config(endpoint: String) -> Config {
     let mut config = Config::default();
     config.durable.store = StoreKind::S3;
     config.durable.s3 = s3::Config {
         bucket: Some(BUCKET.to_owned()),
-        endpoint: Some(server.endpoint()),
+        endpoint: Some(endpoint),
         path_style: true,
         access_key: Some(s3::Secret::new(ACCESS_KEY.to_owned())),
         secret_key: Some(s3::Secret::new(SECRET_KEY.to_owned())),
@@ -93,7 +101,7 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
     );
     for disk in [ByteCount::bytes(0), ByteCount::gib(1)] {
         let directory = tempfile::tempdir()?;
-        let settings = Config { disk, ..config(server) };
+        let settings = Config { disk, ..config(server.endpoint()) };
         let bare = Resting::new(Arc::new(S3::open(&settings.durable.s3).await), &settings.durable, Clock::system());
         let cache = Cache::open(&settings, directory.path(), Clock::system()).await?;
         for (length, rounds) in [(80_000, rounds), (5_000_000, rounds / 4)] {
@@ -174,7 +182,14 @@ async fn artifact(cache: &Cache, length: usize) -> Result<Manifest> {
         length: length as u64,
         duration_ms: length as u64 / 8,
         digest: BodyDigest::of(&body),
-        chunks: chunks.iter().map(|chunk| ChunkRef { id: ChunkId::of(chunk), length: chunk.len() as u32 }).collect(),
+        chunks: chunks
+            .iter()
+            .map(|chunk| ChunkRef {
+                id: ChunkId::of(chunk),
+                length: chunk.len() as u32,
+                sum: Some(Checksum::of(chunk)),
+            })
+            .collect(),
     };
     let reference = Reference {
         source_url: format!("https://prompts.example/{length}.wav"),
@@ -211,8 +226,17 @@ async fn write_behind(server: &S3Server, binary: &str, fills: usize) -> Result<(
     }
     let endpoint = server.endpoint();
     let on = settings(&endpoint);
-    println!("\n{fills} fills of prompts of 1 s, {CALLERS} callers, origin, S3 server and node on one machine");
-    for (name, settings) in [("off", on.get(6..).unwrap_or_default()), ("s3", on.as_slice())] {
+    let idle = Idle::start().await?;
+    let with_idle = self::settings(&idle.endpoint);
+    println!(
+        "\n{fills} fills of prompts of 1 s, {CALLERS} callers, origin, store and node on one machine; `idle` is a server that forgets what it \
+         is told, after 2 ms"
+    );
+    for (name, settings, endpoint) in [
+        ("off", on.get(6..).unwrap_or_default(), None),
+        ("idle", with_idle.as_slice(), Some(&idle.endpoint)),
+        ("s3", on.as_slice(), Some(&endpoint)),
+    ] {
         let node = Node::start(binary, &origin, settings)?;
         let client = reqwest::Client::builder().no_proxy().build()?;
         let began = now();
@@ -225,18 +249,102 @@ async fn write_behind(server: &S3Server, binary: &str, fills: usize) -> Result<(
         });
         requests.buffer_unordered(CALLERS).try_for_each(async |_| Ok(())).await?;
         let filled = began.elapsed().as_secs_f64();
-        let behind = node.metric("ringback_media_durable_pending").await?;
-        while node.metric("ringback_media_durable_pending").await? > 0.0 {
+        print!("store {name:<4} filled in {filled:>6.1} s, {:>5.0} a second", fills as f64 / filled);
+        let Some(endpoint) = endpoint else {
+            println!();
+            continue;
+        };
+        let rows = (fills * ROWS) as f64;
+        let (behind, cpu) = (rows - told(&node).await?, node.cpu_seconds()?);
+        while told(&node).await? < rows {
+            ensure!(began.elapsed() < Duration::from_secs(600), "{} of {rows} are told", told(&node).await?);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let told = began.elapsed().as_secs_f64();
+        let after = began.elapsed().as_secs_f64();
         let lost = node.metric("ringback_media_durable_lost_total").await?;
+        let objects = behind * OBJECTS as f64 / ROWS as f64;
+        let told = Spent { wall: after - filled, cpu: node.cpu_seconds()? - cpu }.each(objects as usize);
+        println!("; then {behind:.0} changes behind, all told after {after:.1} s, {lost:.0} lost");
+        let bare = bare_writes(endpoint.clone(), fills).await?;
         println!(
-            "store {name:<4} filled in {filled:>6.1} s, {:>5.0} a second; then {behind:>6.0} changes behind, all told after {told:>6.1} s, {lost:.0} lost",
-            fills as f64 / filled
+            "           an object of those {} ms ({} CPU); the same objects from the bare client {} ms ({} CPU{}): {:.2} of its time, {:.2} of its CPU",
+            milliseconds(told.wall),
+            milliseconds(told.cpu),
+            milliseconds(bare.wall),
+            milliseconds(bare.cpu),
+            if name == "idle" { ", the server's with it" } else { "" },
+            told.wall / bare.wall,
+            told.cpu / bare.cpu
         );
     }
     Ok(())
+}
+
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.2}", seconds * 1e3)
+}
+
+/// Changes that a node has done with.
+async fn told(node: &Node) -> Result<f64> {
+    let told = node.metric("ringback_media_durable_told_total").await?;
+    Ok(told + node.metric("ringback_media_durable_lost_total").await?)
+}
+
+/// What an object takes of what as many fills write, by the node's client and nothing else.
+async fn bare_writes(endpoint: String, fills: usize) -> Result<Spent> {
+    let settings = config(endpoint).durable;
+    let store = Resting::new(Arc::new(S3::open(&settings.s3).await), &settings, Clock::system());
+    let writes = stream::iter(0..fills * OBJECTS).map(|number| {
+        let (folder, length, replace) = match number % OBJECTS {
+            0 => ("artifacts", 8_000, Replace::Never),
+            1 => ("sources", 16_044, Replace::Never),
+            2 => ("manifests", 700, Replace::Never),
+            3 => ("references", 700, Replace::Always),
+            _ => ("index", 700, Replace::Always),
+        };
+        let name = ContentHash::of(format!("bare {number}").as_bytes()).to_string();
+        let store = &store;
+        async move {
+            let key = ObjectKey::new(format!("{folder}/{}/{name}", &name[..2]))?;
+            let bytes = Bytes::from(name.repeat(length / name.len() + 1)).slice(..length);
+            store.put(&key, Upload::of(bytes, "application/octet-stream", replace)).await?;
+            anyhow::Ok(())
+        }
+    });
+    let all = writes.buffer_unordered(settings.writers).try_for_each(async |()| Ok(()));
+    Ok(spent(all).await?.each(fills * OBJECTS))
+}
+
+/// A server that speaks enough of S3 to be told everything, and has nothing.
+struct Idle {
+    endpoint: String,
+}
+
+impl Idle {
+    async fn start() -> Result<Idle> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let answer = async |request: axum::extract::Request| {
+            let (head, body) = request.into_parts();
+            let is_list = head.uri.query().is_some_and(|query| query.contains("list-type"));
+            match head.method {
+                http::Method::PUT => {
+                    let whole = axum::body::to_bytes(body, usize::MAX).await;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    let status = if whole.is_ok() { http::StatusCode::OK } else { http::StatusCode::BAD_REQUEST };
+                    (status, [("etag", "\"0\"")], "")
+                }
+                http::Method::GET if is_list => (http::StatusCode::OK, [("etag", "\"0\"")], "<ListBucketResult/>"),
+                http::Method::DELETE => (http::StatusCode::NO_CONTENT, [("etag", "\"0\"")], ""),
+                _ => {
+                    let text = "<Error><Code>NoSuchKey</Code><Message>nothing</Message></Error>";
+                    (http::StatusCode::NOT_FOUND, [("etag", "\"0\"")], text)
+                }
+            }
+        };
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+        Ok(Idle { endpoint })
+    }
 }
 
 /// How much longer the slowest hundredth of hits in memory take while the store is ill than while it is well.

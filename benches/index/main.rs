@@ -20,7 +20,7 @@ use ringback::{
     clock::Clock,
     ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey, Tenant},
     media::{
-        cache::{Cache, ChunkRef, Commit, Config, Manifest, Reference, SourceRecord, Visibility},
+        cache::{Cache, Checksum, ChunkRef, Commit, Config, Manifest, Reference, SourceRecord, Visibility},
         format::Format,
         freshness::{Said, Selection},
     },
@@ -219,7 +219,11 @@ fn commit(number: usize) -> Result<Commit> {
     let content_hash = ContentHash::of(url(number).as_bytes());
     let format = Format::parse("ulaw", &[])?;
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
-    let chunk = ChunkRef { id: ChunkId::of(url(number).as_bytes()), length: LENGTH };
+    let chunk = ChunkRef {
+        id: ChunkId::of(url(number).as_bytes()),
+        length: LENGTH,
+        sum: Some(Checksum::of(url(number).as_bytes())),
+    };
     let manifest = Manifest {
         artifact: artifact(number),
         content_hash,

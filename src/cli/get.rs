@@ -11,10 +11,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use clap::Args;
 use reqwest::{Method, Response, header::HeaderMap};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
-use crate::ids::{ArtifactId, BodyDigest};
+use crate::ids::{ArtifactId, BodyDigest, Sha256};
 
 use super::{
     Exit,
@@ -195,7 +194,7 @@ impl Body {
             }
         }
         let file = file.into_inner().map_err(std::io::IntoInnerError::into_error).context("writing the audio down")?;
-        Ok(Ok(Body { file, bytes, digest: BodyDigest::from_bytes(digest.finalize().into()) }))
+        Ok(Ok(Body { file, bytes, digest: BodyDigest::from_bytes(digest.finish()) }))
     }
 
     /// Whether the answer says that its bytes are others. Streams say nothing.

@@ -9,10 +9,8 @@ use std::{
     thread,
 };
 
-use sha2::{Digest as _, Sha256};
-
 use crate::{
-    ids::ContentHash,
+    ids::{ContentHash, Sha256},
     media::{self, format::Headerless},
 };
 
@@ -87,7 +85,7 @@ impl Content {
         loop {
             let count = self.file.read_at(&mut buffer, hashed.bytes)?;
             if count == 0 {
-                return Ok(ContentHash::from_bytes(hashed.hasher.finalize().into()));
+                return Ok(ContentHash::from_bytes(hashed.hasher.finish()));
             }
             hashed.add(hashed.bytes, buffer.get(..count).unwrap_or_default());
         }

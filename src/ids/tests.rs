@@ -1,7 +1,7 @@
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use rand::SeedableRng as _;
 
-use super::{ArtifactId, BodyDigest, ChunkId, ContentHash, RandomId, SourceKey, Tenant};
+use super::{ArtifactId, BodyDigest, ChunkId, ContentHash, RandomId, Sha256, SourceKey, Tenant};
 
 /// sha256 of "abc": FIPS 180-4's own example.
 const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -88,5 +88,22 @@ proptest! {
         prop_assert_eq!(id.to_string().parse::<RandomId>(), Ok(id));
         prop_assert_eq!(id.to_string().into_bytes(), id.to_hex().to_vec());
         prop_assert!(id != next);
+    }
+}
+
+proptest! {
+    /// By the other library, however the bytes are cut.
+    #[test]
+    fn a_digest_in_pieces_is_that_of_the_whole(bytes: Vec<u8>, cuts in proptest::collection::vec(0_usize..200, 0..9)) {
+        use sha2::Digest as _;
+        let right: [u8; 32] = sha2::Sha256::digest(&bytes).into();
+        let (mut digest, mut left) = (Sha256::new(), bytes.as_slice());
+        for cut in cuts {
+            let (piece, rest) = left.split_at(cut.min(left.len()));
+            digest.update(piece);
+            left = rest;
+        }
+        prop_assert_eq!(digest.with(left).finish(), right);
+        prop_assert_eq!(Sha256::of(&bytes), right);
     }
 }

@@ -30,11 +30,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::Rng as _;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    ids::{AccountSid, ArtifactId, Tenant},
+    ids::{AccountSid, ArtifactId, Sha256, Tenant},
     media::cache::Visibility,
     problem::ConfigProblems,
     secret::Secret,
@@ -122,7 +121,7 @@ impl Private {
     }
 
     fn of(key: &[u8; KEY_BYTES]) -> Private {
-        let digest = Sha256::new_with_prefix(b"ringback key id 1\n").chain_update(key).finalize();
+        let digest = Sha256::new().with(b"ringback key id 1\n").with(key).finish();
         let key_id = digest.first_chunk().copied().unwrap_or_default();
         Private { key: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, key)), key_id }
     }
@@ -133,8 +132,8 @@ impl Private {
             Visibility::Public => public,
             Visibility::Private => {
                 let salt = hmac::sign(&self.key, format!("ringback salt 1\n{tenant}").as_bytes());
-                let digest = Sha256::new_with_prefix(b"ringback1-private\n").chain_update(salt);
-                ArtifactId::from_bytes(digest.chain_update(public.as_bytes()).finalize().into())
+                let digest = Sha256::new().with(b"ringback1-private\n").with(salt);
+                ArtifactId::from_bytes(digest.with(public.as_bytes()).finish())
             }
         }
     }

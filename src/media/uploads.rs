@@ -19,7 +19,6 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::{
@@ -27,7 +26,7 @@ pub use self::{
     resumable::{Progress, Resumable},
 };
 use crate::{
-    ids::{ContentHash, Tenant},
+    ids::{ContentHash, Sha256, Tenant},
     media::{
         audio,
         cache::{
@@ -179,7 +178,7 @@ impl Uploads {
         if declared.is_some_and(|declared| declared != length) {
             return Err(Problem::new(Kind::BadRequest, "the body is not as long as Content-Length says"));
         }
-        let content_hash = ContentHash::from_bytes(arriving.digest.finalize().into());
+        let content_hash = ContentHash::from_bytes(arriving.digest.finish());
         Ok(Received { spool: arriving.spool, content_hash })
     }
 
@@ -219,7 +218,7 @@ impl Uploads {
         while let Some(piece) = body.next().await {
             digest.update(piece?);
         }
-        Ok(ContentHash::from_bytes(digest.finalize().into()) == *hash)
+        Ok(ContentHash::from_bytes(digest.finish()) == *hash)
     }
 
     /// What uploads are kept in.

@@ -30,8 +30,10 @@ use crate::{
     ids::{ArtifactId, ContentHash, SourceKey, Tenant},
 };
 
-/// Rows that are read at once.
-const BATCH: usize = 256;
+/// Rows that are read at once. Of many, few writers wait for the last of a stage.
+const BATCH: usize = 1024;
+/// Rows that are looked up at once: as many as the catalogue reads at a time.
+const PLANNERS: usize = 4;
 /// Pause after a store failed; doubled each time.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// Longest such pause.
@@ -172,8 +174,13 @@ impl Work {
     async fn tell(&self, batch: Vec<Pending>) -> bool {
         let mut stages: [Vec<(i64, Act)>; Act::STAGES] = Default::default();
         let mut settled = Vec::new();
-        for Pending { number, subject } in batch {
-            match self.teller.plan(subject).await {
+        let planned = stream::iter(batch)
+            .map(|Pending { number, subject }| async move { (number, self.teller.plan(subject).await) })
+            .buffered(PLANNERS)
+            .collect::<Vec<_>>()
+            .await;
+        for (number, act) in planned {
+            match act {
                 Ok(Some(act)) => stages[act.stage()].push((number, act)),
                 Ok(None) => settled.push(number),
                 Err(error) => {
@@ -182,31 +189,38 @@ impl Work {
                 }
             }
         }
-        let mut went_well = true;
         for stage in stages {
             let told = stream::iter(stage)
                 .map(|(number, act)| async move { (number, self.teller.carry_out(&act).await, act) })
                 .buffer_unordered(self.writers)
                 .collect::<Vec<_>>()
                 .await;
+            let mut failures = 0;
             for (number, outcome, act) in told {
                 match outcome {
                     Ok(Told::Done) => settled.push(number),
                     Ok(Told::PutOff) => {}
                     Err(error) => {
-                        tracing::warn!(?act, %error, "the durable tier cannot be told");
-                        went_well = false;
+                        // The others most likely failed for the same reason.
+                        if failures == 0 {
+                            tracing::warn!(?act, %error, "the durable tier cannot be told");
+                        }
+                        failures += 1;
                     }
                 }
             }
-            if !went_well {
-                break;
+            // Stage by stage, so that little is told again where it ends in the midst of them.
+            if !self.settle(std::mem::take(&mut settled)).await || failures > 0 {
+                return false;
             }
         }
-        self.settle(settled).await && went_well
+        true
     }
 
     async fn settle(&self, numbers: Vec<i64>) -> bool {
+        if numbers.is_empty() {
+            return true;
+        }
         let settled = self.teller.catalogue.settle(numbers).await;
         if let Err(error) = &settled {
             tracing::error!(%error, "what the durable tier was told cannot be noted; it is told again");

@@ -12,6 +12,7 @@
 mod behind;
 mod blocks;
 mod catalogue;
+mod checksum;
 mod config;
 mod disk;
 pub mod durable;
@@ -39,6 +40,7 @@ use std::{
 
 use bytes::Bytes;
 
+pub(in crate::media) use self::checksum::Summing;
 use self::{
     behind::Behind,
     catalogue::{Announcement, Catalogue, Learned, Subject},
@@ -55,6 +57,7 @@ use self::{
 };
 pub use self::{
     catalogue::{Commit, Counts, Dropped},
+    checksum::Checksum,
     config::Config,
     error::CacheError,
     fleet::News,
@@ -172,7 +175,8 @@ impl Cache {
         let durable = store.map(|store| Durable::new(store, config.durable.index_wait));
         let pending_max = durable.is_some().then_some(config.durable.pending_max);
         let path = data_dir.join("media.db");
-        let catalogue = Catalogue::open(&path, config.catalogue_memory, pending_max, metrics.clone())?;
+        let catalogue =
+            Catalogue::open(&path, config.catalogue_memory, pending_max, Arc::clone(&lock), metrics.clone())?;
         let disk = if config.has_disk() {
             Some(Disk::open(&data_dir.join("chunks"), config.disk, config.write_buffer, metrics.clone()).await)
         } else {

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::checksum::Checksum;
 use crate::{
     ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey},
     media::{
@@ -19,6 +20,19 @@ pub struct ChunkRef {
     pub id: ChunkId,
     /// Length in bytes.
     pub length: u32,
+    /// What its bytes add up to; none in records of before there was such a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<Checksum>,
+}
+
+impl ChunkRef {
+    /// Whether these are the bytes: by their sum, or by the name where the record has no sum.
+    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+        match &self.sum {
+            Some(sum) => bytes.len() == self.length as usize && Checksum::of(bytes) == *sum,
+            None => ChunkId::of(bytes) == self.id,
+        }
+    }
 }
 
 /// What an artifact is made of. Immutable, and with nothing in it about anybody.

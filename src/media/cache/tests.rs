@@ -15,7 +15,8 @@ use http::{HeaderMap, HeaderValue, header};
 use tempfile::TempDir;
 
 use super::{
-    Cache, CacheError, ChunkRef, Commit, Config, KeptSource, Manifest, Reference, SourceRecord, Tier, Visibility,
+    Cache, CacheError, Checksum, ChunkRef, Commit, Config, KeptSource, Manifest, Reference, SourceRecord, Tier,
+    Visibility,
 };
 use crate::{
     clock::Clock,
@@ -56,7 +57,7 @@ pub(super) fn chunk(number: u32, length: usize) -> (ChunkId, Bytes) {
 }
 
 fn chunk_ref((id, bytes): &(ChunkId, Bytes)) -> ChunkRef {
-    ChunkRef { id: *id, length: bytes.len() as u32 }
+    ChunkRef { id: *id, length: bytes.len() as u32, sum: Some(Checksum::of(bytes)) }
 }
 
 /// The records of one artifact of one original.
@@ -139,6 +140,33 @@ fn snapshot(dir: &Path) -> TempDir {
     let copied = tempfile::tempdir().unwrap();
     copy(dir, copied.path());
     copied
+}
+
+#[test]
+fn chunks_with_and_without_sums_are_read_by_every_version() {
+    /// As records were before there were sums.
+    #[derive(serde::Deserialize, serde::Serialize)]
+    struct Before {
+        id: ChunkId,
+        length: u32,
+    }
+    let named = chunk(1, 10_000);
+    let with = chunk_ref(&named);
+    let text = serde_json::to_string(&with).unwrap();
+    assert_eq!(serde_json::from_str::<ChunkRef>(&text).unwrap(), with);
+    let before: Before = serde_json::from_str(&text).unwrap();
+    let without: ChunkRef = serde_json::from_str(&serde_json::to_string(&before).unwrap()).unwrap();
+    assert_eq!(without, ChunkRef { sum: None, ..with });
+    for chunk in [with, without] {
+        assert!(chunk.is(&named.1));
+        for bit in [0, 40_000, 79_999] {
+            let mut damaged = named.1.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(!chunk.is(&damaged), "{chunk:?} bit {bit}");
+        }
+        assert!(!chunk.is(&named.1[1..]) && !chunk.is(b""), "{chunk:?}");
+        assert!(!chunk.is(&super::tests::chunk(2, 10_000).1), "another's bytes: {chunk:?}");
+    }
 }
 
 async fn keeps_its_promises(config: Config) {

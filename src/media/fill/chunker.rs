@@ -1,10 +1,10 @@
 //! Cuts a body into chunks and names them as it passes.
 
-use sha2::{Digest as _, Sha256};
+use std::mem;
 
 use crate::{
-    ids::{BodyDigest, ChunkId},
-    media::cache::{CHUNK_MAX, ChunkRef},
+    ids::{BodyDigest, ChunkId, Sha256},
+    media::cache::{CHUNK_MAX, ChunkRef, Summing},
 };
 
 /// Digests of a body that passes through in pieces of any size.
@@ -13,6 +13,7 @@ pub(super) struct Chunker {
     chunks: Vec<ChunkRef>,
     /// The chunk that is being filled.
     open: Sha256,
+    sum: Summing,
     open_length: usize,
     /// That of the whole body, once it is more than one chunk: until then the open chunk's is the same, and is not made twice.
     body: Option<Sha256>,
@@ -37,6 +38,7 @@ impl Chunker {
         while !bytes.is_empty() {
             let (part, rest) = bytes.split_at(bytes.len().min(CHUNK_MAX - self.open_length));
             self.open.update(part);
+            self.sum.update(part);
             if let Some(body) = &mut self.body {
                 body.update(part);
             }
@@ -50,9 +52,10 @@ impl Chunker {
     }
 
     fn close(&mut self) {
-        let id = ChunkId::from_bytes(self.open.finalize_reset().into());
+        let id = ChunkId::from_bytes(mem::take(&mut self.open).finish());
         // CHUNK_MAX is far below u32::MAX.
-        self.chunks.push(ChunkRef { id, length: self.open_length as u32 });
+        let sum = Some(mem::take(&mut self.sum).finish());
+        self.chunks.push(ChunkRef { id, length: self.open_length as u32, sum });
         self.open_length = 0;
     }
 
@@ -62,7 +65,7 @@ impl Chunker {
         if self.open_length > 0 {
             self.close();
         }
-        Body { chunks: self.chunks, digest: BodyDigest::from_bytes(body.finalize().into()), length: self.length }
+        Body { chunks: self.chunks, digest: BodyDigest::from_bytes(body.finish()), length: self.length }
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ids::ArtifactId,
+    ids::{ArtifactId, BodyDigest, Sha256},
     media::{
         audio::{self, AudioError},
         cache::{Manifest, SourceRecord, Visibility},
@@ -416,15 +416,14 @@ impl Worker {
     }
 
     /// The digest of header and data together: the header is known last and comes first, so the data is read once more.
-    fn digest_after(&self, header: &[u8]) -> io::Result<crate::ids::BodyDigest> {
-        use sha2::{Digest as _, Sha256};
-        let mut digest = Sha256::new_with_prefix(header);
+    fn digest_after(&self, header: &[u8]) -> io::Result<BodyDigest> {
+        let mut digest = Sha256::new().with(header);
         let mut buffer = vec![0; crate::media::cache::CHUNK_MAX];
         let mut offset = 0;
         loop {
             let read = self.spool.read_at(offset, &mut buffer)?;
             if read == 0 {
-                return Ok(crate::ids::BodyDigest::from_bytes(digest.finalize().into()));
+                return Ok(BodyDigest::from_bytes(digest.finish()));
             }
             digest.update(&buffer[..read]);
             offset += read as u64;

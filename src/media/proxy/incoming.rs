@@ -171,7 +171,7 @@ impl<'a> Chunks<'a> {
 
     async fn close(&mut self) {
         let bytes = Bytes::from(std::mem::take(&mut self.open).into_boxed_slice());
-        let chunk = ChunkRef { id: ChunkId::of(&bytes), length: bytes.len() as u32 };
+        let chunk = ChunkRef { id: ChunkId::of(&bytes), length: bytes.len() as u32, sum: None };
         self.done.push(chunk);
         self.cache.admit(chunk.id, bytes).await;
     }

@@ -8,11 +8,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
-use sha2::{Digest as _, Sha256};
 
 use super::{Beginning, Uploaded, Uploads, key, problem};
 use crate::{
-    ids::{ContentHash, Tenant},
+    ids::{ContentHash, Sha256, Tenant},
     media::{
         AudioBody, audio,
         cache::durable::{ObjectBytes, ObjectKey, ObjectMeta, StoreError},
@@ -143,8 +142,8 @@ impl Checked {
                     return Some(Err(error));
                 }
                 None => {
-                    let found = self.digest.take()?.finalize();
-                    if ContentHash::from_bytes(found.into()) == self.hash {
+                    let found = self.digest.take()?.finish();
+                    if ContentHash::from_bytes(found) == self.hash {
                         return self.held.take().map(Ok);
                     }
                     tracing::error!(key = %self.key, "an upload is damaged in its store, aborting");

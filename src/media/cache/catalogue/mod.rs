@@ -12,6 +12,7 @@ mod tests;
 mod writer;
 
 use std::{
+    fs::File,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -124,11 +125,13 @@ struct Readers {
 impl Catalogue {
     /// Opens or makes the file, brings its schema up to date and starts the writing thread, which ends with the last clone.
     ///
-    /// With `pending_max`, changes are noted for the durable tier, at most so many at a time.
+    /// With `pending_max`, changes are noted for the durable tier, at most so many at a time. The thread holds `data_dir` until it has written
+    /// its last change: whoever opened the file before that would not hear of it.
     pub(super) fn open(
         path: &Path,
         memory: ByteCount,
         pending_max: Option<u64>,
+        data_dir: Arc<File>,
         metrics: Metrics,
     ) -> Result<Catalogue, CacheError> {
         let unreadable = |source| CacheError::CatalogueUnreadable { path: path.to_owned(), source: Arc::new(source) };
@@ -140,7 +143,7 @@ impl Catalogue {
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
         let outbox = writer::Outbox { rows_max: pending_max, news: Arc::default() };
         let news = Arc::clone(&outbox.news);
-        let writing = writer::Writer::new(connection, front.clone(), counts.clone(), outbox, metrics.clone());
+        let writing = writer::Writer::new(connection, front.clone(), counts.clone(), outbox, metrics.clone(), data_dir);
         writing
             .spawn(jobs)
             .map_err(|source| CacheError::DataDirectory { path: path.to_owned(), source: Arc::new(source) })?;

@@ -1,6 +1,7 @@
 //! The one thread that writes: takes all changes that wait, applies them in one transaction, updates the front, replies.
 
 use std::{
+    fs::File,
     io,
     sync::{
         Arc,
@@ -179,6 +180,8 @@ pub(super) struct Writer {
     counts: Arc<LiveCounts>,
     outbox: Outbox,
     metrics: Metrics,
+    /// The lock on the data directory, given back with the connection.
+    _data_dir: Arc<File>,
 }
 
 /// What the front and the durable tier learn from a change, and what its sender is told.
@@ -212,8 +215,9 @@ impl Writer {
         counts: Arc<LiveCounts>,
         outbox: Outbox,
         metrics: Metrics,
+        data_dir: Arc<File>,
     ) -> Writer {
-        Writer { connection, front, counts, outbox, metrics }
+        Writer { connection, front, counts, outbox, metrics, _data_dir: data_dir }
     }
 
     /// Starts the thread. It ends at [`Change::Close`], or when nobody can send any more and all is written.
@@ -242,6 +246,8 @@ impl Writer {
             self.apply(&mut batch);
         }
         self.checkpoint();
+        // With the lock on the directory, before anybody is told.
+        drop(self);
         for job in closing {
             // The process may end as soon as it is told.
             let _gone = job.reply.send(Ok(None));

@@ -22,11 +22,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest as _, Sha256};
 
 use super::store::ObjectKey;
 use crate::{
-    ids::{ArtifactId, BodyDigest, ContentHash, SourceKey, Tenant},
+    ids::{ArtifactId, BodyDigest, ContentHash, Sha256, SourceKey, Tenant},
     media::{cache::catalogue::Announcement, format::Format},
 };
 
@@ -166,8 +165,5 @@ fn json<'a>(key: &ObjectKey, bytes: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 fn seal(key: &ObjectKey, json: &[u8]) -> BodyDigest {
-    let mut digest = Sha256::new_with_prefix(key.as_str());
-    digest.update(b"\n");
-    digest.update(json);
-    BodyDigest::from_bytes(digest.finalize().into())
+    BodyDigest::from_bytes(Sha256::new().with(key.as_str()).with(b"\n").with(json).finish())
 }

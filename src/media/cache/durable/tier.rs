@@ -11,14 +11,13 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use metrics::{Counter, counter};
 use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     layout,
     store::{ObjectBytes, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written},
 };
 use crate::{
-    ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey, Tenant},
+    ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, Sha256, SourceKey, Tenant},
     media::{
         cache::{
             CHUNK_MAX, ChunkRef, Tier,
@@ -302,7 +301,7 @@ impl Durable {
         while let Some(piece) = body.next().await {
             digest.update(piece?);
         }
-        Ok(Some(BodyDigest::from_bytes(digest.finalize().into())))
+        Ok(Some(BodyDigest::from_bytes(digest.finish())))
     }
 
     /// Removes one object.
@@ -388,8 +387,8 @@ pub(in crate::media::cache) const ORIGINAL_TYPE: &str = PLAIN;
 
 /// The chunks of an original that is no longer than one.
 fn single_chunk(hash: &ContentHash, length: u64) -> Vec<ChunkRef> {
-    let chunk =
-        ChunkRef { id: ChunkId::from_bytes(*hash.as_bytes()), length: u32::try_from(length).unwrap_or_default() };
+    let id = ChunkId::from_bytes(*hash.as_bytes());
+    let chunk = ChunkRef { id, length: u32::try_from(length).unwrap_or_default(), sum: None };
     if length == 0 { Vec::new() } else { vec![chunk] }
 }
 
@@ -398,7 +397,7 @@ fn adds_up(chunks: &[ChunkRef], length: u64) -> bool {
     chunks.iter().all(within) && chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>() == length
 }
 
-/// Chunks that are being read, each checked against its name.
+/// Chunks that are being read, each checked against what its manifest says of it.
 pub(in crate::media::cache) struct Run {
     durable: Durable,
     home: Home,
@@ -425,7 +424,7 @@ impl Run {
                 return None;
             }
         };
-        if ChunkId::of(&bytes) != chunk.id {
+        if !chunk.is(&bytes) {
             self.durable.is_damaged(self.home);
             return None;
         }

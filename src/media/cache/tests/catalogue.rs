@@ -5,10 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rusqlite::Connection;
+use futures_util::FutureExt as _;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Cache, Commit, chunk, commit, keep, memory_only, open, small};
 use crate::{
+    clock::Clock,
     ids::{ChunkId, ContentHash, Tenant},
     media::cache::{CacheError, Config, Counts},
     problem::Kind,
@@ -279,4 +281,31 @@ async fn a_closed_catalogue_says_so() {
     assert!(matches!(error, CacheError::Closed));
     assert_eq!(error.problem().kind, Kind::Busy);
     assert_eq!(cache.reference(&tenant(), &artifact).await.unwrap(), None, "lookups go on");
+}
+
+/// Regression: a cache that was dropped while it wrote gave its directory back at once. The next one counted what the durable tier was to be
+/// told before the last of it was settled, and took it for pending until it wrote something itself.
+#[tokio::test]
+async fn a_directory_is_given_back_when_its_last_change_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = open(&memory_only(), dir.path()).await;
+    let (artifact, records) = commit("greeting", "ulaw", &[]);
+    // Somebody else is writing, so that the change has to wait.
+    let mut other = Connection::open(dir.path().join("media.db")).unwrap();
+    let writing = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let mut committing = Box::pin(async move { cache.commit(records).await });
+    assert!((&mut committing).now_or_never().is_none());
+    // The cache goes with it.
+    drop(committing);
+    let reopen = async || Cache::open(&memory_only(), dir.path(), Clock::system()).await;
+    assert!(matches!(reopen().await, Err(CacheError::Locked { .. })));
+    writing.rollback().unwrap();
+    let cache = loop {
+        match reopen().await {
+            Err(CacheError::Locked { .. }) => tokio::task::yield_now().await,
+            opened => break opened.unwrap(),
+        }
+    };
+    assert!(cache.reference(&tenant(), &artifact).await.unwrap().is_some(), "it was written before");
+    assert_eq!(cache.stats().counts.references, 1);
 }

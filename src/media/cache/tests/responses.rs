@@ -36,7 +36,7 @@ fn response(language: &str, second: u64) -> StoredResponse {
         request_time: time,
         response_time: time,
         length: 5,
-        chunks: vec![ChunkRef { id: crate::ids::ChunkId::of(b"hello"), length: 5 }],
+        chunks: vec![ChunkRef { id: crate::ids::ChunkId::of(b"hello"), length: 5, sum: None }],
     }
 }
 

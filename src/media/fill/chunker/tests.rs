@@ -3,7 +3,7 @@ use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 use super::{Body, Chunker};
 use crate::{
     ids::{BodyDigest, ChunkId},
-    media::cache::{CHUNK_MAX, ChunkRef},
+    media::cache::{CHUNK_MAX, Checksum, ChunkRef},
 };
 
 /// What the definition says: `CHUNK_MAX` bytes each, the last one what is left.
@@ -11,7 +11,11 @@ fn by_definition(bytes: &[u8]) -> Body {
     Body {
         chunks: bytes
             .chunks(CHUNK_MAX)
-            .map(|chunk| ChunkRef { id: ChunkId::of(chunk), length: u32::try_from(chunk.len()).unwrap() })
+            .map(|chunk| ChunkRef {
+                id: ChunkId::of(chunk),
+                length: u32::try_from(chunk.len()).unwrap(),
+                sum: Some(Checksum::of(chunk)),
+            })
             .collect(),
         digest: BodyDigest::of(bytes),
         length: bytes.len() as u64,

@@ -15,7 +15,10 @@ use aws_sdk_s3::{
 };
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 
-use super::config::{Checksums, Config};
+use super::{
+    config::{Checksums, Config},
+    signing::DigestBodies,
+};
 
 /// The region where nothing says one. Other servers than AWS's take any in a signature.
 const REGION_DEFAULT: &str = "us-east-1";
@@ -55,6 +58,7 @@ impl Clients {
         // After the shared ones, so that they win over those of the environment.
         let settings = sdk::Builder::from(&shared)
             .force_path_style(config.path_style)
+            .interceptor(DigestBodies)
             .request_checksum_calculation(match config.checksums {
                 Checksums::WhenSupported => RequestChecksumCalculation::WhenSupported,
                 Checksums::WhenRequired => RequestChecksumCalculation::WhenRequired,

@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod parts;
 mod read;
+mod signing;
 mod write;
 
 #[cfg(test)]
