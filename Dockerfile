@@ -35,6 +35,6 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["rin
 STOPSIGNAL SIGTERM
 
 ENTRYPOINT ["ringback"]
-# Without keys a node refuses to listen beyond loopback, here as anywhere: configure keys, or, where the container's network is
-# border enough, say so:  docker run … ringback serve --data-dir /data --listen 0.0.0.0:8080 --insecure-open
+# Beyond loopback only callers with credentials are answered: /data/first-credentials has the first. Where the container's network is border
+# enough, say so:  docker run -e RINGBACK_HTTP__ANONYMOUS=all … ringback serve --data-dir /data --listen 0.0.0.0:8080 --insecure-open
 CMD ["serve", "--data-dir", "/data", "--listen", "0.0.0.0:8080", "--ops-listen", "0.0.0.0:9090"]

@@ -207,12 +207,12 @@ sid_name!(
 #[error("expected {0} and 32 lower-case hexadecimal digits")]
 pub struct NotASid(&'static str);
 
-/// Whose index entries, references and limits these are: the account sid, or `default` until accounts exist.
+/// Whose index entries, references and limits these are: the name of an account, or `default` for callers who have none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tenant(Arc<str>);
 
 impl Tenant {
-    /// The tenant that a node without accounts works for.
+    /// The tenant of callers who have no account.
     pub fn default_tenant() -> Tenant {
         Tenant(Arc::from("default"))
     }
@@ -222,7 +222,7 @@ impl Tenant {
         Tenant(account.to_string().into())
     }
 
-    /// The account that it is, unless it is the one of a node without accounts.
+    /// The account that it is, unless it is the one of callers who have none.
     pub fn account(&self) -> Option<AccountSid> {
         self.0.parse().ok()
     }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use metrics::counter;
 use ring::hmac;
 use subtle::ConstantTimeEq as _;
 
@@ -184,12 +185,16 @@ impl Accounts {
     /// Who a caller is, if that can be told without waiting for anything; for reading also by what was known before the store went away.
     pub fn recognise(&self, header: Header<'_>, access: Access) -> Option<Arc<Principal>> {
         let inner = &*self.inner;
-        let is_good = match inner.feed.standing(inner.clock.now(), inner.config.stale) {
+        let standing = inner.feed.standing(inner.clock.now(), inner.config.stale);
+        let is_good = match standing {
             Standing::Fresh => true,
             Standing::Stale => access == Access::Read,
             Standing::Unknown => false,
         };
         let principal = inner.callers.known.get(&inner.callers.name(header)).filter(|_| is_good)?;
+        if standing == Standing::Stale {
+            counter!("ringback_accounts_stale_total").increment(1);
+        }
         self.is_in_time(&principal).then_some(principal)
     }
 
@@ -209,10 +214,13 @@ impl Accounts {
         let inner = &*self.inner;
         let now = inner.clock.now();
         if let Some(wait) = inner.ceiling.wait(from, now) {
-            return Err(Refusal::TooOften(wait));
+            let refusal = Refusal::TooOften(wait);
+            count(Some(&refusal));
+            return Err(refusal);
         }
         let read_at = inner.callers.heard.load(Ordering::Acquire);
         let looked_up = self.look_up(header).await;
+        count(looked_up.as_ref().err());
         match &looked_up {
             Ok(principal) => {
                 let of = [Some(principal.account), principal.parent];
@@ -348,6 +356,19 @@ fn of_key(row: &Row, credential: Credential) -> Result<(Principal, Status), Acco
         expires: row.maybe_int(5)?.map(time),
     };
     Ok((principal, status))
+}
+
+/// Counts a caller who was looked up.
+fn count(refusal: Option<&Refusal>) {
+    let result = match refusal {
+        None => "known",
+        Some(Refusal::Wrong) => "wrong",
+        Some(Refusal::Inactive(_)) => "inactive",
+        Some(Refusal::TooOften(_)) => "too-often",
+        Some(Refusal::Away) => "away",
+        Some(Refusal::Failed) => "failed",
+    };
+    counter!("ringback_accounts_callers_total", "result" => result).increment(1);
 }
 
 fn refusal(error: &AccountsError) -> Refusal {

@@ -58,7 +58,7 @@ pub(super) struct Settings {
     /// Private key of the certificate in PEM
     #[arg(long, value_name = "FILE")]
     tls_key: Option<String>,
-    /// Serve beyond loopback although nobody has to authenticate
+    /// Serve beyond loopback although not everybody has to authenticate
     #[arg(long)]
     insecure_open: bool,
 }

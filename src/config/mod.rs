@@ -31,7 +31,7 @@ pub use tls::{TlsError, read_identity};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where media and API are served. Anything but loopback needs `insecure_open`, or paths that must be signed.
+    /// Where media and API are served. Anything but loopback needs `insecure_open` where strangers are let in.
     pub listen: SocketAddr,
     /// Where metrics and health are served: a listener of its own, so that a full node can still be looked at.
     pub ops_listen: SocketAddr,
@@ -43,7 +43,7 @@ pub struct Config {
     pub tls_cert: Option<PathBuf>,
     /// Private key of the certificate, in PEM.
     pub tls_key: Option<PathBuf>,
-    /// Serve beyond loopback although nobody has to authenticate.
+    /// Serve beyond loopback although not everybody has to authenticate.
     pub insecure_open: bool,
     /// How long running requests may take to finish after SIGTERM, before they are cut off.
     #[serde(with = "crate::units::duration_text")]
@@ -104,9 +104,9 @@ impl Root for Config {
 
 impl Config {
     fn validate_listeners(&self, problems: &mut ConfigProblems) {
-        // Where callers can be told apart by what they sign, nothing is open that insecure_open could mean.
+        // Where callers are told apart by credentials or by what they sign, nothing is open that insecure_open could mean.
         let signing = &self.media.signing;
-        let is_closed = signing.has_keys() && !self.http.lets_strangers_fetch(signing.required);
+        let is_closed = !self.http.lets_strangers_fetch(signing.required && signing.has_keys());
         problems.check(
             self.listen.ip().is_loopback() || self.insecure_open || is_closed,
             "listen",

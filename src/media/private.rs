@@ -6,7 +6,7 @@
 //!
 //! /media/{capability}/{artifact}.{ext}
 //!         capability = {key id, 8 hexadecimal digits}-{whose}{when it ends, seconds of the Unix epoch, 0 for never}-{MAC}
-//!         whose      = {account}- , or nothing for the tenant of a node without accounts
+//!         whose      = {account}- , or nothing for the tenant of callers who have none
 //!         MAC        = base64url of the first 16 bytes of
 //!                      HMAC-SHA256(node key, "ringback capability 1\n" <tenant> \n <grant> \n <artifact id> \n <extension> \n <end>)
 //! ```
@@ -83,7 +83,7 @@ impl fmt::Debug for Private {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Capability<'a> {
     key_id: &'a str,
-    /// The account, unless it is the tenant of a node without accounts.
+    /// The account, unless it is the tenant of callers who have none.
     account: Option<AccountSid>,
     ends: u64,
     mac: &'a str,

@@ -295,12 +295,15 @@ fn check_node(text: &str, expected: &[&str]) {
 #[test]
 fn beyond_loopback_only_on_purpose() {
     let refused = "listen: is not a loopback address: anybody who reaches it could use the node; say insecure_open if that is meant (FILE:1)";
-    check_node("listen = \"0.0.0.0:80\"", &[refused]);
-    check_node("listen = \"[::]:80\"", &[refused]);
-    check_node("listen = \"192.168.1.1:80\"", &[refused]);
+    for address in ["0.0.0.0", "[::]", "192.168.1.1"] {
+        // Nobody is let in without credentials.
+        check_node(&format!("listen = \"{address}:80\""), &[]);
+        check_node(&format!("listen = \"{address}:80\"\nhttp.anonymous = \"read\""), &[refused]);
+        check_node(&format!("listen = \"{address}:80\"\nhttp.anonymous = \"all\""), &[refused]);
+    }
     check_node("listen = \"[::1]:80\"", &[]);
     check_node("listen = \"127.8.9.1:80\"", &[]);
-    check_node("listen = \"0.0.0.0:80\"\ninsecure_open = true", &[]);
+    check_node("listen = \"0.0.0.0:80\"\ninsecure_open = true\nhttp.anonymous = \"all\"", &[]);
     check_node("ops_listen = \"0.0.0.0:9090\"", &[]);
 }
 

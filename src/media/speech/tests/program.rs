@@ -299,12 +299,9 @@ async fn it_has_nothing_of_our_environment_that_it_does_not_need() {
 }
 
 #[tokio::test]
-async fn it_is_bounded_in_time_and_in_bytes() {
-    let stunt = Stunt::new(|config| {
-        config.time_max = Duration::from_millis(400);
-        config.bytes_max = ByteCount::kib(256);
-    })
-    .await;
+async fn it_is_bounded_in_time() {
+    // Long enough for a program to start on a machine that is busy with other tests.
+    let stunt = Stunt::new(|config| config.time_max = Duration::from_secs(3)).await;
     let error = stunt.whole("hang").await.unwrap_err();
     assert!(matches!(error, SpeechError::Timeout { .. }), "{error:?}");
     assert_eq!(error.problem().kind, Kind::SpeechTimeout);
@@ -313,8 +310,11 @@ async fn it_is_bounded_in_time_and_in_bytes() {
     let mut spoken = stunt.begin("begin").await.unwrap();
     spoken.chunk().await.unwrap();
     assert!(matches!(spoken.chunk().await, Err(SpeechError::Timeout { .. })));
+}
 
-    std::fs::remove_file(stunt.path("pid")).unwrap();
+#[tokio::test]
+async fn it_is_bounded_in_bytes() {
+    let stunt = Stunt::new(|config| config.bytes_max = ByteCount::kib(256)).await;
     let mut spoken = stunt.begin("flood").await.unwrap();
     let error = loop {
         match spoken.chunk().await {
