@@ -48,16 +48,16 @@ impl<'de> Deserialize<'de> for Checksum {
 
 /// The sum of bytes that pass in pieces.
 #[derive(Clone, Default)]
-pub(in crate::media) struct Summing(xxhash3_128::Hasher);
+pub(crate) struct Summing(xxhash3_128::Hasher);
 
 impl Summing {
     /// Takes the next bytes.
-    pub(in crate::media) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.write(bytes);
     }
 
     /// The sum of all that passed.
-    pub(in crate::media) fn finish(self) -> Checksum {
+    pub(crate) fn finish(self) -> Checksum {
         Checksum(self.0.finish_128())
     }
 }

@@ -40,7 +40,7 @@ use std::{
 
 use bytes::Bytes;
 
-pub(in crate::media) use self::checksum::Summing;
+pub(crate) use self::checksum::Summing;
 use self::{
     behind::Behind,
     catalogue::{Announcement, Catalogue, Learned, Subject},
