@@ -125,7 +125,7 @@ fn check_config_tells_all_or_nothing() {
     let (exit, out, _) = ringback(&[
         "check-config",
         "--listen",
-        "0.0.0.0:1",
+        "0.0.0.0",
         "--public-url",
         "x",
         "--allow-origin",
@@ -155,9 +155,10 @@ fn serve_prints_what_is_in_force() {
     for line in ["listen = \"127.0.0.1:7000\"  # --listen", "allow_origins = [\"a\", \"b\"]  # --allow-origin"] {
         assert!(out.lines().any(|got| got == line), "{line} is not in\n{out}");
     }
-    let (exit, out, err) = ringback(&["serve", "--print-config", "--listen", "0.0.0.0:7000"]);
+    let open = ["--proxy-listen", "0.0.0.0:7000", "--proxy-origin", "http://a.example"];
+    let (exit, out, err) = ringback(&[&["serve", "--print-config"], &open[..]].concat());
     assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
-    assert!(err.contains("listen: is not a loopback address"), "{err}");
+    assert!(err.contains("proxy.listen: is not a loopback address"), "{err}");
 }
 
 #[test]
