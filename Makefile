@@ -1,6 +1,6 @@
 # What one types. Each target is one script under scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help run demo-check test fuzz http-cache-tests bench-hit bench-fill bench-scale bench-durable bench-index bench-transcode bench-warm fixtures docker
+.PHONY: help run demo-check test fuzz http-cache-tests bench-hit bench-fill bench-scale bench-durable bench-index bench-transcode bench-warm bench-authenticated fixtures docker
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -38,6 +38,9 @@ bench-durable: ## a hit from S3 beside a bare GET, whether write-behind keeps up
 
 bench-warm: ## ten thousand prompts warmed by the command line, cold and again: throughput, CPU, what the origin has to bear
 	@exec scripts/bench-with-node warm $(or $(PROMPTS),10000)
+
+bench-authenticated: ## CPU of a hit for a caller who authenticates, beside that for a stranger
+	@exec scripts/bench-with-node authenticated
 
 bench-index: ## a million artifacts in the catalogue: time, bytes and memory of each, start, look-ups
 	@exec scripts/bench-with-node index $(or $(ARTIFACTS),1000000)

@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -78,6 +79,16 @@ impl Node {
         let text = reqwest::get(format!("http://{}/metrics", self.ops_address)).await?.text().await?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         Ok(value.unwrap_or_default())
+    }
+
+    /// Where media and API are served.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its data directory.
+    pub(crate) fn data_dir(&self) -> Option<&Path> {
+        self.directory.as_ref().map(TempDir::path)
     }
 
     /// The process, for `/proc`.

@@ -132,7 +132,7 @@ fn all_mistakes_in_the_configuration_are_told_at_once() {
     let checked = process::run(&[
         "check-config",
         "--listen",
-        "0.0.0.0:8080",
+        "0.0.0.0",
         "--tls-cert",
         "/nonexistent",
         "--allow-origin",

@@ -9,6 +9,8 @@ mod media;
 
 mod revoked;
 
+mod secrets;
+
 mod tenants;
 
 use std::process::Output;

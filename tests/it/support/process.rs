@@ -1,10 +1,11 @@
 //! The program itself as a child process: what signals, exit codes and a crash do cannot be seen from inside.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
+    thread::JoinHandle,
 };
 
 use ringback::testing::origin::Origin;
@@ -12,6 +13,8 @@ use ringback::testing::origin::Origin;
 /// A running `ringback serve`. Killed when dropped.
 pub(crate) struct Process {
     child: Child,
+    log: Option<JoinHandle<()>>,
+    is_log_kept: bool,
     /// Where media and API are served.
     pub(crate) address: SocketAddr,
     /// Where metrics and health are served.
@@ -33,6 +36,25 @@ impl Process {
 
     /// The same with settings in its environment, which come before what tests have otherwise.
     pub(crate) fn start_in(data_dir: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Process {
+        Process::start_reading(data_dir, arguments, settings, |_| {})
+    }
+
+    /// The same, with its log kept in a file, which is whole once this is dropped.
+    pub(crate) fn start_logging(data_dir: &Path, arguments: &[&str], settings: &[(&str, &str)], log: &Path) -> Process {
+        let mut file = std::fs::File::create(log).unwrap();
+        let mut process = Process::start_reading(data_dir, arguments, settings, move |line| {
+            writeln!(file, "{line}").unwrap();
+        });
+        process.is_log_kept = true;
+        process
+    }
+
+    fn start_reading(
+        data_dir: &Path,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+        mut read: impl FnMut(&str) + Send + 'static,
+    ) -> Process {
         let mut child = command()
             .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
             .args(arguments)
@@ -46,10 +68,10 @@ impl Process {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let ready =
-            lines.find_map(|line| line.ok().filter(|line| line.contains("node is ready"))).expect("it never was");
+        let ready = lines.by_ref().map_while(Result::ok).inspect(|line| read(line));
+        let ready = { ready }.find(|line| line.contains("node is ready")).expect("it never was");
         // The rest of the log must go somewhere, or the node would wait for its reader.
-        std::thread::spawn(move || lines.for_each(drop));
+        let log = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| read(&line)));
         let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
         let address = |name: &str| ready[name].as_str().map(|address| address.parse().unwrap());
         Process {
@@ -57,7 +79,14 @@ impl Process {
             ops_address: address("ops_address").unwrap(),
             proxy_address: address("proxy_address"),
             child,
+            log: Some(log),
+            is_log_kept: false,
         }
+    }
+
+    /// The process, for `/proc`.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL.
@@ -83,6 +112,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+        // Elsewhere something that the node has started may hold on to it for longer.
+        if let Some(log) = self.log.take().filter(|_| self.is_log_kept) {
+            log.join().ok();
+        }
     }
 }
 
