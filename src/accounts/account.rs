@@ -160,6 +160,7 @@ impl Accounts {
         filter: &AccountFilter,
         page: &Page,
     ) -> Result<Listed<Account>, AccountsError> {
+        check_filter(filter.friendly_name.as_deref())?;
         let bind = |list: Statement| {
             list.bind(of.map(ToString::to_string).unwrap_or_default())
                 .bind(filter.friendly_name.clone().unwrap_or_default())
@@ -334,10 +335,21 @@ pub(super) fn purpose(sid: &AccountSid) -> String {
     format!("auth token of {sid}")
 }
 
-pub(super) fn check_name(name: &str) -> Result<(), AccountsError> {
+/// Whether a text can be a name for people.
+///
+/// # Errors
+/// It is too long, or has characters for control.
+pub fn check_name(name: &str) -> Result<(), AccountsError> {
     let is_name = name.chars().count() <= NAME_MAX && !name.chars().any(char::is_control);
     let reason = || format!("must be at most {NAME_MAX} characters, none of them for control");
     if is_name { Ok(()) } else { Err(AccountsError::Invalid { field: "FriendlyName", reason: reason() }) }
+}
+
+/// A name to look for: what no name can hold is none, and one of the engines would not take it.
+pub(super) fn check_filter(text: Option<&str>) -> Result<(), AccountsError> {
+    let has_control = text.is_some_and(|text| text.chars().any(char::is_control));
+    let reason = "has characters for control".to_owned();
+    if has_control { Err(AccountsError::Invalid { field: "filter", reason }) } else { Ok(()) }
 }
 
 /// 128 bits as 32 hexadecimal digits, as clients expect an auth token.

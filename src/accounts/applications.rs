@@ -7,7 +7,7 @@ use crate::{
 
 use super::{
     Accounts, AccountsError, Actor, Listed, Page,
-    account::check_name,
+    account::{check_filter, check_name},
     change::Deed,
     keys::found,
     page::{Listing, listing},
@@ -87,6 +87,7 @@ impl Accounts {
         friendly_name: Option<&str>,
         page: &Page,
     ) -> Result<Listed<Application>, AccountsError> {
+        check_filter(friendly_name)?;
         let bind = |list: Statement| list.bind(account.to_string()).bind(friendly_name.unwrap_or_default());
         LIST.read(&self.inner.store, page, bind, application_of).await
     }

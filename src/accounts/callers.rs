@@ -103,11 +103,18 @@ enum Shown {
 pub(super) struct Callers {
     /// Drawn at start: what is looked up means nothing to another process.
     key: hmac::Key,
-    pub(super) known: Memory<u128, Arc<Principal>>,
+    pub(super) known: Memory<u128, Known>,
     tenants: Memory<Tenant, Status>,
     pub(super) uses: Uses,
     /// How far changes were heard: what was read before is not remembered after.
     pub(super) heard: AtomicI64,
+}
+
+/// A caller whose credentials were right, and whether its account may be used.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) principal: Arc<Principal>,
+    pub(super) status: Status,
 }
 
 /// Until something of these accounts changes.
@@ -183,7 +190,7 @@ impl Callers {
 
 impl Accounts {
     /// Who a caller is, if that can be told without waiting for anything; for reading also by what was known before the store went away.
-    pub fn recognise(&self, header: Header<'_>, access: Access) -> Option<Arc<Principal>> {
+    pub fn recognise(&self, header: Header<'_>, access: Access) -> Option<Result<Arc<Principal>, Refusal>> {
         let inner = &*self.inner;
         let standing = inner.feed.standing(inner.clock.now(), inner.config.stale);
         let is_good = match standing {
@@ -191,11 +198,11 @@ impl Accounts {
             Standing::Stale => access == Access::Read,
             Standing::Unknown => false,
         };
-        let principal = inner.callers.known.get(&inner.callers.name(header)).filter(|_| is_good)?;
+        let Known { principal, status } = inner.callers.known.get(&inner.callers.name(header)).filter(|_| is_good)?;
         if standing == Standing::Stale {
             counter!("ringback_accounts_stale_total").increment(1);
         }
-        self.is_in_time(&principal).then_some(principal)
+        self.is_in_time(&principal).then(|| active(status).map(|()| principal))
     }
 
     /// Who a caller is.
@@ -208,8 +215,8 @@ impl Accounts {
         from: IpAddr,
         access: Access,
     ) -> Result<Arc<Principal>, Refusal> {
-        if let Some(principal) = self.recognise(header, access) {
-            return Ok(principal);
+        if let Some(recognised) = self.recognise(header, access) {
+            return recognised;
         }
         let inner = &*self.inner;
         let now = inner.clock.now();
@@ -219,29 +226,45 @@ impl Accounts {
             return Err(refusal);
         }
         let read_at = inner.callers.heard.load(Ordering::Acquire);
-        let looked_up = self.look_up(header).await;
-        count(looked_up.as_ref().err());
-        match &looked_up {
-            Ok(principal) => {
+        let looked_up = match self.look_up(header).await {
+            Ok(known) => {
+                let Known { principal, status } = known.clone();
                 let of = [Some(principal.account), principal.parent];
                 let name = inner.callers.name(header);
-                inner.callers.known.insert(name, Arc::clone(principal), of, &inner.callers.heard, read_at);
+                inner.callers.known.insert(name, known, of, &inner.callers.heard, read_at);
                 if let Credential::Key(key) | Credential::Client { key, .. } = &principal.credential {
                     inner.callers.uses.note(*key, inner.clock.now_wall());
                 }
+                active(status).map(|()| principal)
             }
-            Err(Refusal::Wrong) => inner.ceiling.note_failure(from, now),
-            Err(Refusal::Inactive(_) | Refusal::TooOften(_) | Refusal::Away | Refusal::Failed) => {}
+            // That it is away may have been found out here first: what was known before then counts.
+            Err(Refusal::Away) => {
+                inner.feed.note_away();
+                self.recognise(header, access).unwrap_or(Err(Refusal::Away))
+            }
+            Err(refusal) => Err(refusal),
+        };
+        count(looked_up.as_ref().err());
+        if looked_up == Err(Refusal::Wrong) {
+            inner.ceiling.note_failure(from, now);
         }
         looked_up
+    }
+
+    /// Whether a caller who was let in is to be let in still: what takes long to be sent is not done for one who was revoked meanwhile.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn check_again(&self, header: Header<'_>, from: IpAddr) -> Result<(), Refusal> {
+        self.authenticate(header, from, Access::Write).await.map(drop)
     }
 
     /// Whether a tenant that nobody has to authenticate for may be served: whose signature, or whose address, a caller has.
     ///
     /// # Errors
     /// Why not.
-    pub async fn check_tenant(&self, tenant: &Tenant) -> Result<(), Refusal> {
-        if let Some(checked) = self.recognise_tenant(tenant) {
+    pub async fn check_tenant(&self, tenant: &Tenant, access: Access) -> Result<(), Refusal> {
+        if let Some(checked) = self.recognise_tenant(tenant, access) {
             return checked;
         }
         let Some(account) = tenant.account() else { return Ok(()) };
@@ -252,27 +275,28 @@ impl Accounts {
         let (status, parent) = status_of(row).map_err(|error| refusal(&error))?;
         let callers = &self.inner.callers;
         callers.tenants.insert(tenant.clone(), status, [Some(account), parent], &callers.heard, read_at);
-        if status == Status::Active { Ok(()) } else { Err(Refusal::Inactive(status)) }
+        active(status)
     }
 
     /// The same, if that can be told without waiting for anything.
-    pub fn recognise_tenant(&self, tenant: &Tenant) -> Option<Result<(), Refusal>> {
+    pub fn recognise_tenant(&self, tenant: &Tenant, access: Access) -> Option<Result<(), Refusal>> {
         if tenant.account().is_none() {
             return Some(Ok(()));
         }
         let inner = &*self.inner;
-        if inner.feed.standing(inner.clock.now(), inner.config.stale) == Standing::Unknown {
-            return None;
-        }
-        let status = inner.callers.tenants.get(tenant)?;
-        Some(if status == Status::Active { Ok(()) } else { Err(Refusal::Inactive(status)) })
+        let is_good = match inner.feed.standing(inner.clock.now(), inner.config.stale) {
+            Standing::Fresh => true,
+            Standing::Stale => access == Access::Read,
+            Standing::Unknown => false,
+        };
+        inner.callers.tenants.get(tenant).filter(|_| is_good).map(active)
     }
 
     fn is_in_time(&self, principal: &Principal) -> bool {
         principal.expires.is_none_or(|expires| self.inner.clock.now_wall() < expires)
     }
 
-    async fn look_up(&self, header: Header<'_>) -> Result<Arc<Principal>, Refusal> {
+    async fn look_up(&self, header: Header<'_>) -> Result<Known, Refusal> {
         let found = match header.parse().ok_or(Refusal::Wrong)? {
             Shown::Basic { name, secret } => match (name.parse(), name.parse()) {
                 (Ok(account), _) => self.by_token(account, &secret).await,
@@ -291,7 +315,7 @@ impl Accounts {
         if !self.is_in_time(&principal) {
             return Err(Refusal::Wrong);
         }
-        if status == Status::Active { Ok(Arc::new(principal)) } else { Err(Refusal::Inactive(status)) }
+        Ok(Known { principal: Arc::new(principal), status })
     }
 
     async fn by_token(&self, sid: AccountSid, shown: &str) -> Result<Option<(Principal, Status)>, AccountsError> {
@@ -336,6 +360,10 @@ impl Accounts {
     async fn key_row(&self, sid: KeySid, kind: &str) -> Result<Option<Row>, AccountsError> {
         Ok(self.inner.store.read(Statement::new(KEY).bind(sid.to_string()).bind(kind)).await?.into_iter().next())
     }
+}
+
+fn active(status: Status) -> Result<(), Refusal> {
+    if status == Status::Active { Ok(()) } else { Err(Refusal::Inactive(status)) }
 }
 
 /// What holds for an account, and its parent.

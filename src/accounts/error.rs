@@ -47,7 +47,7 @@ impl AccountsError {
 
     /// Whether it is the store that cannot be reached.
     pub fn is_away(&self) -> bool {
-        matches!(self, AccountsError::Store(StoreError::Unreachable(_) | StoreError::Busy))
+        matches!(self, AccountsError::Store(StoreError::Unreachable(_) | StoreError::TimedOut | StoreError::Busy))
     }
 
     /// As callers are told. What of the store or of secrets went wrong is for the log.

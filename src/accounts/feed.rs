@@ -67,6 +67,11 @@ impl Feed {
     pub(super) fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Acquire)
     }
+
+    /// Somebody else has found that the store does not answer.
+    pub(super) fn note_away(&self) {
+        self.is_away.store(true, Ordering::Release);
+    }
 }
 
 impl Accounts {
@@ -104,7 +109,8 @@ impl Accounts {
         let changes =
             rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?))).collect::<Result<Vec<_>, AccountsError>>()?;
         let Some((newest, _)) = changes.last() else { return Ok(()) };
-        let newest = (*newest).max(number.unwrap_or(i64::MIN));
+        let was_set_back = before.is_some_and(|before| *newest < before);
+        let newest = if was_set_back { *newest } else { (*newest).max(number.unwrap_or(i64::MIN)) };
         // Numbers are dense. Where the first is not the next, changes were dropped before they were heard; the first answer says
         // only how far things are.
         let follows = before.zip(changes.first()).is_some_and(|(before, (first, _))| before + 1 == *first);
@@ -152,9 +158,13 @@ impl Accounts {
 fn question(before: Option<i64>) -> Statement {
     match before {
         Some(before) => {
-            Statement::new("SELECT number, account FROM changes WHERE number > $1 ORDER BY number LIMIT $2")
-                .bind(before)
-                .bind(BATCH)
+            // The second half: a store that was set back to what it was earlier.
+            Statement::new(
+                "SELECT number, account FROM changes WHERE number > $1 \
+                 UNION ALL SELECT number, '' FROM revision WHERE number < $1 ORDER BY 1 LIMIT $2",
+            )
+            .bind(before)
+            .bind(BATCH)
         }
         None => Statement::new("SELECT number, '' FROM revision WHERE id = 1"),
     }

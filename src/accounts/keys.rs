@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use rand::{RngExt as _, distr::Alphanumeric};
@@ -25,6 +25,8 @@ use super::{
 
 /// Keys of one kind that an account has at most.
 const KEYS_MAX: i64 = 1_000;
+/// How long a key that ends may be good: dates beyond some thousand years cannot be written.
+const LIFE_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Characters of a secret: 190 bits.
 const SECRET_LENGTH: usize = 32;
 
@@ -49,6 +51,13 @@ impl Accounts {
         by: &Actor,
     ) -> Result<(Key, Secret), AccountsError> {
         check_name(&new.friendly_name)?;
+        let latest = self.inner.clock.now_wall() + LIFE_MAX;
+        if new.expires.is_some_and(|expires| latest < expires) {
+            return Err(AccountsError::Invalid {
+                field: "DateExpires",
+                reason: "must be within a hundred years".to_owned(),
+            });
+        }
         let sid = KeySid::draw(&mut rand::rng());
         let secret: String = rand::rng().sample_iter(Alphanumeric).take(SECRET_LENGTH).map(char::from).collect();
         let secret = Secret::new(secret);

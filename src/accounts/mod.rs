@@ -52,7 +52,7 @@ use std::{io, path::Path, sync::Arc};
 
 use crate::{clock::Clock, store::Store};
 
-pub use account::{AccountChange, AccountFilter, FirstAccount};
+pub use account::{AccountChange, AccountFilter, FirstAccount, check_name};
 pub use callers::{Header, Refusal};
 pub use change::Actor;
 pub use config::Config;

@@ -8,7 +8,7 @@ use crate::{
 
 use super::{
     Accounts, AccountsError, Actor, Listed, Page,
-    account::check_name,
+    account::{check_filter, check_name},
     change::Deed,
     page::{Listing, listing},
     records::{Number, NumberFields, PhoneNumber},
@@ -113,6 +113,8 @@ impl Accounts {
         if let Some(account) = account {
             self.account(account).await?;
         }
+        // What one has said of it is nobody else's.
+        let number = if number.account.as_ref() == account { number } else { bare(number) };
         self.write_number(&number, account, by, "number.assign").await?;
         self.number_by_number(phone_number).await
     }
@@ -158,6 +160,8 @@ impl Accounts {
         phone_number: Option<&str>,
         page: &Page,
     ) -> Result<Listed<Number>, AccountsError> {
+        check_filter(friendly_name)?;
+        check_filter(phone_number)?;
         let bind = |list: Statement| {
             list.bind(account.to_string())
                 .bind(friendly_name.unwrap_or_default())
@@ -197,8 +201,7 @@ impl Accounts {
     /// The account has none of this name.
     pub async fn release_number(&self, account: &AccountSid, sid: &NumberSid, by: &Actor) -> Result<(), AccountsError> {
         let number = self.number(account, sid).await?;
-        let bare = Number { friendly_name: number.phone_number.to_string(), fields: NumberFields::default(), ..number };
-        self.write_number(&bare, None, by, "number.release").await
+        self.write_number(&bare(number), None, by, "number.release").await
     }
 
     async fn write_number(
@@ -230,6 +233,11 @@ impl Accounts {
 
 fn deed<'a>(account: &'a AccountSid, by: &'a Actor, action: &'static str, number: &PhoneNumber) -> Deed<'a> {
     Deed { account, by, action, target: number.to_string(), detail: String::new() }
+}
+
+/// A number as it came.
+fn bare(number: Number) -> Number {
+    Number { friendly_name: number.phone_number.to_string(), fields: NumberFields::default(), ..number }
 }
 
 fn number_of(row: &Row) -> Result<Number, AccountsError> {

@@ -45,6 +45,11 @@ impl Principal {
         self.scopes.may(resource, access)
     }
 
+    /// Whether it is the account itself, rather than somebody to whom it has given a part of what it may do.
+    pub fn is_owner(&self) -> bool {
+        self.credential == Credential::Token
+    }
+
     /// As the audit log names it.
     pub fn actor(&self) -> Actor {
         let credential = match &self.credential {

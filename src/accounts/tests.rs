@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
     Access, Account, AccountChange, AccountFilter, Accounts, AccountsError, Actor, ApplicationFields, Config,
-    Credential, Header, KeyKind, NewKey, Page, PhoneNumber, Refusal, Resource, Scopes, Status,
+    Credential, Header, KeyKind, NewKey, Page, PhoneNumber, Refusal, Resource, Scopes, Status, callers::Known,
 };
 use crate::{
     clock::Clock,
@@ -170,7 +170,7 @@ async fn what_is_revoked_on_one_node_is_refused_on_the_other_as_soon_as_it_hears
             for shown in everybody {
                 ask(&there, shown).await.unwrap();
             }
-            there.check_tenant(&tenant).await.unwrap();
+            there.check_tenant(&tenant, Access::Read).await.unwrap();
             assert!(everybody.into_iter().all(|shown| known(shown)));
         };
         greet().await;
@@ -198,13 +198,13 @@ async fn what_is_revoked_on_one_node_is_refused_on_the_other_as_soon_as_it_hears
         for (whose, stopped) in [(sub.sid, Status::Suspended), (top.sid, Status::Suspended), (top.sid, Status::Closed)]
         {
             ask(&there, &second).await.unwrap();
-            there.check_tenant(&tenant).await.unwrap();
+            there.check_tenant(&tenant, Access::Read).await.unwrap();
             here.update_account(&whose, &status(stopped), &operator()).await.unwrap();
             there.hear().await.unwrap();
-            assert!(!known(&second) && there.recognise_tenant(&tenant).is_none());
+            assert!(!known(&second) && there.recognise_tenant(&tenant, Access::Read).is_none());
             assert_eq!(ask(&there, &second).await, Err(Refusal::Inactive(stopped)));
             assert_eq!(ask(&there, &kept).await, Err(Refusal::Inactive(stopped)));
-            assert_eq!(there.check_tenant(&tenant).await, Err(Refusal::Inactive(stopped)));
+            assert_eq!(there.check_tenant(&tenant, Access::Read).await, Err(Refusal::Inactive(stopped)));
             let resumed = here.update_account(&whose, &status(Status::Active), &operator()).await;
             assert_eq!(resumed.is_ok(), stopped == Status::Suspended);
             there.hear().await.unwrap();
@@ -226,6 +226,19 @@ async fn who_has_not_heard_for_long_forgets_everything() {
     here.create_account(None, "", &operator()).await.unwrap();
     there.hear().await.unwrap();
     assert!(there.recognise(Header::new(&token_of(&top)), Access::Read).is_none());
+
+    // A store that was set back to a copy of what it was.
+    ask(&there, &token_of(&top)).await.unwrap();
+    let set_back = store::Statement::new("UPDATE revision SET number = 0");
+    here.inner.store.write(&[set_back]).await.unwrap();
+    there.hear().await.unwrap();
+    assert!(there.recognise(Header::new(&token_of(&top)), Access::Read).is_none());
+    ask(&there, &token_of(&top)).await.unwrap();
+    let close = AccountChange { friendly_name: None, status: Some(Status::Closed) };
+    here.inner.store.write(&[store::Statement::new("DELETE FROM audit")]).await.unwrap();
+    here.update_account(&top.sid, &close, &operator()).await.unwrap();
+    there.hear().await.unwrap();
+    assert_eq!(ask(&there, &token_of(&top)).await, Err(Refusal::Inactive(Status::Closed)));
 }
 
 #[tokio::test]
@@ -237,9 +250,10 @@ async fn what_was_read_before_a_change_is_not_remembered_after_it() {
     let principal = accounts.authenticate(Header::new(&token_of(&top)), HERE, Access::Read).await.unwrap();
     let read_at = callers.heard.load(std::sync::atomic::Ordering::Acquire);
     callers.forget(read_at + 1, &[top.sid]);
-    callers.known.insert(7, principal.clone(), [Some(top.sid), None], &callers.heard, read_at);
+    let known = Known { principal, status: Status::Active };
+    callers.known.insert(7, known.clone(), [Some(top.sid), None], &callers.heard, read_at);
     assert!(callers.known.get(&7).is_none());
-    callers.known.insert(7, principal, [Some(top.sid), None], &callers.heard, read_at + 1);
+    callers.known.insert(7, known, [Some(top.sid), None], &callers.heard, read_at + 1);
     assert!(callers.known.get(&7).is_some());
 }
 

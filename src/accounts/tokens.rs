@@ -35,6 +35,8 @@ const AUDIENCE: &str = "ringback";
 const ECOSYSTEM_TYPE: &str = "twilio-fpa;v=1";
 /// How long a token is good at most.
 const LIFE_MAX: Duration = Duration::from_secs(3_600);
+/// Bytes of a bearer's name at most.
+const IDENTITY_MAX: usize = 256;
 /// How far clocks may be apart.
 const LEEWAY: Duration = Duration::from_secs(30);
 
@@ -99,10 +101,13 @@ pub(super) fn read(token: &str, secret: &Secret, now: SystemTime) -> Option<Toke
     let has_begun = |seconds: Option<u64>| seconds.is_none_or(|from| at(from).is_some_and(|from| from <= now + LEEWAY));
     // Counted from when it was made, or from now where it does not say.
     let made = claims.iat.and_then(at).unwrap_or(now);
-    let is_short = expires <= made + LIFE_MAX && expires <= now + LIFE_MAX + LEEWAY;
+    let ends = made.checked_add(LIFE_MAX)?;
+    let is_short = expires <= ends && expires <= now + LIFE_MAX + LEEWAY;
     let is_good = is_for_us && now < expires && is_short && has_begun(claims.nbf) && has_begun(claims.iat);
     let scopes = claims.grants.ringback.map_or(Ok(Scopes::NONE), |grant| grant.scopes.parse()).ok()?;
-    is_good.then_some(Token { account: claims.sub, identity: claims.grants.identity, scopes, expires })
+    let identity = &claims.grants.identity;
+    let is_name = identity.len() <= IDENTITY_MAX && !identity.chars().any(char::is_control);
+    (is_good && is_name).then_some(Token { account: claims.sub, identity: claims.grants.identity, scopes, expires })
 }
 
 /// HMAC by ring, which is there for TLS; of all that the library could do nothing else is.

@@ -24,6 +24,8 @@ pub(super) struct Caller {
     pub(super) tenant: Tenant,
     /// Who said so, if it authenticated.
     pub(super) principal: Option<Arc<Principal>>,
+    /// Where it comes from.
+    pub(super) from: IpAddr,
 }
 
 /// What a request stands on.
@@ -47,7 +49,7 @@ pub(super) struct Admission {
 
 impl Admission {
     /// For whom a request acts, if that can be told without waiting for anything.
-    pub(super) fn at_once(&self, room: Room, head: &request::Parts) -> Option<Result<Caller, Problem>> {
+    pub(super) fn at_once(&self, room: Room, head: &request::Parts, from: IpAddr) -> Option<Result<Caller, Problem>> {
         let ground = match self.ground(room, head) {
             Ok(ground) => ground,
             Err(problem) => return Some(Err(problem)),
@@ -55,14 +57,15 @@ impl Admission {
         Some(match ground {
             Ground::Credentials(header) => {
                 let principal = self.accounts.recognise(header, access(&head.method))?;
-                self.judge(principal, room, head)
+                principal.map_err(refusal_problem).and_then(|principal| self.judge(principal, room, head, from))
             }
             Ground::Path(tenant) => {
-                self.accounts.recognise_tenant(&tenant)?.map(|()| Caller::of(tenant)).map_err(problem)
+                let is_served = self.accounts.recognise_tenant(&tenant, access(&head.method))?;
+                is_served.map(|()| Caller::of(tenant, from)).map_err(refusal_problem)
             }
             Ground::Nothing if self.opens(room, &head.method) => {
-                let is_served = self.accounts.recognise_tenant(&self.tenant)?;
-                is_served.map(|()| Caller::of(self.tenant.clone())).map_err(problem)
+                let is_served = self.accounts.recognise_tenant(&self.tenant, access(&head.method))?;
+                is_served.map(|()| Caller::of(self.tenant.clone(), from)).map_err(refusal_problem)
             }
             Ground::Nothing => Err(nobody()),
         })
@@ -73,20 +76,21 @@ impl Admission {
     /// # Errors
     /// It may not be asked: credentials that are missing or wrong, or may not do this.
     pub(super) async fn of(&self, room: Room, head: &request::Parts, from: IpAddr) -> Result<Caller, Problem> {
-        if let Some(caller) = self.at_once(room, head) {
+        if let Some(caller) = self.at_once(room, head, from) {
             return caller;
         }
         match self.ground(room, head)? {
             Ground::Credentials(header) => {
                 let principal = self.accounts.authenticate(header, from, access(&head.method)).await;
-                self.judge(principal.map_err(problem)?, room, head)
+                self.judge(principal.map_err(refusal_problem)?, room, head, from)
             }
             Ground::Path(tenant) => {
-                self.accounts.check_tenant(&tenant).await.map(|()| Caller::of(tenant)).map_err(problem)
+                let is_served = self.accounts.check_tenant(&tenant, access(&head.method)).await;
+                is_served.map(|()| Caller::of(tenant, from)).map_err(refusal_problem)
             }
             Ground::Nothing => {
-                let is_served = self.accounts.check_tenant(&self.tenant).await;
-                is_served.map(|()| Caller::of(self.tenant.clone())).map_err(problem)
+                let is_served = self.accounts.check_tenant(&self.tenant, access(&head.method)).await;
+                is_served.map(|()| Caller::of(self.tenant.clone(), from)).map_err(refusal_problem)
             }
         }
     }
@@ -100,7 +104,7 @@ impl Admission {
                 Standing::Signed => return Ok(Ground::Path(self.tenant.clone())),
                 Standing::Unsigned => {}
                 // Who has other credentials need not sign.
-                Standing::Refused if shown.is_some() && self.signing.is_unsigned(path) => {}
+                Standing::Refused if shown.is_some_and(Header::is_ours) && self.signing.is_unsigned(path) => {}
                 Standing::Refused if self.opens(room, &head.method) || self.signing.has_keys() => {
                     return Err(self.signing.refusal());
                 }
@@ -136,7 +140,13 @@ impl Admission {
         }
     }
 
-    fn judge(&self, principal: Arc<Principal>, room: Room, head: &request::Parts) -> Result<Caller, Problem> {
+    fn judge(
+        &self,
+        principal: Arc<Principal>,
+        room: Room,
+        head: &request::Parts,
+        from: IpAddr,
+    ) -> Result<Caller, Problem> {
         let may = match room {
             // Each of its resources is judged where it is known which one is asked for.
             Room::V2010 | Room::Docs | Room::Other => true,
@@ -145,7 +155,7 @@ impl Admission {
             }
         };
         if may {
-            Ok(Caller { tenant: principal.tenant.clone(), principal: Some(principal) })
+            Ok(Caller { tenant: principal.tenant.clone(), principal: Some(principal), from })
         } else {
             Err(Problem::new(Kind::Forbidden, "these credentials may not do this"))
         }
@@ -153,8 +163,8 @@ impl Admission {
 }
 
 impl Caller {
-    fn of(tenant: Tenant) -> Caller {
-        Caller { tenant, principal: None }
+    fn of(tenant: Tenant, from: IpAddr) -> Caller {
+        Caller { tenant, principal: None, from }
     }
 }
 
@@ -181,7 +191,7 @@ fn nobody() -> Problem {
     Problem::new(Kind::Unauthorized, "callers without credentials may not do this (http.anonymous)")
 }
 
-fn problem(refusal: Refusal) -> Problem {
+pub(super) fn refusal_problem(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Wrong => Problem::new(Kind::Unauthorized, "there are no such credentials"),
         Refusal::Inactive(status) => Problem::new(Kind::AccountInactive, format!("the account is {status}")),

@@ -30,7 +30,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 const CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
 
-/// The document of the whole API.
+/// The document of the API, as far as it is one for accounts.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Ringback", description = "Sound for call routers: media, and the accounts that it belongs to."),

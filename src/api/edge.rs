@@ -137,7 +137,7 @@ impl Edge {
     fn answering(&self, request: Request<Incoming>, peer: IpAddr) -> Answering {
         let id = RandomId::draw(&mut rand::rng());
         let (head, body) = request.into_parts();
-        if let Some(response) = self.in_memory(&head) {
+        if let Some(response) = self.in_memory(&head, peer) {
             self.inner.from_memory.count(response.status());
             return Either::Left(ready(Ok(named(response.map(ResponseBody::Left), id))));
         }
@@ -146,13 +146,13 @@ impl Edge {
     }
 
     /// The answer, where audio in memory is all it takes.
-    fn in_memory(&self, head: &http::request::Parts) -> Option<Response<AudioBody>> {
+    fn in_memory(&self, head: &http::request::Parts, peer: IpAddr) -> Option<Response<AudioBody>> {
         let Parts { media, ignored_query, addresses, .. } = &self.inner.parts;
         let room = Room::of(head.uri.path());
         if !reads(&head.method) || !names_one_host(head.version, &head.headers) {
             return None;
         }
-        let Caller { tenant, .. } = &self.inner.admission.at_once(room, head)?.ok()?;
+        let Caller { tenant, .. } = &self.inner.admission.at_once(room, head, peer)?.ok()?;
         match room {
             Room::Media => media_http::artifact_in_memory(media, tenant, head),
             Room::Fetch => media_http::fetch_in_memory(media, tenant, ignored_query, addresses, head),

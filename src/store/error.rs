@@ -10,6 +10,9 @@ pub enum StoreError {
     /// Nobody answers, no connection was free in time, or it broke.
     #[error("the store cannot be reached: {0}")]
     Unreachable(Arc<sqlx::Error>),
+    /// Nobody answers in time.
+    #[error("the store does not answer in time")]
+    TimedOut,
     /// Other changes stood in the way for too long.
     #[error("the store is busy with other changes")]
     Busy,
@@ -41,11 +44,12 @@ pub enum StoreError {
 }
 
 /// What PostgreSQL says where transactions stand in each other's way: serialization failure, deadlock, lock not available.
-const POSTGRES_BUSY: &[&str] = &["40001", "40P01", "55P03"];
-/// What it says where it is starting, ending or out of connections.
-const POSTGRES_AWAY: &[&str] = &["57P01", "57P02", "57P03", "53300", "08000", "08003", "08006"];
-/// SQLITE_BUSY, SQLITE_LOCKED, SQLITE_BUSY_SNAPSHOT.
-const SQLITE_BUSY: &[&str] = &["5", "6", "517"];
+const POSTGRES_BUSY: &[&str] = &["40001", "40P01", "55P03", "57014"];
+/// What it says where it is starting, ending, out of connections, or a copy that takes no changes.
+const POSTGRES_AWAY: &[&str] =
+    &["57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25006", "53300", "08000", "08003", "08006"];
+/// SQLITE_BUSY, SQLITE_LOCKED, and what SQLite says more exactly: BUSY_RECOVERY, BUSY_SNAPSHOT, BUSY_TIMEOUT, LOCKED_SHAREDCACHE.
+const SQLITE_BUSY: &[&str] = &["5", "6", "261", "517", "773", "262"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> StoreError {

@@ -41,6 +41,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: Pool,
+    /// How long one question or change may take, whatever becomes of the connection: a server that is gone without a word says nothing.
+    patience: Duration,
 }
 
 impl Store {
@@ -49,7 +51,8 @@ impl Store {
     /// # Errors
     /// The file cannot be used, or nothing answers there.
     pub async fn open(config: &Config, data_dir: &Path) -> Result<Store, StoreError> {
-        Ok(Store { pool: Pool::open(config, data_dir).await? })
+        let patience = config.connect_timeout + config.statement_timeout;
+        Ok(Store { pool: Pool::open(config, data_dir).await?, patience })
     }
 
     /// Whether other nodes may use the same rows.
@@ -70,11 +73,15 @@ impl Store {
     /// # Errors
     /// The store cannot be reached, or refuses the statement.
     pub async fn read(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
-        match self.pool.read(&statement).await {
+        match self.within(self.pool.read(&statement)).await {
             // A connection that was closed under us is noticed when it is used.
-            Err(StoreError::Unreachable(_)) => self.pool.read(&statement).await,
+            Err(StoreError::Unreachable(_)) => self.within(self.pool.read(&statement)).await,
             read => read,
         }
+    }
+
+    async fn within<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        tokio::time::timeout(self.patience, work).await.unwrap_or(Err(StoreError::TimedOut))
     }
 
     /// Makes a change: all statements in this order, or none.
@@ -85,7 +92,7 @@ impl Store {
     pub async fn write(&self, change: &[Statement]) -> Result<(), StoreError> {
         let mut pause = PAUSE;
         for _ in 1..TRIES {
-            match self.pool.write(change).await {
+            match self.within(self.pool.write(change)).await {
                 Err(StoreError::Busy) => {
                     let random = rand::rng().random_range(0.5..1.5);
                     tokio::time::sleep(pause.mul_f64(random)).await;
@@ -94,7 +101,7 @@ impl Store {
                 written => return written,
             }
         }
-        self.pool.write(change).await
+        self.within(self.pool.write(change)).await
     }
 
     /// Waits for what is under way and closes all connections.

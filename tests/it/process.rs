@@ -129,15 +129,8 @@ async fn a_second_node_on_the_same_data_is_refused() {
 
 #[test]
 fn all_mistakes_in_the_configuration_are_told_at_once() {
-    let checked = process::run(&[
-        "check-config",
-        "--listen",
-        "0.0.0.0",
-        "--tls-cert",
-        "/nonexistent",
-        "--allow-origin",
-        "%",
-    ]);
+    let checked =
+        process::run(&["check-config", "--listen", "0.0.0.0", "--tls-cert", "/nonexistent", "--allow-origin", "%"]);
     assert_eq!(checked.status.code(), Some(64), "{checked:?}");
     let told = String::from_utf8_lossy(&checked.stdout).into_owned();
     for key in ["listen", "tls_key", "outbound.allow_origins"] {

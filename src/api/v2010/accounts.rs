@@ -25,7 +25,7 @@ pub(super) struct AccountBody {
     kind: &'static str,
     /// The account that it is a subaccount of, or itself.
     owner_account_sid: String,
-    /// Only for credentials that may see keys.
+    /// Only for who authenticates with an auth token: it may do more than any key.
     auth_token: Option<String>,
     date_created: String,
     date_updated: String,
@@ -53,14 +53,13 @@ pub(super) struct AccountList {
 impl AccountBody {
     fn new(account: &Account, asked: &Asked) -> AccountBody {
         let uri = format!("/2010-04-01/Accounts/{}", account.sid);
-        let sees_keys = asked.principal.may(Resource::Keys, Access::Read);
         AccountBody {
             sid: account.sid.to_string(),
             friendly_name: account.friendly_name.clone(),
             status: account.status.as_str(),
             kind: "Full",
             owner_account_sid: account.parent.unwrap_or(account.sid).to_string(),
-            auth_token: sees_keys.then(|| account.primary_token.reveal().to_owned()),
+            auth_token: asked.principal.is_owner().then(|| account.primary_token.reveal().to_owned()),
             date_created: date(account.stamps.created),
             date_updated: date(account.stamps.updated),
             uri: format!("{uri}.json"),

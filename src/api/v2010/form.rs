@@ -9,7 +9,12 @@ use http::{Method, header};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::answer::Failed;
+use crate::{
+    accounts::Header,
+    api::admission::{Caller, refusal_problem},
+};
+
+use super::{V2010, answer::Failed};
 
 /// What the form of a body says.
 pub(super) struct Form<T>(pub(super) T);
@@ -17,12 +22,20 @@ pub(super) struct Form<T>(pub(super) T);
 /// What the query of an address says.
 pub(super) struct Query<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+impl<T: DeserializeOwned> FromRequest<V2010> for Form<T> {
     type Rejection = Failed;
 
-    async fn from_request(request: Request<Body>, state: &S) -> Result<Form<T>, Failed> {
+    async fn from_request(request: Request<Body>, state: &V2010) -> Result<Form<T>, Failed> {
+        let shown = request.headers().get(header::AUTHORIZATION).cloned();
+        let from = request.extensions().get::<Caller>().map(|caller| caller.from);
         let said = request.headers().get(header::CONTENT_TYPE).map(|said| said.to_str().unwrap_or_default().to_owned());
-        let body = Bytes::from_request(request, state).await;
+        let body = tokio::time::timeout(state.body_timeout, Bytes::from_request(request, state)).await;
+        let body = body.map_err(|_| Failed::new(408, 20408, "the body did not come in time"))?;
+        // Whoever sends it slowly may have been revoked meanwhile.
+        if let (Some(shown), Some(from)) = (shown, from) {
+            let again = state.accounts.check_again(Header::new(shown.as_bytes()), from).await;
+            again.map_err(|refusal| Failed::from(&refusal_problem(refusal)))?;
+        }
         let body = body.map_err(|rejection| Failed::new(rejection.status().as_u16(), 20001, rejection.body_text()))?;
         let is_form = |said: &String| said.trim_start().starts_with("application/x-www-form-urlencoded");
         if !body.is_empty() && !said.as_ref().is_some_and(is_form) {

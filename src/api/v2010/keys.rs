@@ -103,7 +103,9 @@ async fn create_of(asked: &Asked, form: Create, kind: KeyKind) -> Result<Respons
     if !asked.principal.scopes.include(scopes) {
         return Err(Failed::new(403, 20003, "a key may do no more than the credentials that make it"));
     }
-    let expires = form.date_expires.as_deref().map(parse_time).transpose()?;
+    let asked_for = form.date_expires.as_deref().map(parse_time).transpose()?;
+    // Nor may it outlive them.
+    let expires = [asked_for, asked.principal.expires].into_iter().flatten().min();
     let new = NewKey { kind, friendly_name: form.friendly_name.unwrap_or_default(), scopes, expires };
     let made = asked.accounts.create_key(&account, &new, &asked.actor()).await;
     let (key, secret) = made.map_err(|error| asked.failed(&error))?;

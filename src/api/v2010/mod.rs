@@ -23,6 +23,8 @@ mod tokens;
 
 mod voice;
 
+use std::time::Duration;
+
 use axum::{Router, extract::DefaultBodyLimit, routing};
 use utoipa::OpenApi;
 
@@ -71,11 +73,13 @@ pub(super) struct Document;
 #[derive(Clone, Debug)]
 struct V2010 {
     accounts: Accounts,
+    /// How long a body may take.
+    body_timeout: Duration,
 }
 
 /// The routes below `/2010-04-01`, and those of auth tokens below `/v1`, bodies limited as `config` says.
 pub(super) fn router(parts: &Parts, config: &Config) -> Router {
-    let state = V2010 { accounts: parts.accounts.clone() };
+    let state = V2010 { accounts: parts.accounts.clone(), body_timeout: config.body_timeout };
     let mut router = Router::new();
     for suffix in ["", ".json"] {
         let list = |name: &str| format!("/2010-04-01/Accounts/{{account}}/{name}{suffix}");

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    accounts::{Access, AccountsError, Number, NumberFields, PhoneNumber, Resource},
+    accounts::{Access, AccountsError, Number, NumberFields, PhoneNumber, Resource, check_name},
     ids::{AccountSid, ApplicationSid},
 };
 
@@ -217,6 +217,7 @@ pub(super) async fn create(asked: Asked, Form(said): Form<Said>) -> Result<Respo
         text.parse().map_err(|error| Failed::new(400, 21421, format!("PhoneNumber: {error}")))?;
     // Before anything is taken: a form that is wrong takes nothing.
     said.apply(&asked, &account, &mut NumberFields::default()).await?;
+    check_name(said.friendly_name.as_deref().unwrap_or_default()).map_err(|error| asked.failed(&error))?;
     let number = match asked.accounts.take_number(&account, &phone_number, &asked.actor()).await {
         Err(AccountsError::Conflict(reason)) => return Err(Failed::new(400, 21422, reason)),
         taken => taken.map_err(|error| asked.failed(&error))?,

@@ -69,12 +69,17 @@ async fn credentials_need_no_signature() {
     let origin = Origin::start().await.unwrap();
     origin.set("/a.wav", Reply::ok("audio/wav", Body::of(fixture::audio("speech.wav").unwrap())));
     let (node, first) = closed_node(&origin, |config| {
+        config.http.anonymous = Anonymous::All;
         config.media.signing = toml::from_str(&format!("keys = [\"{}:68656c6c6f\"]", "73".repeat(32))).unwrap();
     })
     .await;
     let fetch = fetch_path(&origin.url("/a.wav"), "ulaw");
     assert_eq!(node.get(&fetch).await.slug(), "signature-invalid");
     assert_eq!(ask(&node, &first, Method::GET, &fetch).await.status, StatusCode::OK);
+    // What could never be credentials opens nothing, whatever strangers may do elsewhere.
+    for anything in ["x", "Bearer anything", "Basic dXNlcjpwYXNz"] {
+        assert_eq!(node.get_with(&fetch, "authorization", anything).await.slug(), "signature-invalid", "{anything}");
+    }
     // A signature that is wrong stays wrong.
     let forged = fetch.replacen("/_/", &format!("/{}/", "A".repeat(43)), 1);
     assert_eq!(ask(&node, &first, Method::GET, &forged).await.slug(), "signature-invalid");
