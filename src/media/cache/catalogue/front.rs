@@ -3,7 +3,7 @@
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     mem::size_of,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use foyer::{Cache, CacheBuilder, S3FifoConfig};
@@ -111,6 +111,8 @@ pub(super) struct Front {
     records: Cache<Key, Record>,
     /// Per stripe of keys, how often the writer changed one. A reader that was overtaken by a change must not put back the old record.
     generations: Arc<[Mutex<u64>; STRIPES]>,
+    /// Held by the writer from a transaction's end until its changes are here.
+    applying: Arc<Mutex<()>>,
 }
 
 impl Front {
@@ -120,7 +122,17 @@ impl Front {
             .with_eviction_config(S3FifoConfig::default())
             .with_weighter(|_: &Key, record: &Record| record.weight())
             .build();
-        Front { records, generations: Arc::new(std::array::from_fn(|_| Mutex::new(0))) }
+        Front { records, generations: Arc::new(std::array::from_fn(|_| Mutex::new(0))), applying: Arc::default() }
+    }
+
+    /// To be held by the writer while the file is ahead of what is here.
+    pub(super) fn applying(&self) -> MutexGuard<'_, ()> {
+        lock(&self.applying)
+    }
+
+    /// Waits until what the file has said so far holds here, too.
+    pub(super) fn caught_up(&self) {
+        drop(self.applying());
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Record> {

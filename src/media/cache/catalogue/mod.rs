@@ -321,7 +321,14 @@ impl Catalogue {
 
     /// What the durable tier is still to be told: the first `limit` behind the row `after`.
     pub(super) async fn pending(&self, after: i64, limit: usize) -> Result<Vec<Pending>, CacheError> {
-        self.read(move |db| pending::first(db, after, limit)).await
+        let front = self.front.clone();
+        let read = move |db: &Connection| {
+            let rows = pending::first(db, after, limit)?;
+            // A row tells to look at a record: not at what it was before the change that has noted the row.
+            front.caught_up();
+            Ok(rows)
+        };
+        self.read(read).await
     }
 
     /// Has rows count as told.

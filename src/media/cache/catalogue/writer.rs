@@ -266,6 +266,8 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
+        let front = self.front.clone();
+        let _applying = front.applying();
         let effects = self.transact(batch);
         match effects {
             Ok(effects) => {
