@@ -1,9 +1,9 @@
 //! Who callers are and what they may do: accounts, their credentials, and what belongs to them.
 //!
 //! [`Accounts`] is the face. Records lie in the [`Store`]; every change is one transaction that also counts up the
-//! revision, names the account that it concerns and says in the audit log who made it ([`change`]). Who a caller is ([`callers`]) is
+//! revision, names the account that it concerns and says in the audit log who made it (`change.rs`). Who a caller is (`callers.rs`) is
 //! remembered, because every request asks it, and forgotten when the account is named by a change: each node looks for those four times a second
-//! ([`feed`]), so a revocation holds everywhere within a second (`spec/trust.md` §3).
+//! (`feed.rs`), so a revocation holds everywhere within a second (`spec/trust.md` §3).
 
 mod account;
 
