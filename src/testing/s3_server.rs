@@ -106,6 +106,11 @@ impl S3Server {
         format!("http://{}", self.address())
     }
 
+    /// Directory with all that it holds.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     /// Makes a bucket.
     ///
     /// # Errors

@@ -1,17 +1,12 @@
 //! Speech: texts by their addresses, spoken by a real engine.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
-use ringback::{
-    config::Config,
-    media::cache::durable::StoreKind,
-    testing::{
-        origin::{Body, Gate, Origin, Reply},
-        speech_service::{SpeechService, tone},
-    },
-    units::ByteCount,
+use ringback::testing::{
+    origin::{Body, Gate, Origin, Reply},
+    speech_service::{SpeechService, tone},
 };
 
 use crate::support::node::{Answer, TestNode};
@@ -24,20 +19,6 @@ fn say(text: &str, options: &str, extension: &str) -> String {
 
 fn json(answer: &Answer) -> serde_json::Value {
     serde_json::from_slice(&answer.body).unwrap()
-}
-
-/// Every file under a directory.
-fn files(directory: &Path) -> Vec<std::path::PathBuf> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let entries = entries.map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-fn contains(file: &Path, needle: &[u8]) -> bool {
-    // The catalogue's journal goes when its last reader has.
-    let bytes = std::fs::read(file).unwrap_or_default();
-    let begins = |at: usize| bytes[at..].starts_with(needle);
-    bytes.iter().enumerate().any(|(at, byte)| *byte == needle[0] && begins(at))
 }
 
 #[tokio::test]
@@ -125,41 +106,6 @@ async fn sentences_are_spoken_once_whatever_they_stand_in() {
     let silence = vec![0; tail.len()];
     assert!(difference(tail, alone_tail) < 0.05 * difference(tail, &silence), "the second sentence is another sound");
     node.stop().await;
-}
-
-#[tokio::test]
-async fn speech_that_is_not_to_be_stored_leaves_nothing_anywhere() {
-    let origin = Origin::start().await.unwrap();
-    let durable = |config: &mut Config| {
-        config.media.cache.durable.store = StoreKind::Directory;
-        config.media.cache.disk = ByteCount::mib(16);
-    };
-    let node = TestNode::start_with(&origin, durable).await;
-    let secret = "The code is nine seven three one. Do not tell anybody.";
-    let path = say(secret, "-", "sln");
-    let heard = node.get_with(&path, "cache-control", "no-store").await;
-    assert_eq!((heard.status, heard.header("cache-control")), (StatusCode::OK, "no-store"));
-    assert_eq!(heard.header("content-location"), "");
-    assert!(8_000 < heard.body.len());
-    let cached = node.get_with(&path, "cache-control", "only-if-cached").await;
-    assert_eq!(cached.slug(), "not-cached");
-    node.settled().await;
-    let directory = node.data_dir().to_owned();
-    node.stop_then(|| {
-        // A stretch of what was heard, and the text in the forms in which it could stand there.
-        let middle = heard.body.len() / 2;
-        let needles = [
-            heard.body[middle..middle + 64].to_vec(),
-            b"nine seven three".to_vec(),
-            URL_SAFE_NO_PAD.encode("nine seven three").as_bytes()[..18].to_vec(),
-        ];
-        let left = files(&directory);
-        assert!(!left.is_empty());
-        for (file, needle) in left.iter().flat_map(|file| needles.iter().map(move |needle| (file, needle))) {
-            assert!(!contains(file, needle), "{} has it", file.display());
-        }
-    })
-    .await;
 }
 
 #[tokio::test]

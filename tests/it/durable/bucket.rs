@@ -1,7 +1,8 @@
 //! Where nodes of a test keep what they share.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
+use futures_util::TryStreamExt as _;
 use ringback::{
     config::Config,
     media::cache::durable::{Directory, ObjectStore, S3, StoreKind, s3},
@@ -62,6 +63,26 @@ impl Bucket {
             Bucket::Directory(directory) => Arc::new(Directory::open(directory.path().to_owned()).await.unwrap()),
             Bucket::S3(server) => Arc::new(S3::open(&s3_config(&server.endpoint())).await),
         }
+    }
+
+    /// Where on this machine it keeps what it holds.
+    pub(super) fn data(&self) -> &Path {
+        match self {
+            Bucket::Directory(directory) => directory.path(),
+            Bucket::S3(server) => server.data(),
+        }
+    }
+
+    /// Every object's bytes, by its name.
+    pub(super) async fn objects(&self) -> Vec<(String, Vec<u8>)> {
+        let store = self.store().await;
+        let mut objects = Vec::new();
+        for listed in store.list("", None, 1000).await.unwrap() {
+            let pieces: Vec<_> = store.get(&listed.key, None).await.unwrap().body.try_collect().await.unwrap();
+            objects.push((listed.key.to_string(), pieces.concat()));
+        }
+        assert!(objects.len() < 1000, "there may be more");
+        objects
     }
 
     /// The names of all objects that begin so.

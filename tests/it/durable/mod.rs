@@ -4,6 +4,7 @@
 mod bucket;
 mod faults;
 mod fleet;
+mod unstored;
 
 use std::time::Duration;
 
