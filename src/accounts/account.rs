@@ -13,7 +13,7 @@ use crate::{
 use super::{
     Accounts, AccountsError, Actor, Listed, Page,
     change::Deed,
-    key_file::write_private,
+    key_file::{Over, write_private},
     page::{Listing, listing},
     records::{Account, Status},
     rows::{kept, maybe_parsed, micros, parsed, stamps},
@@ -79,10 +79,26 @@ impl Accounts {
         by: &Actor,
     ) -> Result<Account, AccountsError> {
         check_name(friendly_name)?;
-        let sid = AccountSid::draw(&mut rand::rng());
+        self.insert_account(self.draw_account(parent, friendly_name), by).await
+    }
+
+    /// A new account that is not kept yet.
+    fn draw_account(&self, parent: Option<&AccountSid>, friendly_name: &str) -> Account {
         let now = kept(self.inner.clock.now_wall());
-        let token = draw_token();
-        let sealed = self.inner.sealer.seal(&purpose(&sid), &token)?;
+        Account {
+            sid: AccountSid::draw(&mut rand::rng()),
+            parent: parent.copied(),
+            friendly_name: friendly_name.to_owned(),
+            status: Status::Active,
+            primary_token: draw_token(),
+            secondary_token: None,
+            stamps: super::Stamps { created: now, updated: now, version: 1 },
+        }
+    }
+
+    async fn insert_account(&self, account: Account, by: &Actor) -> Result<Account, AccountsError> {
+        let Account { sid, parent, friendly_name, primary_token, stamps, .. } = &account;
+        let sealed = self.inner.sealer.seal(&purpose(sid), primary_token)?;
         let sql = match parent {
             None => {
                 "INSERT INTO accounts (sid, parent, friendly_name, status, primary_token, version, created_at, updated_at) \
@@ -97,32 +113,18 @@ impl Accounts {
         };
         let insert = Statement::new(sql)
             .bind(sid.to_string())
-            .bind(parent.map(ToString::to_string))
-            .bind(friendly_name)
+            .bind(parent.map(|parent| parent.to_string()))
+            .bind(friendly_name.as_str())
             .bind(sealed)
-            .bind(micros(now))
+            .bind(micros(stamps.created))
             .changing(1);
         let insert = if parent.is_some() { insert.bind(SUBACCOUNTS_MAX) } else { insert };
-        let deed = Deed {
-            account: parent.unwrap_or(&sid),
-            by,
-            action: "account.create",
-            target: sid.to_string(),
-            detail: String::new(),
-        };
+        let deed = Deed::on_records(parent.as_ref().unwrap_or(sid), by, "account.create", sid);
         match self.change(deed, vec![insert]).await {
             Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => {
                 Err(AccountsError::Conflict("the account can have no subaccounts, or no more of them"))
             }
-            done => done.map(|()| Account {
-                sid,
-                parent: parent.copied(),
-                friendly_name: friendly_name.to_owned(),
-                status: Status::Active,
-                primary_token: token,
-                secondary_token: None,
-                stamps: super::Stamps { created: now, updated: now, version: 1 },
-            }),
+            done => done.map(|()| account),
         }
     }
 
@@ -134,10 +136,13 @@ impl Accounts {
         if !self.inner.store.read(Statement::new("SELECT sid FROM accounts LIMIT 1")).await?.is_empty() {
             return Ok(None);
         }
-        let account = self.create_account(None, "First account", &Actor::operator("first start")).await?;
+        let account = self.draw_account(None, "First account");
         let file = data_dir.join(FIRST_FILE);
         let text = format!("account {}\ntoken   {}\n", account.sid, account.primary_token.reveal());
-        write_private(&file, &text).map_err(|error| AccountsError::KeyFile(format!("{}: {error}", file.display())))?;
+        // Before there is such an account, so that none is ever without them; over those of a store that is no more.
+        let written = write_private(&file, &text, Over::Anything);
+        written.map_err(|error| AccountsError::KeyFile(format!("{}: {error}", file.display())))?;
+        let account = self.insert_account(account, &Actor::operator("first start")).await?;
         Ok(Some(FirstAccount { account, file }))
     }
 
@@ -192,12 +197,7 @@ impl Accounts {
                    WHERE sid = $4 AND version = $5";
         let statement = Statement::new(sql).bind(name.as_str()).bind(status.as_str());
         let detail = if status == account.status { String::new() } else { format!("status {status}") };
-        self.update(
-            &account,
-            statement,
-            Deed { account: sid, by, action: "account.update", target: sid.to_string(), detail },
-        )
-        .await
+        self.update(&account, statement, Deed::on_callers(sid, by, "account.update", sid).detail(detail)).await
     }
 
     /// Makes a second token beside the first.
@@ -213,7 +213,12 @@ impl Accounts {
         let sql = "UPDATE accounts SET secondary_token = $1, primary_token = $2, updated_at = $3, version = version + 1 \
                    WHERE sid = $4 AND version = $5";
         let primary = self.inner.sealer.seal(&purpose(sid), &account.primary_token)?;
-        self.update(&account, Statement::new(sql).bind(sealed).bind(primary), token_deed(sid, by, "token.create")).await
+        self.update(
+            &account,
+            Statement::new(sql).bind(sealed).bind(primary),
+            Deed::on_records(sid, by, "token.create", sid),
+        )
+        .await
     }
 
     /// Makes the second token the only one.
@@ -227,7 +232,7 @@ impl Accounts {
         let sql = "UPDATE accounts SET primary_token = $1, secondary_token = $2, updated_at = $3, version = version + 1 \
                    WHERE sid = $4 AND version = $5";
         let statement = Statement::new(sql).bind(sealed).bind(None::<Vec<u8>>);
-        self.update(&account, statement, token_deed(sid, by, "token.promote")).await
+        self.update(&account, statement, Deed::on_callers(sid, by, "token.promote", sid)).await
     }
 
     /// Drops the second token.
@@ -243,7 +248,7 @@ impl Accounts {
         let sql = "UPDATE accounts SET primary_token = $1, secondary_token = $2, updated_at = $3, version = version + 1 \
                    WHERE sid = $4 AND version = $5";
         let statement = Statement::new(sql).bind(primary).bind(None::<Vec<u8>>);
-        self.update(&account, statement, token_deed(sid, by, "token.delete")).await
+        self.update(&account, statement, Deed::on_callers(sid, by, "token.delete", sid)).await
     }
 
     /// Seals anew what another key than the first of the key file has sealed. How many secrets that were.
@@ -272,7 +277,7 @@ impl Accounts {
             .bind(secondary.map(|old| again(&old)).transpose()?)
             .bind(sid.to_string())
             .bind(row.int(1)?);
-            self.change(token_deed(&sid, by, "token.reseal"), vec![update.changing(1)]).await?;
+            self.change(Deed::on_records(&sid, by, "token.reseal", &sid), vec![update.changing(1)]).await?;
             sealed += 1;
         }
         let keys = "SELECT sid, account, secret FROM api_keys WHERE secret IS NOT NULL";
@@ -289,9 +294,7 @@ impl Accounts {
                 .bind(sid.to_string())
                 .bind(old)
                 .changing(1);
-            let deed =
-                Deed { account: &account, by, action: "key.reseal", target: sid.to_string(), detail: String::new() };
-            self.change(deed, vec![update]).await?;
+            self.change(Deed::on_records(&account, by, "key.reseal", &sid), vec![update]).await?;
             sealed += 1;
         }
         Ok(sealed)
@@ -324,10 +327,6 @@ impl Accounts {
             stamps: stamps(row, 7)?,
         })
     }
-}
-
-fn token_deed<'a>(sid: &'a AccountSid, by: &'a Actor, action: &'static str) -> Deed<'a> {
-    Deed { account: sid, by, action, target: sid.to_string(), detail: String::new() }
 }
 
 /// What an account's tokens are sealed for.

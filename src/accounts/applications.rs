@@ -54,7 +54,7 @@ impl Accounts {
         .bind(micros(now))
         .bind(APPLICATIONS_MAX)
         .changing(1);
-        match self.change(deed(account, by, "application.create", &sid), vec![insert]).await {
+        match self.change(Deed::on_records(account, by, "application.create", &sid), vec![insert]).await {
             Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => {
                 Err(AccountsError::Conflict("the account is closed, or has as many applications as it may"))
             }
@@ -109,7 +109,7 @@ impl Accounts {
         .bind(changed.account.to_string())
         .bind(changed.stamps.version)
         .changing(1);
-        let deed = deed(&changed.account, by, "application.update", &changed.sid);
+        let deed = Deed::on_records(&changed.account, by, "application.update", &changed.sid);
         match self.change(deed, vec![update]).await {
             Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => Err(AccountsError::OVERTAKEN),
             done => done,
@@ -131,12 +131,8 @@ impl Accounts {
             .bind(sid.to_string())
             .bind(account.to_string())
             .changing(1);
-        found("application", self.change(deed(account, by, "application.delete", sid), vec![delete]).await)
+        found("application", self.change(Deed::on_records(account, by, "application.delete", sid), vec![delete]).await)
     }
-}
-
-fn deed<'a>(account: &'a AccountSid, by: &'a Actor, action: &'static str, sid: &ApplicationSid) -> Deed<'a> {
-    Deed { account, by, action, target: sid.to_string(), detail: String::new() }
 }
 
 fn application_of(row: &Row) -> Result<Application, AccountsError> {

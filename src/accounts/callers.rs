@@ -5,12 +5,11 @@
 //! or its parent.
 
 use std::{
-    collections::HashMap,
-    hash::Hash,
+    collections::HashSet,
     net::IpAddr,
     sync::{
-        Arc, RwLock,
-        atomic::{AtomicI64, Ordering},
+        Arc,
+        atomic::{AtomicI64, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -21,6 +20,7 @@ use ring::hmac;
 use subtle::ConstantTimeEq as _;
 
 use crate::{
+    clock::Clock,
     ids::{AccountSid, KeySid, Tenant},
     store::{Row, Statement},
 };
@@ -29,6 +29,7 @@ use super::{
     Access, Accounts, AccountsError, Credential, Principal, Scopes, Status, account,
     feed::Standing,
     keys::{self, Uses},
+    memory::{Memory, Of},
     rows::{maybe_parsed, parsed, time},
     tokens,
 };
@@ -103,58 +104,22 @@ enum Shown {
 pub(super) struct Callers {
     /// Drawn at start: what is looked up means nothing to another process.
     key: hmac::Key,
-    pub(super) known: Memory<u128, Known>,
+    pub(super) known: Memory<u128, Arc<Known>>,
     tenants: Memory<Tenant, Status>,
     pub(super) uses: Uses,
+    /// Counts the times that uses were written down.
+    round: AtomicU32,
     /// How far changes were heard: what was read before is not remembered after.
     pub(super) heard: AtomicI64,
 }
 
 /// A caller whose credentials were right, and whether its account may be used.
-#[derive(Clone, Debug)]
-pub(super) struct Known {
-    pub(super) principal: Arc<Principal>,
-    pub(super) status: Status,
-}
-
-/// Until something of these accounts changes.
 #[derive(Debug)]
-pub(super) struct Memory<K, V> {
-    entries: RwLock<HashMap<K, (V, Of)>>,
-    entries_max: usize,
-}
-
-/// Which accounts an entry is of: one, and its parent.
-type Of = [Option<AccountSid>; 2];
-
-impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
-    fn new(entries_max: usize) -> Memory<K, V> {
-        Memory { entries: RwLock::default(), entries_max }
-    }
-
-    pub(super) fn get(&self, key: &K) -> Option<V> {
-        let entries = self.entries.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        entries.get(key).map(|(value, _)| value.clone())
-    }
-
-    /// Remembers it, unless more was heard since it was read.
-    pub(super) fn insert(&self, key: K, value: V, of: Of, heard: &AtomicI64, read_at: i64) {
-        let mut entries = self.entries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if heard.load(Ordering::Acquire) != read_at {
-            return;
-        }
-        if self.entries_max <= entries.len() && !entries.contains_key(&key) {
-            // Whoever is driven out is asked for again. Which one is as good as chance.
-            let Some(other) = entries.keys().next().cloned() else { return };
-            entries.remove(&other);
-        }
-        entries.insert(key, (value, of));
-    }
-
-    fn forget(&self, is_named: impl Fn(&AccountSid) -> bool) {
-        let mut entries = self.entries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        entries.retain(|_, (_, of)| !of.iter().flatten().any(&is_named));
-    }
+pub(super) struct Known {
+    principal: Arc<Principal>,
+    status: Status,
+    /// The round in which it was noted last that its key is used.
+    noted: AtomicU32,
 }
 
 impl Callers {
@@ -165,6 +130,7 @@ impl Callers {
             known: Memory::new(remembered_max),
             tenants: Memory::new(remembered_max),
             uses: Uses::default(),
+            round: AtomicU32::new(1),
             heard: AtomicI64::new(i64::MIN),
         }
     }
@@ -174,17 +140,35 @@ impl Callers {
         tag.as_ref().first_chunk().copied().map_or(0, u128::from_be_bytes)
     }
 
-    pub(super) fn forget(&self, heard: i64, named: &[AccountSid]) {
+    /// Callers of these accounts and their subaccounts are asked for again, and of all what was read before now.
+    pub(super) fn forget(&self, heard: i64, named: &HashSet<AccountSid>) {
         // First, so that whoever has read what was before does not remember it after.
         self.heard.store(heard, Ordering::Release);
-        self.known.forget(|account| named.contains(account));
-        self.tenants.forget(|account| named.contains(account));
+        self.known.forget(named);
+        self.tenants.forget(named);
     }
 
     pub(super) fn forget_all(&self, heard: i64) {
         self.heard.store(heard, Ordering::Release);
-        self.known.forget(|_| true);
-        self.tenants.forget(|_| true);
+        self.known.forget_all();
+        self.tenants.forget_all();
+    }
+
+    /// What is used from now on is to be noted again.
+    pub(super) fn next_round(&self) {
+        self.round.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a key is used, once a round: a hit does not stop for a lock that all others want too.
+    fn note_use(&self, known: &Known, clock: &Clock) {
+        let round = self.round.load(Ordering::Relaxed);
+        if known.noted.load(Ordering::Relaxed) == round {
+            return;
+        }
+        known.noted.store(round, Ordering::Relaxed);
+        if let Credential::Key(key) | Credential::Client { key, .. } = &known.principal.credential {
+            self.uses.note(*key, clock.now_wall());
+        }
     }
 }
 
@@ -192,17 +176,16 @@ impl Accounts {
     /// Who a caller is, if that can be told without waiting for anything; for reading also by what was known before the store went away.
     pub fn recognise(&self, header: Header<'_>, access: Access) -> Option<Result<Arc<Principal>, Refusal>> {
         let inner = &*self.inner;
-        let standing = inner.feed.standing(inner.clock.now(), inner.config.stale);
-        let is_good = match standing {
-            Standing::Fresh => true,
-            Standing::Stale => access == Access::Read,
-            Standing::Unknown => false,
-        };
-        let Known { principal, status } = inner.callers.known.get(&inner.callers.name(header)).filter(|_| is_good)?;
+        let standing = self.standing();
+        let known = inner.callers.known.get(&inner.callers.name(header)).filter(|_| standing.suffices(access))?;
         if standing == Standing::Stale {
             counter!("ringback_accounts_stale_total").increment(1);
         }
-        self.is_in_time(&principal).then(|| active(status).map(|()| principal))
+        if !self.is_in_time(&known.principal) {
+            return None;
+        }
+        inner.callers.note_use(&known, &inner.clock);
+        Some(active(known.status).map(|()| known.principal.clone()))
     }
 
     /// Who a caller is.
@@ -228,14 +211,14 @@ impl Accounts {
         let read_at = inner.callers.heard.load(Ordering::Acquire);
         let looked_up = match self.look_up(header).await {
             Ok(known) => {
-                let Known { principal, status } = known.clone();
-                let of = [Some(principal.account), principal.parent];
-                let name = inner.callers.name(header);
+                let known = Arc::new(known);
+                inner.callers.note_use(&known, &inner.clock);
+                let Known { principal, status, .. } = &*known;
+                let (of, name) =
+                    (Of { account: principal.account, parent: principal.parent }, inner.callers.name(header));
+                let answer = active(*status).map(|()| principal.clone());
                 inner.callers.known.insert(name, known, of, &inner.callers.heard, read_at);
-                if let Credential::Key(key) | Credential::Client { key, .. } = &principal.credential {
-                    inner.callers.uses.note(*key, inner.clock.now_wall());
-                }
-                active(status).map(|()| principal)
+                answer
             }
             // That it is away may have been found out here first: what was known before then counts.
             Err(Refusal::Away) => {
@@ -274,7 +257,7 @@ impl Accounts {
         let row = rows.first().ok_or(Refusal::Wrong)?;
         let (status, parent) = status_of(row).map_err(|error| refusal(&error))?;
         let callers = &self.inner.callers;
-        callers.tenants.insert(tenant.clone(), status, [Some(account), parent], &callers.heard, read_at);
+        callers.tenants.insert(tenant.clone(), status, Of { account, parent }, &callers.heard, read_at);
         active(status)
     }
 
@@ -283,13 +266,11 @@ impl Accounts {
         if tenant.account().is_none() {
             return Some(Ok(()));
         }
-        let inner = &*self.inner;
-        let is_good = match inner.feed.standing(inner.clock.now(), inner.config.stale) {
-            Standing::Fresh => true,
-            Standing::Stale => access == Access::Read,
-            Standing::Unknown => false,
-        };
-        inner.callers.tenants.get(tenant).filter(|_| is_good).map(active)
+        self.inner.callers.tenants.get(tenant).filter(|_| self.standing().suffices(access)).map(active)
+    }
+
+    fn standing(&self) -> Standing {
+        self.inner.feed.standing(self.inner.clock.now(), self.inner.config.stale)
     }
 
     fn is_in_time(&self, principal: &Principal) -> bool {
@@ -315,7 +296,7 @@ impl Accounts {
         if !self.is_in_time(&principal) {
             return Err(Refusal::Wrong);
         }
-        Ok(Known { principal: Arc::new(principal), status })
+        Ok(Known { principal: Arc::new(principal), status, noted: AtomicU32::new(0) })
     }
 
     async fn by_token(&self, sid: AccountSid, shown: &str) -> Result<Option<(Principal, Status)>, AccountsError> {
@@ -380,7 +361,7 @@ fn of_key(row: &Row, credential: Credential) -> Result<(Principal, Status), Acco
         parent,
         tenant: Tenant::of(&account),
         credential,
-        scopes: parsed(row, 4, "a key")?,
+        scopes: Scopes::of_kept(&row.text(4)?),
         expires: row.maybe_int(5)?.map(time),
     };
     Ok((principal, status))

@@ -9,14 +9,21 @@ use std::{
 
 /// What failures are counted over.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Addresses that are remembered at most; beyond them the oldest windows are forgotten.
+/// Addresses that are remembered at most; beyond them the older half is forgotten.
 const ADDRESSES_MAX: usize = 65_536;
 
 /// Counts failures of each address. A std lock: held for map operations only.
 #[derive(Debug)]
 pub(super) struct Ceiling {
     failures_max: u32,
-    windows: Mutex<HashMap<IpAddr, Window>>,
+    windows: Mutex<Windows>,
+}
+
+/// Two halves, so that forgetting the older one is no search among tens of thousands of addresses that somebody makes up.
+#[derive(Debug, Default)]
+struct Windows {
+    younger: HashMap<IpAddr, Window>,
+    older: HashMap<IpAddr, Window>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,27 +40,23 @@ impl Ceiling {
     /// How long the address has to wait, if it has to.
     pub(super) fn wait(&self, from: IpAddr, now: Instant) -> Option<Duration> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.get(&network(from))?;
+        let address = network(from);
+        let window = windows.younger.get(&address).or_else(|| windows.older.get(&address))?;
         let left = WINDOW.checked_sub(now.saturating_duration_since(window.began))?;
         (self.failures_max <= window.failures && !left.is_zero()).then_some(left)
     }
 
     pub(super) fn note_failure(&self, from: IpAddr, now: Instant) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = network(from);
+        let before = windows.younger.remove(&address).or_else(|| windows.older.remove(&address));
         let is_over = |window: &Window| WINDOW <= now.saturating_duration_since(window.began);
-        if ADDRESSES_MAX <= windows.len() && !windows.contains_key(&network(from)) {
-            windows.retain(|_, window| !is_over(window));
-            if ADDRESSES_MAX <= windows.len()
-                && let Some(oldest) = windows.iter().min_by_key(|(_, window)| window.began).map(|(address, _)| *address)
-            {
-                windows.remove(&oldest);
-            }
-        }
-        let window = windows.entry(network(from)).or_insert(Window { began: now, failures: 0 });
-        if is_over(window) {
-            *window = Window { began: now, failures: 0 };
-        }
+        let mut window = before.filter(|window| !is_over(window)).unwrap_or(Window { began: now, failures: 0 });
         window.failures = window.failures.saturating_add(1);
+        if ADDRESSES_MAX / 2 <= windows.younger.len() {
+            windows.older = std::mem::take(&mut windows.younger);
+        }
+        windows.younger.insert(address, window);
     }
 }
 
@@ -91,10 +94,12 @@ mod tests {
         ceiling.note_failure("2001:db8::1".parse().unwrap(), now);
         assert!(ceiling.wait("2001:db8::2".parse().unwrap(), now).is_some());
         assert!(ceiling.wait("2001:db8:0:1::1".parse().unwrap(), now).is_none());
-        for number in 0..u32::try_from(ADDRESSES_MAX).unwrap() {
+        for number in 0..u32::try_from(2 * ADDRESSES_MAX).unwrap() {
             ceiling.note_failure(IpAddr::V4(number.into()), now + Duration::from_secs(1));
         }
-        assert_eq!(ceiling.windows.lock().unwrap().len(), ADDRESSES_MAX);
+        let windows = ceiling.windows.lock().unwrap();
+        assert!(windows.younger.len() + windows.older.len() <= ADDRESSES_MAX);
+        drop(windows);
         assert!(ceiling.wait("2001:db8::2".parse().unwrap(), now).is_none());
     }
 }

@@ -23,16 +23,67 @@ impl Actor {
     }
 }
 
-/// What is done, for the audit log.
+/// What is done: for the audit log, and for nodes that remember callers.
 pub(super) struct Deed<'a> {
     /// Whose account it concerns.
-    pub(super) account: &'a AccountSid,
-    pub(super) by: &'a Actor,
+    account: &'a AccountSid,
+    by: &'a Actor,
     /// As `key.create`.
-    pub(super) action: &'static str,
+    action: &'static str,
     /// Name of what it is done to.
-    pub(super) target: String,
-    pub(super) detail: String,
+    target: String,
+    detail: String,
+    concerns: Concerns,
+}
+
+/// Whether a change takes something from callers who may be remembered. Kept as text, beside the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Concerns {
+    /// It does: whoever is remembered for the account is forgotten.
+    Callers,
+    /// All who were let in are to be let in still.
+    Records,
+}
+
+impl Concerns {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Concerns::Callers => "callers",
+            Concerns::Records => "records",
+        }
+    }
+
+    /// What a version that is not known yet says is taken for the graver.
+    pub(super) fn of(text: &str) -> Concerns {
+        if text == Concerns::Records.as_str() { Concerns::Records } else { Concerns::Callers }
+    }
+}
+
+impl<'a> Deed<'a> {
+    /// One after which somebody who was let in may not be any more.
+    pub(super) fn on_callers(
+        account: &'a AccountSid,
+        by: &'a Actor,
+        action: &'static str,
+        target: &impl ToString,
+    ) -> Deed<'a> {
+        Deed { account, by, action, target: target.to_string(), detail: String::new(), concerns: Concerns::Callers }
+    }
+
+    /// One that leaves all callers what they are.
+    pub(super) fn on_records(
+        account: &'a AccountSid,
+        by: &'a Actor,
+        action: &'static str,
+        target: &impl ToString,
+    ) -> Deed<'a> {
+        Deed { concerns: Concerns::Records, ..Deed::on_callers(account, by, action, target) }
+    }
+
+    /// With further words.
+    pub(super) fn detail(self, detail: String) -> Deed<'a> {
+        Deed { detail, ..self }
+    }
 }
 
 impl Accounts {
@@ -41,8 +92,11 @@ impl Accounts {
         let account = deed.account.to_string();
         change.extend([
             Statement::new("UPDATE revision SET number = number + 1 WHERE id = 1").changing(1),
-            Statement::new("INSERT INTO changes (number, account) SELECT number, $1 FROM revision WHERE id = 1")
-                .bind(account.as_str()),
+            Statement::new(
+                "INSERT INTO changes (number, account, concerns) SELECT number, $1, $2 FROM revision WHERE id = 1",
+            )
+            .bind(account.as_str())
+            .bind(deed.concerns.as_str()),
             Statement::new("DELETE FROM changes WHERE number <= (SELECT number FROM revision WHERE id = 1) - $1")
                 .bind(CHANGES_KEPT),
             Statement::new(

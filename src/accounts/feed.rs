@@ -1,6 +1,7 @@
 //! How a node hears of changes: it asks for those that it has not heard yet, four times a second.
 
 use std::{
+    collections::HashSet,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,7 +14,7 @@ use crate::{
     store::{Row, Statement},
 };
 
-use super::{Accounts, AccountsError, rows::parsed};
+use super::{Access, Accounts, AccountsError, change::Concerns, rows::parsed};
 
 /// How often changes are asked for.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -44,6 +45,17 @@ pub(super) enum Standing {
     Stale,
     /// Ask the store.
     Unknown,
+}
+
+impl Standing {
+    /// Whether it may be used for this.
+    pub(super) fn suffices(self, access: Access) -> bool {
+        match self {
+            Standing::Fresh => true,
+            Standing::Stale => access == Access::Read,
+            Standing::Unknown => false,
+        }
+    }
 }
 
 impl Feed {
@@ -106,18 +118,21 @@ impl Accounts {
     fn apply(&self, before: Option<i64>, rows: &[Row]) -> Result<(), AccountsError> {
         let callers = &self.inner.callers;
         let mut number = self.inner.feed.number.lock().unwrap_or_else(PoisonError::into_inner);
-        let changes =
-            rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?))).collect::<Result<Vec<_>, AccountsError>>()?;
-        let Some((newest, _)) = changes.last() else { return Ok(()) };
+        let numbers = rows.iter().map(|row| Ok(row.int(0)?)).collect::<Result<Vec<_>, AccountsError>>()?;
+        let Some(newest) = numbers.last() else { return Ok(()) };
         let was_set_back = before.is_some_and(|before| *newest < before);
         let newest = if was_set_back { *newest } else { (*newest).max(number.unwrap_or(i64::MIN)) };
         // Numbers are dense. Where the first is not the next, changes were dropped before they were heard; the first answer says
         // only how far things are.
-        let follows = before.zip(changes.first()).is_some_and(|(before, (first, _))| before + 1 == *first);
+        let follows = before.zip(numbers.first()).is_some_and(|(before, first)| before + 1 == *first);
         if follows {
-            let named: Result<Vec<AccountSid>, AccountsError> =
-                rows.iter().map(|row| parsed(row, 1, "a change")).collect();
-            callers.forget(newest, &named?);
+            let mut named = HashSet::new();
+            for row in rows {
+                if Concerns::of(&row.text(2)?) == Concerns::Callers {
+                    named.insert(parsed::<AccountSid>(row, 1, "a change")?);
+                }
+            }
+            callers.forget(newest, &named);
         } else {
             callers.forget_all(newest);
         }
@@ -140,10 +155,11 @@ impl Accounts {
                 Err(_) => {}
             }
             rounds = (rounds + 1) % NOTE_ROUNDS;
-            if rounds == 0
-                && let Err(error) = self.note_uses().await
-            {
-                tracing::warn!(%error, "when keys were used last is not noted");
+            if rounds == 0 {
+                if let Err(error) = self.note_uses().await {
+                    tracing::warn!(%error, "when keys were used last is not noted");
+                }
+                self.inner.callers.next_round();
             }
         }
     }
@@ -160,12 +176,12 @@ fn question(before: Option<i64>) -> Statement {
         Some(before) => {
             // The second half: a store that was set back to what it was earlier.
             Statement::new(
-                "SELECT number, account FROM changes WHERE number > $1 \
-                 UNION ALL SELECT number, '' FROM revision WHERE number < $1 ORDER BY 1 LIMIT $2",
+                "SELECT number, account, concerns FROM changes WHERE number > $1 \
+                 UNION ALL SELECT number, '', '' FROM revision WHERE number < $1 ORDER BY 1 LIMIT $2",
             )
             .bind(before)
             .bind(BATCH)
         }
-        None => Statement::new("SELECT number, '' FROM revision WHERE id = 1"),
+        None => Statement::new("SELECT number, '', '' FROM revision WHERE id = 1"),
     }
 }

@@ -1,9 +1,8 @@
 //! The file of the keys that secrets rest on.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
@@ -34,7 +33,11 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<[u8; KEY_BYTES]>> {
 /// It cannot be read or made, or a line is no key.
 pub(super) fn read_or_draw(path: &Path) -> io::Result<Vec<[u8; KEY_BYTES]>> {
     match read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => draw(path).map(|key| vec![key]),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match draw(path) {
+            // Another process was first, and what it seals is sealed with its key.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
+            drawn => drawn.map(|key| vec![key]),
+        },
         read => read,
     }
 }
@@ -53,22 +56,51 @@ fn draw(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let mut key = [0; KEY_BYTES];
     rand::rng().fill_bytes(&mut key);
     let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    write_private(path, &format!("{text}\n"))?;
+    write_private(path, &format!("{text}\n"), Over::Nothing)?;
     Ok(key)
 }
 
-/// Writes a file that only its owner may read, whole or not at all, and never over another.
+/// What a file may be written over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    Nothing,
+    Anything,
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
 ///
 /// # Errors
-/// There is one of that name, or it cannot be written.
-pub(super) fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let unfinished = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+/// There is one of that name that it may not be written over ([`io::ErrorKind::AlreadyExists`]), or it cannot be written.
+pub(super) fn write_private(path: &Path, text: &str, over: Over) -> io::Result<()> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // For its owner alone from the beginning, under a name that no other process writes to.
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    // Unlike a rename, a link fails where there is something.
-    let linked = std::fs::hard_link(&unfinished, path);
-    std::fs::remove_file(&unfinished)?;
-    linked?;
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    file.as_file().sync_all()?;
+    match over {
+        Over::Nothing => file.persist_noclobber(path)?,
+        Over::Anything => file.persist(path)?,
+    };
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn processes_that_start_at_once_have_the_same_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        let starts: Vec<_> = std::thread::scope(|scope| {
+            let started: Vec<_> = (0..16).map(|_| scope.spawn(|| read_or_draw(&path).unwrap())).collect();
+            started.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(starts.iter().all(|keys| keys.len() == 1 && *keys == starts[0]));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        // Nothing is left of those who were late.
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
 }

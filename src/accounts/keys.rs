@@ -21,6 +21,7 @@ use super::{
     page::{Listing, listing},
     records::{Key, KeyKind, NewKey},
     rows::{kept, micros, parsed, stamps, time},
+    scopes::Scopes,
 };
 
 /// Keys of one kind that an account has at most.
@@ -84,7 +85,7 @@ impl Accounts {
         .bind(micros(now))
         .bind(KEYS_MAX)
         .changing(1);
-        match self.change(deed(account, by, "key.create", &sid), vec![insert]).await {
+        match self.change(Deed::on_records(account, by, "key.create", &sid), vec![insert]).await {
             Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => {
                 Err(AccountsError::Conflict("the account is closed, or has as many keys as it may"))
             }
@@ -146,7 +147,7 @@ impl Accounts {
         .bind(account.to_string())
         .bind(kind.as_str())
         .changing(1);
-        found("key", self.change(deed(account, by, "key.update", sid), vec![update]).await)?;
+        found("key", self.change(Deed::on_records(account, by, "key.update", sid), vec![update]).await)?;
         self.key(account, kind, sid).await
     }
 
@@ -166,7 +167,7 @@ impl Accounts {
             .bind(account.to_string())
             .bind(kind.as_str())
             .changing(1);
-        found("key", self.change(deed(account, by, "key.delete", sid), vec![delete]).await)
+        found("key", self.change(Deed::on_callers(account, by, "key.delete", sid), vec![delete]).await)
     }
 
     /// Writes down when keys were used last. To be called now and then.
@@ -210,10 +211,6 @@ pub(super) fn found<T>(what: &'static str, done: Result<T, AccountsError>) -> Re
     }
 }
 
-fn deed<'a>(account: &'a AccountSid, by: &'a Actor, action: &'static str, sid: &KeySid) -> Deed<'a> {
-    Deed { account, by, action, target: sid.to_string(), detail: String::new() }
-}
-
 /// What a signing key's secret is sealed for.
 pub(super) fn purpose(sid: &KeySid) -> String {
     format!("signing key {sid}")
@@ -225,7 +222,7 @@ fn key_of(row: &Row) -> Result<Key, AccountsError> {
         account: parsed(row, 2, "a key")?,
         kind: parsed(row, 3, "a key")?,
         friendly_name: row.text(4)?,
-        scopes: parsed(row, 5, "a key")?,
+        scopes: Scopes::of_kept(&row.text(5)?),
         expires: row.maybe_int(6)?.map(time),
         used: row.maybe_int(7)?.map(time),
         stamps: stamps(row, 8)?,

@@ -27,6 +27,8 @@ mod key_file;
 
 mod keys;
 
+mod memory;
+
 mod numbers;
 
 mod page;

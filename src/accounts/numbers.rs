@@ -11,7 +11,7 @@ use super::{
     account::{check_filter, check_name},
     change::Deed,
     page::{Listing, listing},
-    records::{Number, NumberFields, PhoneNumber},
+    records::{Number, NumberFields, PhoneNumber, Status},
     rows::{from_json, maybe_parsed, micros, parsed, stamps, to_json},
 };
 
@@ -36,7 +36,7 @@ const TAKEN: AccountsError = AccountsError::Conflict("the number is not offered,
 
 impl Accounts {
     /// Brings a number in: assigned to an account at once, or into the operator's stock, offered to one account and its subaccounts or to
-    /// anybody.
+    /// anybody. One that was assigned is offered to that account when it gives it back.
     ///
     /// # Errors
     /// It is there already, or the account is not.
@@ -58,12 +58,12 @@ impl Accounts {
         .bind(sid.to_string())
         .bind(phone_number.to_string())
         .bind(account.map(ToString::to_string))
-        .bind(offered_to.map(ToString::to_string))
+        .bind(offered_to.or(account).map(ToString::to_string))
         .bind(to_json(&NumberFields::default())?)
         .bind(micros(self.inner.clock.now_wall()));
         let nobody = AccountSid::NOBODY;
         let whose = account.or(offered_to).unwrap_or(&nobody);
-        match self.change(deed(whose, by, "number.add", phone_number), vec![insert]).await {
+        match self.change(Deed::on_records(whose, by, "number.add", phone_number), vec![insert]).await {
             Err(AccountsError::Store(StoreError::Duplicate)) => {
                 return Err(AccountsError::Conflict("the number is here already"));
             }
@@ -92,14 +92,14 @@ impl Accounts {
         .bind(micros(self.inner.clock.now_wall()))
         .bind(phone_number.to_string())
         .changing(1);
-        match self.change(deed(account, by, "number.take", phone_number), vec![take]).await {
+        match self.change(Deed::on_records(account, by, "number.take", phone_number), vec![take]).await {
             Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => Err(TAKEN),
             done => done,
         }?;
         self.number_by_number(phone_number).await
     }
 
-    /// Assigns a number to an account, whoever had it: the operator's.
+    /// Assigns a number to an account, whoever had it, or puts it back into the stock, for anybody: the operator's.
     ///
     /// # Errors
     /// There is no such number or account.
@@ -115,6 +115,7 @@ impl Accounts {
         }
         // What one has said of it is nobody else's.
         let number = if number.account.as_ref() == account { number } else { bare(number) };
+        let number = Number { offered_to: account.copied(), ..number };
         self.write_number(&number, account, by, "number.assign").await?;
         self.number_by_number(phone_number).await
     }
@@ -128,7 +129,7 @@ impl Accounts {
         let delete = Statement::new("DELETE FROM numbers WHERE sid = $1").bind(number.sid.to_string()).changing(1);
         let nobody = AccountSid::NOBODY;
         let whose = number.account.as_ref().unwrap_or(&nobody);
-        self.change(deed(whose, by, "number.remove", phone_number), vec![delete]).await
+        self.change(Deed::on_records(whose, by, "number.remove", phone_number), vec![delete]).await
     }
 
     /// A number of an account.
@@ -190,7 +191,9 @@ impl Accounts {
         by: &Actor,
     ) -> Result<Number, AccountsError> {
         check_name(&changed.friendly_name)?;
-        self.account(account).await?;
+        if self.account(account).await?.status == Status::Closed {
+            return Err(AccountsError::Conflict("the account is closed, for ever"));
+        }
         self.write_number(changed, Some(account), by, "number.update").await?;
         self.number(account, &changed.sid).await
     }
@@ -212,10 +215,11 @@ impl Accounts {
         action: &'static str,
     ) -> Result<(), AccountsError> {
         let update = Statement::new(
-            "UPDATE numbers SET account = $1, friendly_name = $2, record = $3, updated_at = $4, version = version + 1 \
-             WHERE sid = $5 AND version = $6",
+            "UPDATE numbers SET account = $1, offered_to = $2, friendly_name = $3, record = $4, updated_at = $5, version = version + 1 \
+             WHERE sid = $6 AND version = $7",
         )
         .bind(account.map(ToString::to_string))
+        .bind(number.offered_to.map(|offered_to| offered_to.to_string()))
         .bind(number.friendly_name.as_str())
         .bind(to_json(&number.fields)?)
         .bind(micros(self.inner.clock.now_wall()))
@@ -224,15 +228,11 @@ impl Accounts {
         .changing(1);
         let nobody = AccountSid::NOBODY;
         let whose = account.or(number.account.as_ref()).unwrap_or(&nobody);
-        match self.change(deed(whose, by, action, &number.phone_number), vec![update]).await {
+        match self.change(Deed::on_records(whose, by, action, &number.phone_number), vec![update]).await {
             Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => Err(AccountsError::OVERTAKEN),
             done => done,
         }
     }
-}
-
-fn deed<'a>(account: &'a AccountSid, by: &'a Actor, action: &'static str, number: &PhoneNumber) -> Deed<'a> {
-    Deed { account, by, action, target: number.to_string(), detail: String::new() }
 }
 
 /// A number as it came.

@@ -52,5 +52,8 @@ CREATE TABLE audit (
     actor TEXT NOT NULL, credential TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, detail TEXT NOT NULL
 );
 CREATE INDEX audit_by_account ON audit (account, number);
+", "
+-- Most changes take nothing from anybody who is remembered. A node of the version before says nothing of it: all are forgotten.
+ALTER TABLE changes ADD COLUMN concerns TEXT NOT NULL DEFAULT 'callers';
 "],
 };

@@ -89,6 +89,13 @@ impl Scopes {
         Scopes(all.filter(|(resource, access)| has(*resource, *access)).map(|(r, a)| bit(r, a)).sum())
     }
 
+    /// As they are kept. What a later version gives by a word that is not known here cannot be done here.
+    pub(super) fn of_kept(text: &str) -> Scopes {
+        text.split(' ')
+            .filter_map(|word| Scopes::parse_word(word).ok())
+            .fold(Scopes::NONE, |sum, word| Scopes(sum.0 | word.0))
+    }
+
     /// Whether this may be done.
     pub fn may(self, resource: Resource, access: Access) -> bool {
         self.0 & bit(resource, access) != 0
@@ -191,6 +198,8 @@ mod tests {
         for scopes in [Scopes::all(), Scopes::standard()] {
             assert_eq!(scopes.to_string().parse::<Scopes>().unwrap(), scopes);
         }
+        assert_eq!(Scopes::of_kept("media:read calls:write keys:read faxes").to_string(), "media:read keys:read");
+        assert_eq!(Scopes::of_kept(""), Scopes::NONE);
         assert_eq!("keys:read,media:read".parse::<Scopes>().unwrap().to_string(), "media:read keys:read");
         for wrong in ["media", "media:", "media:all", ":read", "Media:read", "everything"] {
             assert_eq!(wrong.parse::<Scopes>().unwrap_err(), NotAScope(wrong.to_owned()));

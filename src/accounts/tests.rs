@@ -1,5 +1,7 @@
 //! Accounts on both engines: what must hold, whichever keeps them.
 
+mod versions;
+
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::Path,
@@ -10,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
     Access, Account, AccountChange, AccountFilter, Accounts, AccountsError, Actor, ApplicationFields, Config,
-    Credential, Header, KeyKind, NewKey, Page, PhoneNumber, Refusal, Resource, Scopes, Status, callers::Known,
+    Credential, Header, KeyKind, NewKey, Page, PhoneNumber, Refusal, Resource, Scopes, Status,
 };
 use crate::{
     clock::Clock,
@@ -242,19 +244,50 @@ async fn who_has_not_heard_for_long_forgets_everything() {
 }
 
 #[tokio::test]
-async fn what_was_read_before_a_change_is_not_remembered_after_it() {
+async fn callers_stay_known_whatever_is_done_that_takes_nothing_from_them() {
+    let world = World::sqlite();
+    let (here, there) = (world.node().await, world.node().await);
+    let top = here.create_account(None, "", &operator()).await.unwrap();
+    let (key, secret) = here.create_key(&top.sid, &new_key(KeyKind::Api), &operator()).await.unwrap();
+    let by_key = basic(key.sid, &secret);
+    let is_known = |accounts: &Accounts, shown: &[u8]| accounts.recognise(Header::new(shown), Access::Read).is_some();
+    for accounts in [&here, &there] {
+        ask(accounts, &token_of(&top)).await.unwrap();
+        ask(accounts, &by_key).await.unwrap();
+    }
+    let made = here.create_application(&top.sid, "a", &ApplicationFields::default(), &operator()).await.unwrap();
+    here.delete_application(&top.sid, &made.sid, &operator()).await.unwrap();
+    here.rename_key(&top.sid, KeyKind::Api, &key.sid, "b", &operator()).await.unwrap();
+    here.create_key(&top.sid, &new_key(KeyKind::Api), &operator()).await.unwrap();
+    here.create_account(Some(&top.sid), "", &operator()).await.unwrap();
+    here.create_secondary_token(&top.sid, &operator()).await.unwrap();
+    there.hear().await.unwrap();
+    for accounts in [&here, &there] {
+        assert!(is_known(accounts, &token_of(&top)) && is_known(accounts, &by_key));
+    }
+    here.delete_key(&top.sid, KeyKind::Api, &key.sid, &operator()).await.unwrap();
+    there.hear().await.unwrap();
+    assert!(!is_known(&here, &by_key) && !is_known(&there, &by_key));
+}
+
+#[tokio::test]
+async fn when_a_key_was_used_last_is_noted_of_callers_who_are_known_too() {
     let world = World::sqlite();
     let accounts = world.node().await;
     let top = accounts.create_account(None, "", &operator()).await.unwrap();
-    let callers = &accounts.inner.callers;
-    let principal = accounts.authenticate(Header::new(&token_of(&top)), HERE, Access::Read).await.unwrap();
-    let read_at = callers.heard.load(std::sync::atomic::Ordering::Acquire);
-    callers.forget(read_at + 1, &[top.sid]);
-    let known = Known { principal, status: Status::Active };
-    callers.known.insert(7, known.clone(), [Some(top.sid), None], &callers.heard, read_at);
-    assert!(callers.known.get(&7).is_none());
-    callers.known.insert(7, known, [Some(top.sid), None], &callers.heard, read_at + 1);
-    assert!(callers.known.get(&7).is_some());
+    let (key, secret) = accounts.create_key(&top.sid, &new_key(KeyKind::Api), &operator()).await.unwrap();
+    let used = async || accounts.key(&top.sid, KeyKind::Api, &key.sid).await.unwrap().used;
+    let shown = basic(key.sid, &secret);
+    ask(&accounts, &shown).await.unwrap();
+    accounts.note_uses().await.unwrap();
+    let first = used().await.unwrap();
+    ask(&accounts, &shown).await.unwrap();
+    accounts.note_uses().await.unwrap();
+    assert_eq!(used().await, Some(first));
+    accounts.inner.callers.next_round();
+    ask(&accounts, &shown).await.unwrap();
+    accounts.note_uses().await.unwrap();
+    assert!(first < used().await.unwrap());
 }
 
 #[tokio::test]
@@ -443,6 +476,13 @@ async fn a_number_has_one_owner_at_most_and_only_who_is_offered_it_takes_it() {
         accounts.release_number(&sub.sid, &number.sid, &operator()).await.unwrap();
         assert!(accounts.numbers(&sub.sid, None, None, &whole(10)).await.unwrap().records.is_empty());
         assert_eq!(take(&top.sid, &offered).await.unwrap(), Some(top.sid));
+        // What the operator gave to one goes back to where only that one takes it, until the operator says otherwise.
+        let number = accounts.number_by_number(&given).await.unwrap();
+        accounts.release_number(&stranger.sid, &number.sid, &operator()).await.unwrap();
+        assert!(matches!(take(&top.sid, &given).await, Err(AccountsError::Conflict(_))));
+        assert_eq!(take(&stranger.sid, &given).await.unwrap(), Some(stranger.sid));
+        accounts.assign_number(&given, None, &operator()).await.unwrap();
+        assert_eq!(take(&top.sid, &given).await.unwrap(), Some(top.sid));
     }
 }
 
@@ -531,6 +571,12 @@ async fn a_node_without_accounts_makes_one_and_leaves_its_credentials_in_a_file_
     let accounts = world.node().await;
     let first = accounts.create_first_account(world.dir.path()).await.unwrap().unwrap();
     assert!(accounts.create_first_account(world.dir.path()).await.unwrap().is_none());
+    assert_eq!(ask(&accounts, &token_of(&first.account)).await, Ok(first.account.sid));
+    accounts.close().await;
+    // Over what an older store of this directory has left.
+    std::fs::remove_file(world.dir.path().join("store.db")).unwrap();
+    let accounts = world.node().await;
+    let first = accounts.create_first_account(world.dir.path()).await.unwrap().unwrap();
     let text = std::fs::read_to_string(&first.file).unwrap();
     assert!(text.contains(&first.account.sid.to_string()) && text.contains(first.account.primary_token.reveal()));
     for file in ["first-credentials", "accounts.key", "store.db"] {

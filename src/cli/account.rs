@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -16,7 +16,11 @@ use crate::{
     secret::Secret,
 };
 
-use super::{Exit, serve::Settings, terminal::Terminal};
+use super::{
+    Exit,
+    serve::Settings,
+    terminal::{self, Terminal},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -276,6 +280,7 @@ impl Desk<'_> {
         let kind = |signing| if signing { KeyKind::Signing } else { KeyKind::Api };
         match verb {
             KeysVerb::Create { account, name, scopes, expires, signing } => {
+                self.check_secrets_arrive()?;
                 let expires = expires.map(|life| self.accounts.now() + *life);
                 let new = NewKey { kind: kind(signing), friendly_name: name, scopes, expires };
                 let (key, secret) = self.accounts.create_key(&account, &new, by).await?;
@@ -340,6 +345,17 @@ impl Desk<'_> {
         self.tell_with(account_fields(account), &secrets)
     }
 
+    /// A key's secret is told once: nothing is made where nobody would read it.
+    fn check_secrets_arrive(&self) -> anyhow::Result<()> {
+        match &self.secrets_to {
+            Some(path) if path.exists() => bail!("{} is there already", path.display()),
+            None if !self.terminal.shows_secrets() => {
+                bail!("the key's secret would be lost: --secrets-to FILE writes it to a file")
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Tells of a record and its secrets: those on a terminal, or in a file.
     fn tell_with(&mut self, mut fields: Value, secrets: &[(&str, &Secret)]) -> anyhow::Result<()> {
         let mut in_file = json!({ "sid": fields.get("sid").cloned() });
@@ -364,7 +380,7 @@ impl Desk<'_> {
         let words = fields.as_object().into_iter().flatten().filter_map(|(name, value)| match value {
             Value::Null => None,
             Value::String(text) if text.is_empty() => None,
-            Value::String(text) => Some(format!("{name}={text}")),
+            Value::String(text) => Some(format!("{name}={}", terminal::plain(text))),
             other => Some(format!("{name}={other}")),
         });
         Ok(self.terminal.say(&words.collect::<Vec<_>>().join("  "))?)

@@ -64,14 +64,15 @@ impl Terminal {
 
     /// Writes a line about what went wrong, with the program's name before it.
     pub(super) fn complain(&mut self, line: &str) {
-        // What others say is in it, and a terminal would obey.
-        let plain = |character: char| if is_plain(character) { character } else { char::REPLACEMENT_CHARACTER };
-        self.note(&format!("ringback: {}", line.chars().map(plain).collect::<String>()));
+        self.note(&format!("ringback: {}", plain(line)));
     }
 }
 
-fn is_plain(character: char) -> bool {
-    !character.is_control() || matches!(character, '\n' | '\t')
+/// A text in which others may have a say, without what a terminal would obey.
+pub(super) fn plain(text: &str) -> String {
+    let is_plain = |character: char| !character.is_control() || matches!(character, '\n' | '\t');
+    let shown = |character| if is_plain(character) { character } else { char::REPLACEMENT_CHARACTER };
+    text.chars().map(shown).collect()
 }
 
 impl fmt::Debug for Terminal {

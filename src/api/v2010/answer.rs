@@ -44,6 +44,11 @@ impl Failed {
         Failed { status, code, message: message.into(), fields: Vec::new() }
     }
 
+    /// Whether it is the caller's to mend.
+    pub(super) fn is_client_error(&self) -> bool {
+        (400..500).contains(&self.status)
+    }
+
     /// A value that cannot be taken.
     pub(super) fn invalid(message: impl Into<String>) -> Failed {
         Failed::new(400, 20001, message)

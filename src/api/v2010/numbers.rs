@@ -246,7 +246,10 @@ pub(super) async fn update(asked: Asked, Form(said): Form<Said>) -> Result<Respo
     let number = asked.accounts.number(&account, &asked.sid()?).await.map_err(|error| asked.failed(&error))?;
     let to = match said.account_sid.as_deref() {
         None | Some("") => account,
-        Some(text) => asked.reach(text).await.map_err(|_| Failed::invalid("AccountSid: there is no such account"))?,
+        Some(text) => asked.reach(text).await.map_err(|failed| {
+            let missing = || Failed::invalid("AccountSid: there is no such account");
+            if failed.is_client_error() { missing() } else { failed }
+        })?,
     };
     let number = change(&asked, &account, &to, number, &said).await?;
     Ok(answer(StatusCode::OK, NumberBody::new(&number, &to)))
