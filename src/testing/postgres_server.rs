@@ -95,12 +95,36 @@ impl PostgresServer {
 
     /// Ends it at once and cuts all connections. What it has acknowledged is there when it starts again.
     pub fn stop(&mut self) {
+        self.resume();
         let Some(mut child) = self.running.take() else { return };
         // SIGQUIT: the processes of its connections end, too, which they do not where only the first is killed.
         if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
             kill_process(pid, Signal::QUIT).ok();
         }
         child.wait().ok();
+    }
+
+    /// Has it do nothing more, without a word to anybody: connections stay, questions are not answered.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Has it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// To the server, and then to the processes of its connections, which are in groups of their own.
+    fn signal(&self, signal: Signal) {
+        let Some(server) = self.running.as_ref().map(Child::id) else { return };
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let children = numbers.filter(|number| parent_of(*number) == Some(server));
+        for pid in [server].into_iter().chain(children) {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                kill_process(pid, signal).ok();
+            }
+        }
     }
 
     /// The address of its database, as `store.url` takes it.
@@ -153,6 +177,12 @@ impl Drop for PostgresServer {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn parent_of(process: u32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The second field, a name in parentheses, may have spaces.
+    text.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Debian keeps the programs of each version in a folder of their own, outside of all paths.

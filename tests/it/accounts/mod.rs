@@ -7,6 +7,8 @@ mod document;
 
 mod media;
 
+mod outage;
+
 mod revoked;
 
 mod secrets;

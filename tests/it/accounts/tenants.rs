@@ -1,14 +1,19 @@
 //! Two tenants beside one another (`spec/trust.md` §2): what they share nobody can tell, and what one deletes the other keeps.
 
+use std::collections::BTreeMap;
+
 use http::{Method, StatusCode};
-use ringback::testing::{
-    fixture,
-    origin::{Body, Origin, Reply},
+use ringback::{
+    media::cache::durable::StoreKind,
+    testing::{
+        fixture,
+        origin::{Body, Origin, Reply},
+    },
 };
 use serde_json::Value;
 
 use super::{Credentials, ask, closed_node, subaccount};
-use crate::support::node::{Answer, TestNode, fetch_path};
+use crate::support::node::{Answer, TestNode, fetch_path, metrics};
 
 async fn tell(node: &TestNode, who: &Credentials, method: Method, path: &str, body: Vec<u8>) -> Answer {
     node.send(node.request(method, path).header("authorization", who.header()).body(body)).await
@@ -112,4 +117,107 @@ async fn uploads_and_prompts_of_one_tenant_are_unknown_to_the_other() {
     assert_eq!(node.get(&second).await.status, StatusCode::OK);
     assert_eq!(ask(&node, &other, Method::GET, &upload).await.status, StatusCode::OK);
     node.stop().await;
+}
+
+/// How often each part of the node was asked for something: tiers, the catalogue, the store behind all, the store of accounts.
+fn lookups() -> BTreeMap<String, u64> {
+    let counted = [
+        "ringback_media_cache_hits_total",
+        "ringback_media_cache_misses_total",
+        "ringback_media_cache_catalogue_lookups_total",
+        "ringback_media_durable_requests_total",
+        "ringback_media_problems_total",
+        "ringback_accounts_callers_total",
+    ];
+    let text = metrics().render();
+    let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+    // Lists and writes are of the node's own, whatever is asked.
+    let is_of_the_node = |name: &str| name.contains("op=\"list\"") || name.contains("op=\"put\"");
+    let lines = lines.filter(|(name, _)| counted.iter().any(|one| name.starts_with(one)) && !is_of_the_node(name));
+    lines.map(|(name, count)| (name.to_owned(), count.parse().unwrap())).collect()
+}
+
+/// What one request costs: how often more each was asked.
+async fn cost(node: &TestNode, who: &Credentials, method: Method, path: &str) -> BTreeMap<String, u64> {
+    let before = lookups();
+    let answer = ask(node, who, method, path).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {answer:?}");
+    let mut after = lookups();
+    for (name, count) in &mut after {
+        *count -= before.get(name).copied().unwrap_or_default();
+    }
+    after.retain(|_, count| *count > 0);
+    after
+}
+
+#[tokio::test]
+async fn what_is_anothers_takes_the_look_ups_that_what_is_nobodys_takes() {
+    let origin = Origin::start().await.unwrap();
+    origin.set("/a.wav", Reply::ok("audio/wav", Body::of(fixture::audio("speech.wav").unwrap())));
+    let durable = tempfile::tempdir().unwrap();
+    let (node, one) = closed_node(&origin, |config| {
+        config.media.cache.durable.store = StoreKind::Directory;
+        config.media.cache.durable.directory = Some(durable.path().to_owned());
+    })
+    .await;
+    let other = subaccount(&node, &one).await;
+    let audio = fixture::audio("speech.wav").unwrap().to_vec();
+    // What another has: fetched audio, an upload, a prompt, and private audio made of it.
+    let fetched = ask(&node, &other, Method::GET, &fetch_path(&origin.url("/a.wav"), "ulaw")).await;
+    let path = |url: &str| url::Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.path().to_owned());
+    let address = path(fetched.header("content-location"));
+    let put = tell(&node, &other, Method::PUT, "/prompts/welcome.wav", audio).await;
+    assert!(put.status.is_success(), "{put:?}");
+    let hash = json(&put)["content_hash"].as_str().unwrap().to_owned();
+    let played = ask(&node, &other, Method::GET, "/prompts/welcome.ulaw").await;
+    let private = path(played.header("content-location"));
+    let private = private.rsplit('/').next().unwrap().to_owned();
+    node.settled().await;
+    // So that all of it is in the store, and nothing of its writing is counted below.
+    while pending() > 0 {
+        tokio::task::yield_now().await;
+    }
+
+    let id = address.rsplit('/').next().unwrap().split('.').next().unwrap().to_owned();
+    let nobodys = ["1", "2", "3", "4", "5", "6", "7", "8"].map(|digit| digit.repeat(64));
+    let mut asked = [
+        (Method::GET, format!("/media/{id}.ulaw"), format!("/media/{}.ulaw", nobodys[0])),
+        (Method::HEAD, format!("/media/{id}.ulaw"), format!("/media/{}.ulaw", nobodys[1])),
+        (Method::GET, format!("/v1/media/{id}"), format!("/v1/media/{}", nobodys[2])),
+        (Method::DELETE, format!("/v1/media/{id}"), format!("/v1/media/{}", nobodys[3])),
+        (Method::GET, format!("/media/{private}"), format!("/media/{}.ulaw", nobodys[4])),
+        (Method::GET, format!("/v1/media/uploads/{hash}"), format!("/v1/media/uploads/{}", nobodys[5])),
+        (Method::DELETE, format!("/v1/media/uploads/{hash}"), format!("/v1/media/uploads/{}", nobodys[6])),
+        (Method::GET, "/prompts/welcome.ulaw".to_owned(), "/prompts/welcomf.ulaw".to_owned()),
+    ];
+    // The first look at anything of a tenant may bring in what the next ones find.
+    for (method, _, unknown) in &asked {
+        cost(
+            &node,
+            &one,
+            method.clone(),
+            &unknown.replace(['1', '2', '3', '4', '5', '6', '7'], "9").replace("comf", "come2"),
+        )
+        .await;
+    }
+    asked.reverse();
+    for (method, foreign, unknown) in asked {
+        let of_foreign = cost(&node, &one, method.clone(), &foreign).await;
+        let of_unknown = cost(&node, &one, method.clone(), &unknown).await;
+        assert_eq!(of_foreign, of_unknown, "{method} {foreign}");
+        assert!(!of_foreign.is_empty(), "{method} {foreign}: nothing is counted");
+        let again = cost(&node, &one, method.clone(), &foreign).await;
+        assert_eq!(again, cost(&node, &one, method.clone(), &unknown).await, "{method} {foreign}, again");
+    }
+    // None of it was said where an account can look.
+    assert_eq!(ask(&node, &one, Method::GET, "/metrics").await.status, StatusCode::NOT_FOUND);
+    assert!(ask(&node, &other, Method::GET, &address).await.body == fetched.body);
+    node.stop().await;
+}
+
+/// Changes that the durable store has not been told yet.
+fn pending() -> u64 {
+    let text = metrics().render();
+    let line = text.lines().find(|line| line.starts_with("ringback_media_durable_pending ")).unwrap_or("x 0");
+    line.rsplit(' ').next().unwrap().parse().unwrap()
 }

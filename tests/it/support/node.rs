@@ -127,6 +127,11 @@ impl TestNode {
         then();
     }
 
+    /// What `/health/ready` says.
+    pub(crate) async fn ready(&self) -> Answer {
+        self.send(self.client.get(format!("http://{}/health/ready", self.node.ops_address))).await
+    }
+
     /// Stops the node.
     pub(crate) async fn stop(self) {
         self.node.stop().await;
