@@ -26,11 +26,12 @@ use crate::{
 };
 
 use super::{
-    Access, Accounts, AccountsError, Credential, Principal, Scopes, Status, account,
+    Access, Accounts, AccountsError, Credential, KeyKind, Principal, Scopes, Status, account,
     feed::Standing,
     keys::{self, Uses},
     memory::{Memory, Of},
     rows::{maybe_parsed, parsed, time},
+    signers::Signer,
     tokens,
 };
 
@@ -42,6 +43,9 @@ const ACCOUNT: &str = "SELECT a.status, a.parent, p.status, a.primary_token, a.s
 const KEY: &str = "SELECT a.status, a.parent, p.status, k.account, k.scopes, k.expires_at, k.mac, k.secret \
                    FROM api_keys k JOIN accounts a ON a.sid = k.account LEFT JOIN accounts p ON p.sid = a.parent \
                    WHERE k.sid = $1 AND k.kind = $2";
+
+/// The kind of key that signs.
+pub(super) const SIGNING_KEY: &str = KeyKind::Signing.as_str();
 
 /// Why a caller is not let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +110,7 @@ pub(super) struct Callers {
     key: hmac::Key,
     pub(super) known: Memory<u128, Arc<Known>>,
     tenants: Memory<Tenant, Status>,
+    pub(super) signers: Memory<KeySid, Arc<Signer>>,
     pub(super) uses: Uses,
     /// Counts the times that uses were written down.
     round: AtomicU32,
@@ -129,6 +134,7 @@ impl Callers {
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             known: Memory::new(remembered_max),
             tenants: Memory::new(remembered_max),
+            signers: Memory::new(remembered_max),
             uses: Uses::default(),
             round: AtomicU32::new(1),
             heard: AtomicI64::new(i64::MIN),
@@ -146,12 +152,14 @@ impl Callers {
         self.heard.store(heard, Ordering::Release);
         self.known.forget(named);
         self.tenants.forget(named);
+        self.signers.forget(named);
     }
 
     pub(super) fn forget_all(&self, heard: i64) {
         self.heard.store(heard, Ordering::Release);
         self.known.forget_all();
         self.tenants.forget_all();
+        self.signers.forget_all();
     }
 
     /// What is used from now on is to be noted again.
@@ -160,14 +168,14 @@ impl Callers {
     }
 
     /// Notes that a key is used, once a round: a hit does not stop for a lock that all others want too.
-    fn note_use(&self, known: &Known, clock: &Clock) {
+    pub(super) fn note_use(&self, principal: &Principal, noted: &AtomicU32, clock: &Clock) {
         let round = self.round.load(Ordering::Relaxed);
-        if known.noted.load(Ordering::Relaxed) == round {
+        if noted.load(Ordering::Relaxed) == round {
             return;
         }
-        known.noted.store(round, Ordering::Relaxed);
-        if let Credential::Key(key) | Credential::Client { key, .. } = &known.principal.credential {
-            self.uses.note(*key, clock.now_wall());
+        noted.store(round, Ordering::Relaxed);
+        if let Some(key) = principal.credential.key() {
+            self.uses.note(key, clock.now_wall());
         }
     }
 }
@@ -184,7 +192,7 @@ impl Accounts {
         if !self.is_in_time(&known.principal) {
             return None;
         }
-        inner.callers.note_use(&known, &inner.clock);
+        inner.callers.note_use(&known.principal, &known.noted, &inner.clock);
         Some(active(known.status).map(|()| known.principal.clone()))
     }
 
@@ -202,17 +210,12 @@ impl Accounts {
             return recognised;
         }
         let inner = &*self.inner;
-        let now = inner.clock.now();
-        if let Some(wait) = inner.ceiling.wait(from, now) {
-            let refusal = Refusal::TooOften(wait);
-            count(Some(&refusal));
-            return Err(refusal);
-        }
+        self.check_ceiling(from)?;
         let read_at = inner.callers.heard.load(Ordering::Acquire);
         let looked_up = match self.look_up(header).await {
             Ok(known) => {
                 let known = Arc::new(known);
-                inner.callers.note_use(&known, &inner.clock);
+                inner.callers.note_use(&known.principal, &known.noted, &inner.clock);
                 let Known { principal, status, .. } = &*known;
                 let (of, name) =
                     (Of { account: principal.account, parent: principal.parent }, inner.callers.name(header));
@@ -229,9 +232,21 @@ impl Accounts {
         };
         count(looked_up.as_ref().err());
         if looked_up == Err(Refusal::Wrong) {
-            inner.ceiling.note_failure(from, now);
+            self.note_failure(from);
         }
         looked_up
+    }
+
+    /// Whether an address may show what is not known yet.
+    pub(super) fn check_ceiling(&self, from: IpAddr) -> Result<(), Refusal> {
+        let Some(wait) = self.inner.ceiling.wait(from, self.inner.clock.now()) else { return Ok(()) };
+        let refusal = Refusal::TooOften(wait);
+        count(Some(&refusal));
+        Err(refusal)
+    }
+
+    pub(super) fn note_failure(&self, from: IpAddr) {
+        self.inner.ceiling.note_failure(from, self.inner.clock.now());
     }
 
     /// Whether a caller who was let in is to be let in still: what takes long to be sent is not done for one who was revoked meanwhile.
@@ -269,7 +284,7 @@ impl Accounts {
         self.inner.callers.tenants.get(tenant).filter(|_| self.standing().suffices(access)).map(active)
     }
 
-    fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> Standing {
         self.inner.feed.standing(self.inner.clock.now(), self.inner.config.stale)
     }
 
@@ -320,7 +335,7 @@ impl Accounts {
     }
 
     async fn by_key(&self, sid: KeySid, shown: &str) -> Result<Option<(Principal, Status)>, AccountsError> {
-        let Some(row) = self.key_row(sid, "api").await? else { return Ok(None) };
+        let Some(row) = self.key_row(sid, KeyKind::Api.as_str()).await? else { return Ok(None) };
         let is_right = self.inner.sealer.recognises(&sid.to_string(), shown, &row.bytes(6)?);
         let found = of_key(&row, Credential::Key(sid))?;
         Ok(is_right.then_some(found))
@@ -328,7 +343,7 @@ impl Accounts {
 
     async fn by_client_token(&self, token: &str) -> Result<Option<(Principal, Status)>, AccountsError> {
         let Some(sid) = tokens::key_of(token) else { return Ok(None) };
-        let Some(row) = self.key_row(sid, "signing").await? else { return Ok(None) };
+        let Some(row) = self.key_row(sid, SIGNING_KEY).await? else { return Ok(None) };
         let secret = self.inner.sealer.open(&keys::purpose(&sid), &row.bytes(7)?)?;
         let Some(token) = tokens::read(token, &secret, self.inner.clock.now_wall()) else { return Ok(None) };
         let (principal, status) = of_key(&row, Credential::Client { key: sid, identity: token.identity })?;
@@ -338,12 +353,12 @@ impl Accounts {
         Ok(is_its_own.then_some((Principal { scopes, expires: Some(expires), ..principal }, status)))
     }
 
-    async fn key_row(&self, sid: KeySid, kind: &str) -> Result<Option<Row>, AccountsError> {
+    pub(super) async fn key_row(&self, sid: KeySid, kind: &str) -> Result<Option<Row>, AccountsError> {
         Ok(self.inner.store.read(Statement::new(KEY).bind(sid.to_string()).bind(kind)).await?.into_iter().next())
     }
 }
 
-fn active(status: Status) -> Result<(), Refusal> {
+pub(super) fn active(status: Status) -> Result<(), Refusal> {
     if status == Status::Active { Ok(()) } else { Err(Refusal::Inactive(status)) }
 }
 
@@ -353,7 +368,7 @@ fn status_of(row: &Row) -> Result<(Status, Option<AccountSid>), AccountsError> {
     Ok((own.under(maybe_parsed(row, 2, "an account")?), maybe_parsed(row, 1, "an account")?))
 }
 
-fn of_key(row: &Row, credential: Credential) -> Result<(Principal, Status), AccountsError> {
+pub(super) fn of_key(row: &Row, credential: Credential) -> Result<(Principal, Status), AccountsError> {
     let (status, parent) = status_of(row)?;
     let account: AccountSid = parsed(row, 3, "a key")?;
     let principal = Principal {
@@ -380,7 +395,7 @@ fn count(refusal: Option<&Refusal>) {
     counter!("ringback_accounts_callers_total", "result" => result).increment(1);
 }
 
-fn refusal(error: &AccountsError) -> Refusal {
+pub(super) fn refusal(error: &AccountsError) -> Refusal {
     if error.is_away() {
         return Refusal::Away;
     }

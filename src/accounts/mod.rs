@@ -45,6 +45,8 @@ mod scopes;
 
 mod seal;
 
+mod signers;
+
 mod tokens;
 
 #[cfg(test)]
@@ -66,6 +68,7 @@ pub use records::{
     NumberFields, PhoneNumber, Stamps, Status, Unknown, VoiceFields,
 };
 pub use scopes::{Access, NotAScope, Resource, Scopes};
+pub use signers::Signer;
 
 use callers::Callers;
 use ceiling::Ceiling;

@@ -37,6 +37,18 @@ pub enum Credential {
         /// The client.
         identity: String,
     },
+    /// A path that a signing key has signed.
+    Signature(KeySid),
+}
+
+impl Credential {
+    /// The key that it rests on.
+    pub fn key(&self) -> Option<KeySid> {
+        match self {
+            Credential::Token => None,
+            Credential::Key(key) | Credential::Client { key, .. } | Credential::Signature(key) => Some(*key),
+        }
+    }
 }
 
 impl Principal {
@@ -54,7 +66,7 @@ impl Principal {
     pub fn actor(&self) -> Actor {
         let credential = match &self.credential {
             Credential::Token => "auth token".to_owned(),
-            Credential::Key(key) => key.to_string(),
+            Credential::Key(key) | Credential::Signature(key) => key.to_string(),
             Credential::Client { key, identity } => format!("{key} {identity}"),
         };
         Actor { who: self.account.to_string(), credential }

@@ -9,8 +9,8 @@ use axum::{extract::FromRequestParts, http::request};
 use http::{HeaderValue, Method, header};
 
 use crate::{
-    accounts::{Access, Accounts, Header, Principal, Refusal, Resource},
-    ids::Tenant,
+    accounts::{Access, Accounts, Header, Principal, Refusal, Resource, Signer},
+    ids::{KeySid, Tenant},
     media::{Media, Signing, Standing},
     problem::{Kind, Problem},
 };
@@ -33,6 +33,8 @@ enum Ground<'a> {
     Credentials(Header<'a>),
     /// The tenant whose signature or capability the path has.
     Path(Tenant),
+    /// An account's signing key, which the path says it is signed with.
+    Signature(KeySid),
     Nothing,
 }
 
@@ -63,6 +65,9 @@ impl Admission {
                 let is_served = self.accounts.recognise_tenant(&tenant, access(&head.method))?;
                 is_served.map(|()| Caller::of(tenant, from)).map_err(refusal_problem)
             }
+            Ground::Signature(key) => {
+                self.judge_signature(&*self.accounts.recognise_signer(key, access(&head.method))?, head, from)
+            }
             Ground::Nothing if self.opens(room, &head.method) => {
                 let is_served = self.accounts.recognise_tenant(&self.tenant, access(&head.method))?;
                 is_served.map(|()| Caller::of(self.tenant.clone(), from)).map_err(refusal_problem)
@@ -88,6 +93,11 @@ impl Admission {
                 let is_served = self.accounts.check_tenant(&tenant, access(&head.method)).await;
                 is_served.map(|()| Caller::of(tenant, from)).map_err(refusal_problem)
             }
+            Ground::Signature(key) => {
+                let signer = self.accounts.signer(key, from, access(&head.method)).await;
+                let signer = signer.map_err(|refusal| self.signature_problem(refusal))?;
+                self.judge_signature(&signer, head, from)
+            }
             Ground::Nothing => {
                 let is_served = self.accounts.check_tenant(&self.tenant, access(&head.method)).await;
                 is_served.map(|()| Caller::of(self.tenant.clone(), from)).map_err(refusal_problem)
@@ -105,6 +115,7 @@ impl Admission {
                 Standing::Unsigned => {}
                 // Who has other credentials need not sign.
                 Standing::Refused if shown.is_some_and(Header::is_ours) && self.signing.is_unsigned(path) => {}
+                Standing::Refused if let Some(key) = account_key(path) => return Ok(Ground::Signature(key)),
                 Standing::Refused if self.opens(room, &head.method) || self.signing.has_keys() => {
                     return Err(self.signing.refusal());
                 }
@@ -140,6 +151,24 @@ impl Admission {
         }
     }
 
+    /// For whom a path acts that says it is signed with this key.
+    fn judge_signature(&self, signer: &Signer, head: &request::Parts, from: IpAddr) -> Result<Caller, Problem> {
+        if !self.signing.is_signed_with(signer.key(), head.uri.path()) {
+            return Err(self.signing.refusal());
+        }
+        let principal = signer.admit(self.accounts.now()).map_err(|refusal| self.signature_problem(refusal))?;
+        if !principal.may(Resource::Media, access(&head.method)) {
+            return Err(forbidden());
+        }
+        // The path's, as one that the node's own keys have signed: it may do this and nothing else.
+        Ok(Caller::of(principal.tenant.clone(), from))
+    }
+
+    /// A key that there is not is told from a wrong signature by nothing.
+    fn signature_problem(&self, refusal: Refusal) -> Problem {
+        if refusal == Refusal::Wrong { self.signing.refusal() } else { refusal_problem(refusal) }
+    }
+
     fn judge(
         &self,
         principal: Arc<Principal>,
@@ -157,7 +186,7 @@ impl Admission {
         if may {
             Ok(Caller { tenant: principal.tenant.clone(), principal: Some(principal), from })
         } else {
-            Err(Problem::new(Kind::Forbidden, "these credentials may not do this"))
+            Err(forbidden())
         }
     }
 }
@@ -185,6 +214,15 @@ pub(super) fn access(method: &Method) -> Access {
 /// Whether a method asks and changes nothing.
 pub(super) fn reads(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn forbidden() -> Problem {
+    Problem::new(Kind::Forbidden, "these credentials may not do this")
+}
+
+/// The signing key of an account that a path names.
+fn account_key(path: &str) -> Option<KeySid> {
+    Signing::key_id(path)?.parse().ok()
 }
 
 fn nobody() -> Problem {

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use serde::Deserialize;
 
 use crate::{
     config::{self, Config, Mistakes, Sources},
+    ids::KeySid,
     media::{
         CanonicalUrl, EXPIRES, FetchPath, IgnoredQuery, KEY, Pair, PairError, Presets, Signing, SigningConfig,
         SpeechWish, UNSIGNED, Verb,
@@ -33,6 +35,16 @@ pub(super) struct KeyArguments {
     /// Salt in hexadecimal, for --key
     #[arg(long, value_name = "HEX", env = "RINGBACK_SIGN_SALT", hide_env_values = true, requires = "key")]
     salt: Option<Secret>,
+    /// Sign with an account's signing key: the file that `account keys create --signing --secrets-to` has written
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "key_id"])]
+    account_key: Option<PathBuf>,
+}
+
+/// A signing key of an account, as it lies in a file.
+#[derive(Deserialize)]
+struct AccountKey {
+    sid: KeySid,
+    secret: Secret,
 }
 
 impl KeyArguments {
@@ -44,6 +56,10 @@ impl KeyArguments {
             let pair: Pair = format!("{id}{key}:{salt}")
                 .parse()
                 .map_err(|mistake: PairError| anyhow::anyhow!("what --key, --salt and --key-id say {mistake}"))?;
+            return Ok((SigningConfig { keys: vec![pair], ..SigningConfig::default() }, None));
+        }
+        if let Some(key) = self.account_key()? {
+            let pair = Pair::of_account(key.sid.to_string(), key.secret.reveal());
             return Ok((SigningConfig { keys: vec![pair], ..SigningConfig::default() }, None));
         }
         let environment = config::process_environment();
@@ -62,8 +78,22 @@ impl KeyArguments {
             }
             return Ok(None);
         }
-        options.extend(self.key_id.clone().map(|id| (KEY.to_owned(), id)));
+        options.extend(self.named_key()?.map(|id| (KEY.to_owned(), id)));
         Ok(Some(Signing::new(&config)?))
+    }
+
+    /// The id that the paths are to name.
+    pub(super) fn named_key(&self) -> anyhow::Result<Option<String>> {
+        Ok(self.account_key()?.map(|key| key.sid.to_string()).or_else(|| self.key_id.clone()))
+    }
+
+    fn account_key(&self) -> anyhow::Result<Option<AccountKey>> {
+        let Some(path) = &self.account_key else { return Ok(None) };
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading {shown}"))?;
+        // Nothing of it is quoted.
+        let key = serde_json::from_str(&text).map_err(|_| anyhow::anyhow!("{shown} is no file of a signing key"))?;
+        Ok(Some(key))
     }
 }
 

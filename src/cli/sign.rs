@@ -98,7 +98,7 @@ impl Signer<'_> {
         let public_url = arguments.public_url.clone().or(public_url).unwrap_or_default();
         let mut options = arguments.option.clone();
         options.extend(expires.map(|seconds| (EXPIRES.to_owned(), seconds.to_string())));
-        options.extend(arguments.keys.key_id.clone().map(|id| (KEY.to_owned(), id)));
+        options.extend(arguments.keys.named_key()?.map(|id| (KEY.to_owned(), id)));
         let public_url = public_url.trim_end_matches('/').to_owned();
         Ok(Signer { arguments, signing: Signing::new(&config)?, public_url, options, expires })
     }

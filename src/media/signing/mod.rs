@@ -37,6 +37,8 @@ const UNNAMED_VERB: &str = "fetch";
 const PATH_BYTES_MAX: usize = 32 << 10;
 /// base64url of an HMAC-SHA256.
 const SIGNATURE_CHARS_MAX: usize = 43;
+/// Bytes that so many characters may decode to, and what the decoder wants beyond.
+const SIGNATURE_BUFFER: usize = 48;
 
 /// How a path stands to the node's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,12 +96,12 @@ impl Signing {
     /// nearly right. No allocation.
     pub fn standing(&self, raw_path: &str) -> Standing {
         let unsigned = if self.required && self.has_keys() { Standing::Refused } else { Standing::Unsigned };
-        let Some(Parts { verb, signature, rest }) = Parts::of(raw_path) else { return unsigned };
-        let key_id = key_id(rest);
-        if address::is_unsigned(signature) && key_id.is_none() {
+        let Some(parts) = Parts::of(raw_path) else { return unsigned };
+        let key_id = key_id(parts.rest);
+        if address::is_unsigned(parts.signature) && key_id.is_none() {
             return unsigned;
         }
-        if self.verifies(signature, verb, rest, key_id) { Standing::Signed } else { Standing::Refused }
+        if self.verifies(&parts, key_id) { Standing::Signed } else { Standing::Refused }
     }
 
     /// Whether a path says of itself that nobody has signed it.
@@ -110,9 +112,9 @@ impl Signing {
     /// What a refused path is told: the same whatever is wrong with it.
     pub fn refusal(&self) -> Problem {
         let detail = if self.has_keys() {
-            "the path is not signed by a key of this node (media.signing)"
+            "the path is not signed by a key of this node (media.signing) or of an account"
         } else {
-            "no signing keys are configured: the signature part is \"_\""
+            "no signing keys are configured and no account's signs this: the signature part is \"_\""
         };
         Problem::new(Kind::SignatureInvalid, detail)
     }
@@ -129,38 +131,61 @@ impl Signing {
         Some(format!("/{verb}/{signature}{rest}"))
     }
 
-    fn verifies(&self, signature: &str, verb: &str, rest: &str, key_id: Option<&str>) -> bool {
-        let mut decoded = [0; 48];
-        if SIGNATURE_CHARS_MAX < signature.len() || PATH_BYTES_MAX < rest.len() || !begins_with_options(rest) {
-            return false;
-        }
-        // Spare bits and padding are refused: a signature has one spelling.
-        let Ok(length) = URL_SAFE_NO_PAD.decode_slice(signature, &mut decoded) else { return false };
-        let Some(given) = decoded.get(..length).filter(|given| self.signature_bytes <= given.len()) else {
-            return false;
-        };
+    /// The id of the key that a path says it is signed with.
+    pub fn key_id(raw_path: &str) -> Option<&str> {
+        key_id(Parts::of(raw_path)?.rest)
+    }
+
+    /// Whether a path is signed with a key that is not the node's: an account's, which has no salt.
+    pub fn is_signed_with(&self, key: &hmac::Key, raw_path: &str) -> bool {
+        let Some(parts) = Parts::of(raw_path) else { return false };
+        let mut decoded = [0; SIGNATURE_BUFFER];
+        let Some(given) = self.given(&parts, &mut decoded) else { return false };
+        is_beginning_of(&mac(key, b"", parts.verb, parts.rest), given).into()
+    }
+
+    fn verifies(&self, parts: &Parts<'_>, key_id: Option<&str>) -> bool {
+        let mut decoded = [0; SIGNATURE_BUFFER];
+        let Some(given) = self.given(parts, &mut decoded) else { return false };
         let matches = |key: &Key| {
-            let mac = key.mac(verb, rest);
-            let same = mac.as_ref().get(..given.len()).map_or(Choice::from(0), |mac| mac.ct_eq(given));
             let is_meant = key.id.as_deref() == key_id;
-            same & Choice::from(u8::from(is_meant))
+            is_beginning_of(&key.mac(parts.verb, parts.rest), given) & Choice::from(u8::from(is_meant))
         };
         // All of them, found or not.
         self.keys.iter().map(matches).fold(Choice::from(0), |found, matches| found | matches).into()
+    }
+
+    /// The bytes of a path's signature, where it can be one.
+    fn given<'b>(&self, parts: &Parts<'_>, decoded: &'b mut [u8; SIGNATURE_BUFFER]) -> Option<&'b [u8]> {
+        let Parts { signature, rest, .. } = parts;
+        if SIGNATURE_CHARS_MAX < signature.len() || PATH_BYTES_MAX < rest.len() || !begins_with_options(rest) {
+            return None;
+        }
+        // Spare bits and padding are refused: a signature has one spelling.
+        let length = URL_SAFE_NO_PAD.decode_slice(signature, decoded).ok()?;
+        decoded.get(..length).filter(|given| self.signature_bytes <= given.len())
     }
 }
 
 impl Key {
     fn mac(&self, verb: &str, rest: &str) -> hmac::Tag {
-        let mut mac = hmac::Context::with_key(&self.hmac);
-        mac.update(&self.salt);
-        if verb != UNNAMED_VERB {
-            mac.update(b"/");
-            mac.update(verb.as_bytes());
-        }
-        mac.update(rest.as_bytes());
-        mac.sign()
+        mac(&self.hmac, &self.salt, verb, rest)
     }
+}
+
+fn mac(key: &hmac::Key, salt: &[u8], verb: &str, rest: &str) -> hmac::Tag {
+    let mut mac = hmac::Context::with_key(key);
+    mac.update(salt);
+    if verb != UNNAMED_VERB {
+        mac.update(b"/");
+        mac.update(verb.as_bytes());
+    }
+    mac.update(rest.as_bytes());
+    mac.sign()
+}
+
+fn is_beginning_of(mac: &hmac::Tag, given: &[u8]) -> Choice {
+    mac.as_ref().get(..given.len()).map_or(Choice::from(0), |mac| mac.ct_eq(given))
 }
 
 /// How many keys there are, and nothing about them.

@@ -56,6 +56,11 @@ impl Pair {
         Pair { id: id.map(str::to_owned), key: key.to_vec(), salt: salt.to_vec() }
     }
 
+    /// A signing key of an account. It is long enough, and has no salt.
+    pub fn of_account(id: String, secret: &str) -> Pair {
+        Pair { id: Some(id), key: secret.as_bytes().to_vec(), salt: Vec::new() }
+    }
+
     /// What paths call it by; none = the node's own, which paths without the option `k` are signed with.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()

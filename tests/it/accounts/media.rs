@@ -9,8 +9,11 @@ use ringback::{
     },
 };
 
-use super::{Credentials, ask, closed_node, post};
-use crate::support::node::fetch_path;
+use super::{Credentials, ask, closed_node, operate, post, subaccount};
+use crate::support::{
+    node::{Answer, fetch_path},
+    process,
+};
 
 #[tokio::test]
 async fn a_key_does_what_its_scopes_say_and_no_more() {
@@ -83,5 +86,71 @@ async fn credentials_need_no_signature() {
     // A signature that is wrong stays wrong.
     let forged = fetch.replacen("/_/", &format!("/{}/", "A".repeat(43)), 1);
     assert_eq!(ask(&node, &first, Method::GET, &forged).await.slug(), "signature-invalid");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_path_that_an_account_has_signed_acts_for_it_until_its_key_is_gone() {
+    let origin = Origin::start().await.unwrap();
+    origin.set("/a.wav", Reply::ok("audio/wav", Body::of(fixture::audio("speech.wav").unwrap())));
+    let (node, first) = closed_node(&origin, |_| {}).await;
+    let sub = subaccount(&node, &first).await;
+    let secrets = node.data_dir().join("key");
+    let key = async |of: &Credentials, scopes: &str| {
+        std::fs::remove_file(&secrets).ok();
+        let secrets_to = secrets.to_str().unwrap();
+        let create = ["keys", "create", &of.name, "--signing", "--scopes", scopes, "--secrets-to", secrets_to];
+        let made = operate(&node, &create).await;
+        made[0]["sid"].as_str().unwrap().to_owned()
+    };
+    let sign = async |what: &[&str]| {
+        let mut command = process::command();
+        command.arg("sign").args(what).arg("--account-key").arg(&secrets);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let source = origin.url("/a.wav");
+    let of_sub = key(&sub, "media:read").await;
+    let signed = sign(&[&source]).await;
+    let heard = node.get(&signed).await;
+    assert_eq!(heard.status, StatusCode::OK, "{signed}: {heard:?}");
+    // For the account that signed it, whose own caller finds it now.
+    let own = ask(&node, &sub, Method::GET, &fetch_path(&source, "ulaw")).await;
+    assert!(own.header("cache-status").contains("; hit"), "{own:?}");
+    let others = ask(&node, &first, Method::GET, &fetch_path(&source, "ulaw")).await;
+    assert!(others.header("cache-status").contains("fwd="), "{others:?}");
+    assert_eq!(node.get(&sign(&["--say", "Hello.", "--format", "alaw"]).await).await.status, StatusCode::OK);
+
+    // It opens this path and no other, and an unknown key is told from a wrong signature by nothing.
+    let told = |answer: &Answer| (answer.status, answer.slug(), String::from_utf8_lossy(&answer.body).len());
+    let wrong = node.get(&signed.replace(".ulaw", ".alaw")).await;
+    assert_eq!((wrong.status, wrong.slug().as_str()), (StatusCode::FORBIDDEN, "signature-invalid"));
+    let unknown = node.get(&signed.replace(&of_sub, &format!("SK{}", "0".repeat(32)))).await;
+    assert_eq!(told(&unknown), told(&wrong));
+    assert_eq!(node.get("/v1/media").await.status, StatusCode::UNAUTHORIZED);
+    let ended = sign(&[&source, "--expires", "4102444800"]).await;
+    assert_eq!(node.get(&ended).await.status, StatusCode::OK);
+    assert_eq!(node.get(&ended.replace("4102444800", "4102444801")).await.slug(), "signature-invalid");
+
+    // A key does what its scopes say.
+    key(&sub, "numbers:read").await;
+    assert_eq!(node.get(&sign(&[&source]).await).await.slug(), "forbidden");
+
+    // Who may not be served any more is not, by hits either.
+    assert_eq!(node.get(&signed).await.status, StatusCode::OK);
+    operate(&node, &["suspend", &first.name]).await;
+    let answered = async |status: StatusCode| {
+        let began = tokio::time::Instant::now();
+        while node.get(&signed).await.status != status {
+            assert!(began.elapsed() <= std::time::Duration::from_secs(1), "{status}");
+        }
+        node.get(&signed).await
+    };
+    assert_eq!(answered(StatusCode::FORBIDDEN).await.slug(), "account-inactive");
+    operate(&node, &["resume", &first.name]).await;
+    answered(StatusCode::OK).await;
+    operate(&node, &["keys", "revoke", &sub.name, &of_sub, "--signing"]).await;
+    assert_eq!(answered(StatusCode::FORBIDDEN).await.slug(), "signature-invalid");
     node.stop().await;
 }
