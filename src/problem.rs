@@ -81,6 +81,8 @@ kinds! {
     MethodNotAllowed = "method-not-allowed", 405, Client, "The method is not allowed here";
     /// No such output format is made here.
     NotAcceptable = "not-acceptable", 406, Client, "This output format is not available";
+    /// The account keeps as much as it may.
+    OverQuota = "over-quota", 403, Client, "This account keeps as much as it may";
     /// The request does not fit the state that there is.
     Conflict = "conflict", 409, Client, "The request does not fit what is there";
     /// A condition of the request does not hold.

@@ -197,7 +197,7 @@ impl Media {
         let spool_directory = data_directory.join("spool");
         let spools = Spools::open(&spool_directory, config.fill.spool_limits())
             .map_err(|source| CacheError::DataDirectory { path: spool_directory, source: Arc::new(source) })?;
-        let uploads = Uploads::open(&config.uploads, data_directory, &cache, spools.clone()).await?;
+        let uploads = Uploads::open(&config.uploads, data_directory, &cache, spools.clone(), clock.clone()).await?;
         let resumable = Resumable::open(&config.uploads, data_directory, uploads.clone(), clock.clone())
             .map_err(|source| CacheError::DataDirectory { path: data_directory.into(), source: Arc::new(source) })?;
         let prompts = Prompts::new(&config.prompts, uploads.store(), clock.clone());

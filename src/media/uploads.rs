@@ -5,6 +5,7 @@
 //! directory of this node. Names begin with the tenant: what is another's is as unknown as what is nobody's.
 
 mod config;
+mod quota;
 mod resumable;
 mod serve;
 #[cfg(test)]
@@ -21,11 +22,13 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::quota::{Promise, QuotaError, Quotas};
 pub use self::{
     config::Config,
     resumable::{Progress, Resumable},
 };
 use crate::{
+    clock::Clock,
     ids::{ContentHash, Sha256, Tenant},
     media::{
         audio,
@@ -51,6 +54,7 @@ pub struct Uploads {
     places: Arc<Semaphore>,
     bytes_max: ByteCount,
     timeout: Duration,
+    quotas: Quotas,
 }
 
 /// What was received and is kept.
@@ -76,13 +80,15 @@ impl Uploads {
         data_dir: &Path,
         cache: &Cache,
         spools: Spools,
+        clock: Clock,
     ) -> Result<Uploads, CacheError> {
         let store = match cache.durable_store() {
             Some(store) => store,
             None => Arc::new(Directory::open(data_dir.join("uploads")).await?) as Arc<dyn ObjectStore>,
         };
         let places = Arc::new(Semaphore::new(config.receiving_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Uploads { store, spools, places, bytes_max: config.bytes_max, timeout: config.timeout })
+        let quotas = Quotas::new(config.tenant_bytes_max, config.tenant_uploads_max, clock);
+        Ok(Uploads { store, spools, places, bytes_max: config.bytes_max, timeout: config.timeout, quotas })
     }
 
     /// Receives a body and keeps it. When this returns, it is on stable storage. `declared` is the length that its sender says;
@@ -91,7 +97,7 @@ impl Uploads {
     /// **Cancel-safe**: then nothing is kept, or all of it.
     ///
     /// # Errors
-    /// `bad-request` where nothing came or the body broke off; `not-audio`; `over-limit`; `request-timeout`; `storage-full`; `busy` where
+    /// `bad-request` where nothing came or the body broke off; `not-audio`; `over-limit`; `over-quota`; `request-timeout`; `storage-full`; `busy` where
     /// the store fails or too many are being received. Nothing was kept then.
     pub async fn receive<E>(
         &self,
@@ -129,7 +135,7 @@ impl Uploads {
         let kind = received.recognize().await?;
         let content_type = kind.content_type().into_owned();
         let key = layout::upload(tenant, &received.content_hash);
-        let written = self.keep(&key, &received, &content_type).await.map_err(|error| problem(&error))?;
+        let written = self.keep_within_quota(tenant, &key, &received, &content_type).await?;
         let uploaded = Uploaded {
             content_hash: received.content_hash,
             bytes: received.spool.length(),
@@ -185,6 +191,33 @@ impl Uploads {
     fn too_long(&self) -> Problem {
         let detail = format!("an upload has at most {} (media.uploads.bytes_max)", self.bytes_max);
         Problem::new(Kind::OverLimit, detail)
+    }
+
+    async fn keep_within_quota(
+        &self,
+        tenant: &Tenant,
+        key: &ObjectKey,
+        received: &Received,
+        content_type: &str,
+    ) -> Result<Written, Problem> {
+        let promise = match self.room_for(tenant, received.spool.length()).await {
+            // What is there already takes no more room.
+            Err(over) if over.kind == Kind::OverQuota && self.store.head(key).await.is_ok() => None,
+            promise => promise?,
+        };
+        let written = self.keep(key, received, content_type).await.map_err(|error| problem(&error))?;
+        if let Some(promise) = promise.filter(|_| written == Written::Yes) {
+            promise.keep();
+        }
+        Ok(written)
+    }
+
+    /// Room among what the tenant may keep, until it is dropped; none where there is no limit.
+    async fn room_for(&self, tenant: &Tenant, bytes: u64) -> Result<Option<Promise>, Problem> {
+        self.quotas.promise(&*self.store, tenant, bytes).await.map_err(|error| match error {
+            QuotaError::Over(problem) => problem,
+            QuotaError::Store(error) => problem(&error),
+        })
     }
 
     async fn keep(&self, key: &ObjectKey, received: &Received, content_type: &str) -> Result<Written, StoreError> {
@@ -245,8 +278,10 @@ impl Uploads {
     /// `not-found`, also where the name is none; `busy` where the store fails.
     pub async fn remove(&self, tenant: &Tenant, name: &str) -> Result<(), Problem> {
         let (_, key) = self::key(tenant, name)?;
-        self.store.head(&key).await.map_err(|error| problem(&error))?;
-        self.store.delete(&key).await.map_err(|error| problem(&error))
+        let meta = self.store.head(&key).await.map_err(|error| problem(&error))?;
+        self.store.delete(&key).await.map_err(|error| problem(&error))?;
+        self.quotas.note_removed(tenant, meta.length);
+        Ok(())
     }
 }
 

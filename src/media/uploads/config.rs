@@ -18,6 +18,10 @@ const RESUMED_WITHIN_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
 pub struct Config {
     /// Bytes of one upload. 512 MiB, as for sources.
     pub bytes_max: ByteCount,
+    /// Bytes that the uploads of one tenant may have together. Without it, as much as there is room for.
+    pub tenant_bytes_max: Option<ByteCount>,
+    /// Uploads of one tenant. Without it, as many as there is room for.
+    pub tenant_uploads_max: Option<u64>,
     /// Uploads that are being received at once. 16: each may take `bytes_max` of the spool.
     pub receiving_max: usize,
     /// How long one may take to arrive, and of one in parts each part. 1 h: the largest at 1.2 Mbit/s.
@@ -37,6 +41,8 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             bytes_max: ByteCount::mib(512),
+            tenant_bytes_max: None,
+            tenant_uploads_max: None,
             receiving_max: 16,
             timeout: Duration::from_secs(3600),
             unfinished_uploads_max: 1_000,

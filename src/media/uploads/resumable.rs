@@ -197,7 +197,7 @@ impl Resumable {
     /// Begins an upload of `length` bytes.
     ///
     /// # Errors
-    /// `bad-request` for an empty one, `over-limit` for one that is too long, `busy` where too much is unfinished, `storage-full`.
+    /// `bad-request` for an empty one, `over-limit` for one that is too long, `over-quota`, `busy` where too much is unfinished, `storage-full`.
     pub async fn begin(&self, tenant: &Tenant, length: u64) -> Result<(RandomId, Progress), Problem> {
         if length == 0 {
             return Err(Problem::new(Kind::BadRequest, "an upload has at least one byte"));
@@ -205,6 +205,8 @@ impl Resumable {
         if self.bytes_max.get() < length {
             return Err(self.uploads.too_long());
         }
+        // Not held until it has come, which may take a day; it is asked for again then.
+        drop(self.uploads.room_for(tenant, length).await?);
         self.forget_old().await;
         let id = RandomId::draw(&mut rand::rng());
         let upload = Begun { tenant: tenant.to_string(), length, at: self.clock.now_wall(), content_hash: None };

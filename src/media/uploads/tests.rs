@@ -7,7 +7,7 @@ use futures_util::{Stream, stream};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
-use super::{Config, Progress, Resumable, Uploaded, Uploads};
+use super::{Config, Progress, Resumable, Uploaded, Uploads, quota::Quotas};
 use crate::{
     clock::Clock,
     ids::{ContentHash, RandomId, Tenant},
@@ -32,7 +32,7 @@ struct World {
 
 impl World {
     async fn new() -> World {
-        let dir = tempfile::tempdir().unwrap();
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::system());
         let directory = Directory::open(dir.path().join("store")).await.unwrap();
         let store = FaultyStore::new(Arc::new(directory), 3);
         let limit = ByteCount::mib(8);
@@ -43,8 +43,9 @@ impl World {
             places: Arc::new(Semaphore::new(1)),
             bytes_max: limit,
             timeout: Duration::from_secs(60),
+            quotas: Quotas::new(None, None, clock.clone()),
         };
-        World { dir, clock: Clock::system(), store, uploads }
+        World { dir, clock, store, uploads }
     }
 
     /// What was begun before is read back.
@@ -124,6 +125,57 @@ async fn a_length_that_lies_is_refused_and_places_are_few() {
     drop(place);
     world.receive(Some(length)).await.unwrap();
     assert!(world.is_kept().await);
+}
+
+/// Audio of one second and some 8 KiB, another for each number.
+fn clip(number: u8) -> Vec<u8> {
+    let mut wav =
+        b"RIFF\x24\x1f\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\0\x1f\0\0".to_vec();
+    wav.extend(std::iter::repeat_n(number, 0x1f00));
+    wav
+}
+
+#[tokio::test]
+async fn a_tenant_keeps_as_much_as_it_may() {
+    let length = clip(0).len() as u64;
+    for (bytes_max, uploads_max) in [(None, Some(2)), (Some(ByteCount::bytes(2 * length + 1)), None)] {
+        let mut world = World::new().await;
+        world.uploads.quotas = Quotas::new(bytes_max, uploads_max, world.clock.clone());
+        world.uploads.places = Arc::new(Semaphore::new(4));
+        let put = async |uploads: &Uploads, tenant: &Tenant, number: u8| {
+            let body = clip(number);
+            uploads.receive(tenant, None, pieces(&body), Duration::from_secs(60)).await.map_err(|problem| problem.kind)
+        };
+        let (one, other) = (tenant(), "other".parse().unwrap());
+        let first = put(&world.uploads, &one, 1).await.unwrap();
+        // Two at once: there is room for one of them, and for another tenant's.
+        let (two, three, others) =
+            tokio::join!(put(&world.uploads, &one, 2), put(&world.uploads, &one, 3), put(&world.uploads, &other, 2));
+        assert!(others.is_ok());
+        assert_ne!(two.is_ok(), three.is_ok());
+        assert_eq!(two.or(three).unwrap().bytes, length);
+        assert_eq!(put(&world.uploads, &one, 4).await, Err(Kind::OverQuota));
+        let resumable = world.resumable(&Config::default());
+        assert_eq!(resumable.begin(&one, length).await.unwrap_err().kind, Kind::OverQuota);
+        // What is there already takes no more room, and what is removed gives it back.
+        assert!(put(&world.uploads, &one, 1).await.unwrap().was_there);
+        world.uploads.remove(&one, &first.content_hash.to_string()).await.unwrap();
+        assert!(!put(&world.uploads, &one, 4).await.unwrap().was_there);
+        assert_eq!(put(&world.uploads, &one, 5).await, Err(Kind::OverQuota));
+
+        // A node that starts, or that hears of another's in a minute, counts what lies there.
+        let beside =
+            Uploads { quotas: Quotas::new(bytes_max, uploads_max, world.clock.clone()), ..world.uploads.clone() };
+        assert_eq!(put(&beside, &one, 5).await, Err(Kind::OverQuota));
+        beside.remove(&one, &ContentHash::of(&clip(4)).to_string()).await.unwrap();
+        assert_eq!(put(&world.uploads, &one, 5).await, Err(Kind::OverQuota));
+        world.clock.advance_wall(Duration::from_secs(61));
+        put(&world.uploads, &one, 5).await.unwrap();
+        // What cannot be counted is not taken.
+        world.clock.advance_wall(Duration::from_secs(61));
+        world.store.set(Faults { is_down: true, ..Faults::default() });
+        assert_eq!(put(&world.uploads, &one, 6).await, Err(Kind::Busy));
+    }
 }
 
 #[tokio::test]

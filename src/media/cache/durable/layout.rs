@@ -124,7 +124,12 @@ pub(in crate::media::cache) fn announced_at(key: &ObjectKey) -> Option<SystemTim
 
 pub(crate) fn upload(tenant: &Tenant, hash: &ContentHash) -> ObjectKey {
     let hash = hash.to_string();
-    key(format!("uploads/{tenant}/{}/{hash}", part(&hash)))
+    key(format!("{}{}/{hash}", uploads(tenant), part(&hash)))
+}
+
+/// What begins the names of a tenant's uploads.
+pub(crate) fn uploads(tenant: &Tenant) -> String {
+    format!("uploads/{tenant}/")
 }
 
 /// Where it is said what a prompt's name stands for; `name` has letters, digits, `-`, `_` and single dots only.
