@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    pin::pin,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -18,6 +19,9 @@ use super::{Access, Accounts, AccountsError, change::Concerns, rows::parsed};
 
 /// How often changes are asked for.
 const INTERVAL: Duration = Duration::from_millis(250);
+/// How long an answer may take until the store is held to be away: together with the interval less than what follows, so that no reader
+/// who is known ever waits for a store that says nothing.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(500);
 /// How long after that what is remembered may be used without asking (`spec/trust.md` §3).
 const FRESH: Duration = Duration::from_secs(1);
 /// How often it is written down when keys were used last, in rounds of the above: once a minute.
@@ -65,8 +69,7 @@ impl Feed {
 
     /// Whether what is remembered may be used now.
     pub(super) fn standing(&self, now: Instant, stale_max: Duration) -> Standing {
-        let heard = self.began + Duration::from_micros(self.heard.load(Ordering::Acquire));
-        let age = now.saturating_duration_since(heard);
+        let age = self.age(now);
         if age <= FRESH {
             Standing::Fresh
         } else if self.is_away.load(Ordering::Acquire) && age <= stale_max {
@@ -74,6 +77,11 @@ impl Feed {
         } else {
             Standing::Unknown
         }
+    }
+
+    /// How long ago it was that things were as they are remembered.
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began + Duration::from_micros(self.heard.load(Ordering::Acquire)))
     }
 
     pub(super) fn is_away(&self) -> bool {
@@ -94,8 +102,22 @@ impl Accounts {
     pub(super) async fn hear(&self) -> Result<(), AccountsError> {
         let feed = &self.inner.feed;
         let heard = self.ask().await;
-        feed.is_away.store(heard.is_err(), Ordering::Release);
+        // An answer that took so long that it tells nothing of now is none.
+        let is_late = FRESH < feed.age(self.inner.clock.now());
+        feed.is_away.store(heard.is_err() || is_late, Ordering::Release);
         heard
+    }
+
+    /// The same, which finds the store away before it gives up on it.
+    async fn hear_in_time(&self) -> Result<(), AccountsError> {
+        let mut hearing = pin!(self.hear());
+        match tokio::time::timeout(ANSWERED_WITHIN, &mut hearing).await {
+            Ok(heard) => heard,
+            Err(_) => {
+                self.inner.feed.note_away();
+                hearing.await
+            }
+        }
     }
 
     async fn ask(&self) -> Result<(), AccountsError> {
@@ -148,7 +170,7 @@ impl Accounts {
         loop {
             ticks.tick().await;
             let was_away = self.inner.feed.is_away();
-            match self.hear().await {
+            match self.hear_in_time().await {
                 Ok(()) if was_away => tracing::info!("the store of accounts answers again"),
                 Ok(()) => {}
                 Err(error) if !was_away => tracing::warn!(%error, "the store of accounts does not answer"),

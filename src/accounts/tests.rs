@@ -323,6 +323,38 @@ async fn while_the_store_is_away_known_callers_may_read_and_nobody_may_write() {
 }
 
 #[tokio::test]
+async fn a_store_that_says_nothing_keeps_no_reader_waiting() {
+    let world = World::postgres().await;
+    let accounts = world.node().await;
+    let top = accounts.create_account(None, "", &operator()).await.unwrap();
+    let shown = token_of(&top);
+    ask(&accounts, &shown).await.unwrap();
+    let is_known = |access| accounts.recognise(Header::new(&shown), access).is_some();
+    let paused = async {
+        world.server.as_ref().unwrap().pause();
+        // Until how things are is not known any more, and on for longer than any question waits for its answer.
+        while is_known(Access::Write) {
+            assert!(is_known(Access::Read));
+            tokio::task::yield_now().await;
+        }
+        let began = tokio::time::Instant::now();
+        while began.elapsed() < Duration::from_secs(1) {
+            assert!(is_known(Access::Read));
+            tokio::task::yield_now().await;
+        }
+        world.server.as_ref().unwrap().resume();
+        while !is_known(Access::Write) {
+            assert!(is_known(Access::Read));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = accounts.keep_hearing() => {}
+        () = paused => {}
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_guesses_waits_and_callers_who_are_known_do_not() {
     let mut world = World::sqlite();
     world.config.failures_max = 3;
