@@ -30,7 +30,7 @@ use crate::{
 /// A fuzz target: its name, and what it does with its input.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// Every target. `fuzz/fuzz_targets` has one file for each.
+/// Every target, by the name that `scripts/fuzz` knows it by.
 pub const TARGETS: &[Target] = &[
     ("audio", audio),
     ("canonical_url", canonical_url),

@@ -3,20 +3,28 @@
 //!
 //! May import every room; imported only by tests, `fuzz/`, `examples/` and `benches/` (`tests/it/layers.rs` holds it to that).
 
+#[cfg(not(fuzzing))]
 pub mod signal;
 
+#[cfg(not(fuzzing))]
 pub mod fixture;
 
+#[cfg(not(fuzzing))]
 pub mod origin;
 
+#[cfg(not(fuzzing))]
 pub mod speech_service;
 
+#[cfg(not(fuzzing))]
 pub mod faulty_store;
 
+#[cfg(not(fuzzing))]
 pub mod s3_server;
 
+#[cfg(not(fuzzing))]
 pub mod postgres_server;
 
+#[cfg(not(fuzzing))]
 pub mod shaky_way;
 
 pub mod fuzz;
