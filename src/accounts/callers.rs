@@ -27,6 +27,7 @@ use crate::{
 
 use super::{
     Access, Accounts, AccountsError, Credential, KeyKind, Principal, Scopes, Status, account,
+    ceiling::Ceiling,
     feed::Standing,
     keys::{self, Uses},
     memory::{Memory, Of},
@@ -110,7 +111,8 @@ pub(super) struct Callers {
     key: hmac::Key,
     pub(super) known: Memory<u128, Arc<Known>>,
     tenants: Memory<Tenant, Status>,
-    pub(super) signers: Memory<KeySid, Arc<Signer>>,
+    /// Signing keys, and names of which there is none. Names are drawn: what there is not will never be.
+    pub(super) signers: Memory<KeySid, Option<Arc<Signer>>>,
     pub(super) uses: Uses,
     /// Counts the times that uses were written down.
     round: AtomicU32,
@@ -142,7 +144,13 @@ impl Callers {
     }
 
     fn name(&self, header: Header<'_>) -> u128 {
-        let tag = hmac::sign(&self.key, header.0);
+        // However much space stands in it, the same credentials are one caller.
+        let space = header.0.iter().position(|byte| *byte == b' ').unwrap_or_default();
+        let (scheme, shown) = header.0.split_at_checked(space).unwrap_or_default();
+        let mut mac = hmac::Context::with_key(&self.key);
+        mac.update(&[scheme.first().map_or(0, u8::to_ascii_lowercase)]);
+        mac.update(shown.trim_ascii());
+        let tag = mac.sign();
         tag.as_ref().first_chunk().copied().map_or(0, u128::from_be_bytes)
     }
 
@@ -185,13 +193,13 @@ impl Accounts {
     pub fn recognise(&self, header: Header<'_>, access: Access) -> Option<Result<Arc<Principal>, Refusal>> {
         let inner = &*self.inner;
         let standing = self.standing();
-        let known = inner.callers.known.get(&inner.callers.name(header)).filter(|_| standing.suffices(access))?;
-        if standing == Standing::Stale {
-            counter!("ringback_accounts_stale_total").increment(1);
-        }
+        let name = inner.callers.name(header);
+        let known = inner.callers.known.get(&name).filter(|_| standing.suffices(access))?;
         if !self.is_in_time(&known.principal) {
+            inner.callers.known.remove(&name);
             return None;
         }
+        count_stale(standing);
         inner.callers.note_use(&known.principal, &known.noted, &inner.clock);
         Some(active(known.status).map(|()| known.principal.clone()))
     }
@@ -210,7 +218,7 @@ impl Accounts {
             return recognised;
         }
         let inner = &*self.inner;
-        self.check_ceiling(from)?;
+        self.check_ceiling(&inner.ceiling, from)?;
         let read_at = inner.callers.heard.load(Ordering::Acquire);
         let looked_up = match self.look_up(header).await {
             Ok(known) => {
@@ -232,21 +240,17 @@ impl Accounts {
         };
         count(looked_up.as_ref().err());
         if looked_up == Err(Refusal::Wrong) {
-            self.note_failure(from);
+            inner.ceiling.note_failure(from, inner.clock.now());
         }
         looked_up
     }
 
     /// Whether an address may show what is not known yet.
-    pub(super) fn check_ceiling(&self, from: IpAddr) -> Result<(), Refusal> {
-        let Some(wait) = self.inner.ceiling.wait(from, self.inner.clock.now()) else { return Ok(()) };
+    pub(super) fn check_ceiling(&self, ceiling: &Ceiling, from: IpAddr) -> Result<(), Refusal> {
+        let Some(wait) = ceiling.wait(from, self.inner.clock.now()) else { return Ok(()) };
         let refusal = Refusal::TooOften(wait);
         count(Some(&refusal));
         Err(refusal)
-    }
-
-    pub(super) fn note_failure(&self, from: IpAddr) {
-        self.inner.ceiling.note_failure(from, self.inner.clock.now());
     }
 
     /// Whether a caller who was let in is to be let in still: what takes long to be sent is not done for one who was revoked meanwhile.
@@ -288,7 +292,7 @@ impl Accounts {
         self.inner.feed.standing(self.inner.clock.now(), self.inner.config.stale)
     }
 
-    fn is_in_time(&self, principal: &Principal) -> bool {
+    pub(super) fn is_in_time(&self, principal: &Principal) -> bool {
         principal.expires.is_none_or(|expires| self.inner.clock.now_wall() < expires)
     }
 
@@ -382,8 +386,15 @@ pub(super) fn of_key(row: &Row, credential: Credential) -> Result<(Principal, St
     Ok((principal, status))
 }
 
+/// Counts a caller who is let in by how things were.
+pub(super) fn count_stale(standing: Standing) {
+    if standing == Standing::Stale {
+        counter!("ringback_accounts_stale_total").increment(1);
+    }
+}
+
 /// Counts a caller who was looked up.
-fn count(refusal: Option<&Refusal>) {
+pub(super) fn count(refusal: Option<&Refusal>) {
     let result = match refusal {
         None => "known",
         Some(Refusal::Wrong) => "wrong",

@@ -24,8 +24,8 @@ const INTERVAL: Duration = Duration::from_millis(250);
 const ANSWERED_WITHIN: Duration = Duration::from_millis(500);
 /// How long after that what is remembered may be used without asking (`spec/trust.md` §3).
 const FRESH: Duration = Duration::from_secs(1);
-/// How often it is written down when keys were used last, in rounds of the above: once a minute.
-const NOTE_ROUNDS: u32 = 240;
+/// How often it is written down when keys were used last.
+const NOTE_INTERVAL: Duration = Duration::from_secs(60);
 /// Changes that are read at once.
 const BATCH: i64 = 1_000;
 
@@ -164,9 +164,12 @@ impl Accounts {
 
     /// Hears of changes, and writes down when keys were used, until it is dropped.
     pub async fn keep_hearing(&self) {
-        let mut ticks = tokio::time::interval(INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut rounds = 0;
+        // Beside one another: many uses to note, or a store that says nothing to them, must not keep changes from being heard.
+        tokio::join!(self.keep_asking(), self.keep_noting());
+    }
+
+    async fn keep_asking(&self) {
+        let mut ticks = every(INTERVAL);
         loop {
             ticks.tick().await;
             let was_away = self.inner.feed.is_away();
@@ -176,13 +179,19 @@ impl Accounts {
                 Err(error) if !was_away => tracing::warn!(%error, "the store of accounts does not answer"),
                 Err(_) => {}
             }
-            rounds = (rounds + 1) % NOTE_ROUNDS;
-            if rounds == 0 {
-                if let Err(error) = self.note_uses().await {
-                    tracing::warn!(%error, "when keys were used last is not noted");
-                }
-                self.inner.callers.next_round();
+        }
+    }
+
+    async fn keep_noting(&self) {
+        let mut ticks = every(NOTE_INTERVAL);
+        // The first one is at once, and nothing was used yet.
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.note_uses().await {
+                tracing::warn!(%error, "when keys were used last is not noted");
             }
+            self.inner.callers.next_round();
         }
     }
 
@@ -190,6 +199,12 @@ impl Accounts {
     pub fn is_away(&self) -> bool {
         self.inner.feed.is_away()
     }
+}
+
+fn every(interval: Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks
 }
 
 /// Asks for the changes after `before`, or how far things are.

@@ -26,6 +26,8 @@ use super::{
 
 /// Keys of one kind that an account has at most.
 const KEYS_MAX: i64 = 1_000;
+/// Uses that are noted in one change: other writers wait for it.
+const NOTES_AT_ONCE: usize = 200;
 /// How long a key that ends may be good: dates beyond some thousand years cannot be written.
 const LIFE_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Characters of a secret: 190 bits.
@@ -185,7 +187,10 @@ impl Accounts {
                     .bind(sid.to_string())
             })
             .collect();
-        if notes.is_empty() { Ok(()) } else { Ok(self.inner.store.write(&notes).await?) }
+        for notes in notes.chunks(NOTES_AT_ONCE) {
+            self.inner.store.write(notes).await?;
+        }
+        Ok(())
     }
 }
 

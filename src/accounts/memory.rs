@@ -1,7 +1,7 @@
 //! What is remembered of accounts until a change names them.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     hash::Hash,
     sync::{
         PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -11,7 +11,8 @@ use std::{
 
 use crate::ids::AccountSid;
 
-/// The part of all that is remembered which one account may have at most: who makes tokens without end drives out its own.
+/// The part of all that is remembered which one account and its subaccounts may have at most: who makes tokens without end drives out
+/// its own.
 const SHARE: usize = 16;
 
 /// Entries of accounts. A std lock: held for map operations only.
@@ -26,14 +27,19 @@ struct Entries<K, V> {
     all: HashMap<K, Entry<V>>,
     /// The names of each account's own entries.
     own: HashMap<AccountSid, HashSet<K>>,
-    /// The accounts with entries whose parent this is.
-    children: HashMap<AccountSid, HashSet<AccountSid>>,
+    /// The names of the entries of each account at the top and of its subaccounts, the oldest first.
+    owned: HashMap<AccountSid, BTreeMap<u64, K>>,
+    /// Those accounts by how many entries they have.
+    by_size: BTreeSet<(usize, AccountSid)>,
+    /// Counts entries.
+    number: u64,
 }
 
 #[derive(Debug)]
 struct Entry<V> {
     value: V,
     of: Of,
+    number: u64,
 }
 
 /// Whose an entry is.
@@ -43,10 +49,16 @@ pub(super) struct Of {
     pub(super) parent: Option<AccountSid>,
 }
 
+impl Of {
+    /// The account at the top.
+    fn owner(self) -> AccountSid {
+        self.parent.unwrap_or(self.account)
+    }
+}
+
 impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
     pub(super) fn new(entries_max: usize) -> Memory<K, V> {
-        let entries = Entries { all: HashMap::new(), own: HashMap::new(), children: HashMap::new() };
-        Memory { entries: RwLock::new(entries), entries_max }
+        Memory { entries: RwLock::new(Entries::new()), entries_max }
     }
 
     pub(super) fn get(&self, key: &K) -> Option<V> {
@@ -60,46 +72,44 @@ impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
             return;
         }
         entries.remove(&key);
-        // Whoever is driven out is asked for again: one of its own where an account has its share, any one where all is full.
-        let own = entries.own.get(&of.account);
+        // Whoever is driven out is asked for again: its own oldest where an owner has its share, that of the one with the most where all is full.
         let share = (self.entries_max / SHARE).max(1);
-        let crowded = own.filter(|own| share <= own.len() || self.entries_max <= entries.all.len());
-        let driven_out = match crowded {
-            Some(own) => own.iter().next().cloned(),
-            None if self.entries_max <= entries.all.len() => entries.all.keys().next().cloned(),
-            None => None,
+        let crowded = if entries.owned.get(&of.owner()).is_some_and(|owned| share <= owned.len()) {
+            Some(of.owner())
+        } else if self.entries_max <= entries.all.len() {
+            entries.by_size.last().map(|(_, owner)| *owner)
+        } else {
+            None
         };
+        let driven_out = crowded.and_then(|owner| entries.owned.get(&owner)?.values().next().cloned());
         if let Some(driven_out) = driven_out {
             entries.remove(&driven_out);
         }
-        entries.own.entry(of.account).or_default().insert(key.clone());
-        if let Some(parent) = of.parent {
-            entries.children.entry(parent).or_default().insert(of.account);
-        }
-        entries.all.insert(key, Entry { value, of });
+        entries.add(key, value, of);
     }
 
-    /// Forgets all entries of these accounts and of those whose parent they are.
+    /// Forgets what does not hold any more by itself.
+    pub(super) fn remove(&self, key: &K) {
+        self.write().remove(key);
+    }
+
+    /// Forgets all entries of these accounts and of their subaccounts.
     pub(super) fn forget(&self, named: &HashSet<AccountSid>) {
         if named.is_empty() {
             return;
         }
         let mut entries = self.write();
         for account in named {
-            let children = entries.children.get(account).cloned().unwrap_or_default();
-            for account in children.into_iter().chain([*account]) {
-                for key in entries.own.get(&account).cloned().unwrap_or_default() {
-                    entries.remove(&key);
-                }
+            let own = entries.own.get(account).into_iter().flatten();
+            let owned = entries.owned.get(account).into_iter().flat_map(BTreeMap::values);
+            for key in own.chain(owned).cloned().collect::<Vec<_>>() {
+                entries.remove(&key);
             }
         }
     }
 
     pub(super) fn forget_all(&self) {
-        let mut entries = self.write();
-        entries.all.clear();
-        entries.own.clear();
-        entries.children.clear();
+        *self.write() = Entries::new();
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Entries<K, V>> {
@@ -111,21 +121,36 @@ impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
     }
 }
 
-impl<K: Eq + Hash, V> Entries<K, V> {
+impl<K: Eq + Hash + Clone, V> Entries<K, V> {
+    fn new() -> Entries<K, V> {
+        Entries { all: HashMap::new(), own: HashMap::new(), owned: HashMap::new(), by_size: BTreeSet::new(), number: 0 }
+    }
+
+    fn add(&mut self, key: K, value: V, of: Of) {
+        self.number += 1;
+        self.own.entry(of.account).or_default().insert(key.clone());
+        let owned = self.owned.entry(of.owner()).or_default();
+        self.by_size.remove(&(owned.len(), of.owner()));
+        owned.insert(self.number, key.clone());
+        self.by_size.insert((owned.len(), of.owner()));
+        self.all.insert(key, Entry { value, of, number: self.number });
+    }
+
     fn remove(&mut self, key: &K) {
-        let Some(Entry { of: Of { account, parent }, .. }) = self.all.remove(key) else { return };
-        let Some(own) = self.own.get_mut(&account) else { return };
-        own.remove(key);
-        if !own.is_empty() {
-            return;
+        let Some(Entry { of, number, .. }) = self.all.remove(key) else { return };
+        if let Some(own) = self.own.get_mut(&of.account) {
+            own.remove(key);
+            if own.is_empty() {
+                self.own.remove(&of.account);
+            }
         }
-        self.own.remove(&account);
-        if let Some(parent) = parent
-            && let Some(children) = self.children.get_mut(&parent)
-        {
-            children.remove(&account);
-            if children.is_empty() {
-                self.children.remove(&parent);
+        if let Some(owned) = self.owned.get_mut(&of.owner()) {
+            self.by_size.remove(&(owned.len(), of.owner()));
+            owned.remove(&number);
+            if owned.is_empty() {
+                self.owned.remove(&of.owner());
+            } else {
+                self.by_size.insert((owned.len(), of.owner()));
             }
         }
     }
@@ -151,12 +176,14 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Insert(u16, u8),
+        Remove(u16),
         Forget(u8),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let insert = (0..400_u16, 0..12_u8).prop_map(|(key, number)| Step::Insert(key, number));
-        prop::collection::vec(prop_oneof![9 => insert, 1 => (0..12_u8).prop_map(Step::Forget)], 0..300)
+        let remove = (0..400_u16).prop_map(Step::Remove);
+        prop::collection::vec(prop_oneof![9 => insert, 1 => remove, 1 => (0..12_u8).prop_map(Step::Forget)], 0..300)
     }
 
     proptest! {
@@ -171,6 +198,10 @@ mod tests {
                         model.insert(key, number);
                         prop_assert_eq!(memory.get(&key), Some(number));
                     }
+                    Step::Remove(key) => {
+                        memory.remove(&key);
+                        model.remove(&key);
+                    }
                     Step::Forget(number) => {
                         memory.forget(&HashSet::from([account(number)]));
                         model.retain(|_, of| *of != number && (number % 2 == 1 || *of != number + 1));
@@ -178,28 +209,50 @@ mod tests {
                 }
                 let entries = memory.read();
                 prop_assert!(entries.all.len() <= max);
-                prop_assert!(entries.own.values().all(|own| !own.is_empty() && own.len() <= (max / SHARE).max(1)));
+                prop_assert!(entries.own.values().all(|own| !own.is_empty()));
+                prop_assert!(entries.owned.values().all(|owned| !owned.is_empty() && owned.len() <= (max / SHARE).max(1)));
                 prop_assert_eq!(entries.own.values().map(HashSet::len).sum::<usize>(), entries.all.len());
+                prop_assert_eq!(entries.owned.values().map(BTreeMap::len).sum::<usize>(), entries.all.len());
+                let sizes = entries.owned.iter().map(|(owner, owned)| (owned.len(), *owner)).collect::<BTreeSet<_>>();
+                prop_assert_eq!(&sizes, &entries.by_size);
                 for (key, entry) in &entries.all {
                     prop_assert_eq!(model.get(key), Some(&entry.value));
                 }
-                let children = entries.children.values().flatten();
-                prop_assert!(children.clone().all(|child| entries.own.contains_key(child)));
             }
         }
     }
 
     #[test]
-    fn who_makes_tokens_without_end_drives_out_its_own() {
+    fn who_makes_tokens_without_end_drives_out_its_own_oldest() {
         let memory = Memory::new(64);
+        let share = 64 / SHARE;
         memory.insert(0, 2, of(2), &HEARD, 7);
         for key in 1..1_000 {
-            memory.insert(key, 4, of(4), &HEARD, 7);
+            // By a subaccount as well.
+            memory.insert(key, 4, of(4 + u8::from(key % 2 == 0)), &HEARD, 7);
         }
-        assert_eq!((memory.get(&0), memory.get(&999)), (Some(2), Some(4)));
-        assert_eq!(memory.read().all.len(), 1 + 64 / SHARE);
+        assert_eq!(memory.get(&0), Some(2));
+        assert_eq!(memory.read().all.len(), 1 + share);
+        for key in 1_000 - u16::try_from(share).unwrap()..1_000 {
+            assert!(memory.get(&key).is_some(), "the newest of its own are known");
+        }
         // What was read before a change is not remembered after it.
         memory.insert(1_000, 2, of(2), &HEARD, 6);
         assert_eq!(memory.get(&1_000), None);
+    }
+
+    #[test]
+    fn who_comes_late_has_as_much_room_as_the_others() {
+        let memory = Memory::new(64);
+        let greedy = u16::try_from(SHARE).unwrap();
+        for key in 0..1_000 {
+            memory.insert(key, 0, of(u8::try_from(2 * (key % greedy)).unwrap()), &HEARD, 7);
+        }
+        assert_eq!(memory.read().all.len(), 64);
+        for key in 1_000..1_003 {
+            memory.insert(key, 0, of(100), &HEARD, 7);
+        }
+        assert!((1_000..1_003).all(|key| memory.get(&key).is_some()));
+        assert_eq!(memory.read().all.len(), 64);
     }
 }

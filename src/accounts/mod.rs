@@ -90,6 +90,8 @@ struct Inner {
     feed: Feed,
     callers: Callers,
     ceiling: Ceiling,
+    /// The same for names of signing keys: what a page of strangers asks for must not keep out those who have credentials.
+    signers_ceiling: Ceiling,
 }
 
 impl Accounts {
@@ -105,6 +107,7 @@ impl Accounts {
             feed: Feed::new(clock.now()),
             callers: Callers::new(config.remembered_max),
             ceiling: Ceiling::new(config.failures_max),
+            signers_ceiling: Ceiling::new(config.failures_max),
             store,
             clock,
             config,

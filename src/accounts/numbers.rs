@@ -72,7 +72,7 @@ impl Accounts {
         self.number_by_number(phone_number).await
     }
 
-    /// Takes a number from the operator's stock for an account.
+    /// Takes a number from the operator's stock for an account. Given back, it is offered to that account alone.
     ///
     /// # Errors
     /// It is not there, is not offered to this account or its parent, or somebody has it.
@@ -83,7 +83,7 @@ impl Accounts {
         by: &Actor,
     ) -> Result<Number, AccountsError> {
         let take = Statement::new(
-            "UPDATE numbers SET account = $1, updated_at = $2, version = version + 1 \
+            "UPDATE numbers SET account = $1, offered_to = COALESCE(offered_to, $1), updated_at = $2, version = version + 1 \
              WHERE phone_number = $3 AND account IS NULL AND (offered_to IS NULL OR offered_to = $1 \
              OR offered_to = (SELECT parent FROM accounts WHERE sid = $1)) \
              AND EXISTS (SELECT sid FROM accounts WHERE sid = $1 AND status <> 'closed')",
@@ -216,7 +216,8 @@ impl Accounts {
     ) -> Result<(), AccountsError> {
         let update = Statement::new(
             "UPDATE numbers SET account = $1, offered_to = $2, friendly_name = $3, record = $4, updated_at = $5, version = version + 1 \
-             WHERE sid = $6 AND version = $7",
+             WHERE sid = $6 AND version = $7 \
+             AND ($1 IS NULL OR EXISTS (SELECT sid FROM accounts WHERE sid = $1 AND status <> 'closed'))",
         )
         .bind(account.map(ToString::to_string))
         .bind(number.offered_to.map(|offered_to| offered_to.to_string()))
@@ -228,7 +229,11 @@ impl Accounts {
         .changing(1);
         let nobody = AccountSid::NOBODY;
         let whose = account.or(number.account.as_ref()).unwrap_or(&nobody);
-        match self.change(Deed::on_records(whose, by, action, &number.phone_number), vec![update]).await {
+        // In the log of who has it now; of who had it, there too.
+        let had = number.account.filter(|had| Some(had) != account);
+        let detail = had.map(|had| format!("from {had}")).unwrap_or_default();
+        let deed = Deed::on_records(whose, by, action, &number.phone_number).detail(detail);
+        match self.change(deed, vec![update]).await {
             Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => Err(AccountsError::OVERTAKEN),
             done => done,
         }

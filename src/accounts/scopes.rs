@@ -89,7 +89,7 @@ impl Scopes {
         Scopes(all.filter(|(resource, access)| has(*resource, *access)).map(|(r, a)| bit(r, a)).sum())
     }
 
-    /// As they are kept. What a later version gives by a word that is not known here cannot be done here.
+    /// As they are kept. What a later version gives by a word that is not known here cannot be done here; words must therefore only ever give.
     pub(super) fn of_kept(text: &str) -> Scopes {
         text.split(' ')
             .filter_map(|word| Scopes::parse_word(word).ok())

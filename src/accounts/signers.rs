@@ -7,16 +7,15 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::SystemTime,
 };
 
 use ring::hmac;
 
-use crate::ids::KeySid;
+use crate::ids::{AccountSid, KeySid};
 
 use super::{
     Access, Accounts, AccountsError, Credential, Principal, Refusal, Status,
-    callers::{SIGNING_KEY, active, of_key, refusal},
+    callers::{SIGNING_KEY, active, count, count_stale, of_key, refusal},
     keys,
     memory::Of,
 };
@@ -35,17 +34,6 @@ impl Signer {
     pub fn key(&self) -> &hmac::Key {
         &self.key
     }
-
-    /// Who has signed, of something that its key did sign.
-    ///
-    /// # Errors
-    /// It may not any more.
-    pub fn admit(&self, now: SystemTime) -> Result<Arc<Principal>, Refusal> {
-        if self.principal.expires.is_some_and(|expires| expires <= now) {
-            return Err(Refusal::Wrong);
-        }
-        active(self.status).map(|()| self.principal.clone())
-    }
 }
 
 /// Whose it is, and nothing of the key.
@@ -60,11 +48,23 @@ impl fmt::Debug for Signer {
 
 impl Accounts {
     /// A signing key by its name, if that can be told without waiting for anything.
-    pub fn recognise_signer(&self, sid: KeySid, access: Access) -> Option<Arc<Signer>> {
-        let callers = &self.inner.callers;
-        let signer = callers.signers.get(&sid).filter(|_| self.standing().suffices(access))?;
-        callers.note_use(&signer.principal, &signer.noted, &self.inner.clock);
-        Some(signer)
+    pub fn recognise_signer(&self, sid: KeySid, access: Access) -> Option<Result<Arc<Signer>, Refusal>> {
+        let standing = self.standing();
+        let known = self.inner.callers.signers.get(&sid).filter(|_| standing.suffices(access))?;
+        count_stale(standing);
+        Some(known.ok_or(Refusal::Wrong))
+    }
+
+    /// Who has signed, of something that its key did sign.
+    ///
+    /// # Errors
+    /// It may not any more.
+    pub fn admit(&self, signer: &Signer) -> Result<Arc<Principal>, Refusal> {
+        if !self.is_in_time(&signer.principal) {
+            return Err(Refusal::Wrong);
+        }
+        self.inner.callers.note_use(&signer.principal, &signer.noted, &self.inner.clock);
+        active(signer.status).map(|()| signer.principal.clone())
     }
 
     /// A signing key by its name.
@@ -72,32 +72,36 @@ impl Accounts {
     /// # Errors
     /// There is none, this address has asked for too many that are none, or the store cannot be asked.
     pub async fn signer(&self, sid: KeySid, from: IpAddr, access: Access) -> Result<Arc<Signer>, Refusal> {
-        if let Some(signer) = self.recognise_signer(sid, access) {
-            return Ok(signer);
+        if let Some(recognised) = self.recognise_signer(sid, access) {
+            return recognised;
         }
-        let callers = &self.inner.callers;
-        self.check_ceiling(from)?;
+        let inner = &*self.inner;
+        let callers = &inner.callers;
+        self.check_ceiling(&inner.signers_ceiling, from)?;
         let read_at = callers.heard.load(Ordering::Acquire);
-        match self.look_up_signer(sid).await {
-            Ok(Some(signer)) => {
-                let signer = Arc::new(signer);
-                let of = Of { account: signer.principal.account, parent: signer.principal.parent };
-                callers.signers.insert(sid, signer.clone(), of, &callers.heard, read_at);
-                Ok(signer)
+        let looked_up = match self.look_up_signer(sid).await {
+            Ok(found) => {
+                let found = found.map(Arc::new);
+                let of = found.as_ref().map(|signer| &signer.principal);
+                let nobodys = Of { account: AccountSid::NOBODY, parent: None };
+                let of = of.map_or(nobodys, |principal| Of { account: principal.account, parent: principal.parent });
+                callers.signers.insert(sid, found.clone(), of, &callers.heard, read_at);
+                found.ok_or(Refusal::Wrong)
             }
-            Ok(None) => {
-                self.note_failure(from);
-                Err(Refusal::Wrong)
-            }
-            Err(error) => {
-                let refusal = refusal(&error);
-                if refusal == Refusal::Away {
-                    self.inner.feed.note_away();
-                    return self.recognise_signer(sid, access).ok_or(refusal);
+            Err(error) => match refusal(&error) {
+                // That it is away may have been found out here first: what was known before then counts.
+                Refusal::Away => {
+                    inner.feed.note_away();
+                    self.recognise_signer(sid, access).unwrap_or(Err(Refusal::Away))
                 }
-                Err(refusal)
-            }
+                refusal => Err(refusal),
+            },
+        };
+        count(looked_up.as_ref().err());
+        if looked_up.as_ref().is_err_and(|refusal| *refusal == Refusal::Wrong) {
+            inner.signers_ceiling.note_failure(from, inner.clock.now());
         }
+        looked_up
     }
 
     async fn look_up_signer(&self, sid: KeySid) -> Result<Option<Signer>, AccountsError> {

@@ -66,7 +66,7 @@ impl Admission {
                 is_served.map(|()| Caller::of(tenant, from)).map_err(refusal_problem)
             }
             Ground::Signature(key) => {
-                self.judge_signature(&*self.accounts.recognise_signer(key, access(&head.method))?, head, from)
+                self.judge_signature(self.accounts.recognise_signer(key, access(&head.method))?, head, from)
             }
             Ground::Nothing if self.opens(room, &head.method) => {
                 let is_served = self.accounts.recognise_tenant(&self.tenant, access(&head.method))?;
@@ -94,9 +94,7 @@ impl Admission {
                 is_served.map(|()| Caller::of(tenant, from)).map_err(refusal_problem)
             }
             Ground::Signature(key) => {
-                let signer = self.accounts.signer(key, from, access(&head.method)).await;
-                let signer = signer.map_err(|refusal| self.signature_problem(refusal))?;
-                self.judge_signature(&signer, head, from)
+                self.judge_signature(self.accounts.signer(key, from, access(&head.method)).await, head, from)
             }
             Ground::Nothing => {
                 let is_served = self.accounts.check_tenant(&self.tenant, access(&head.method)).await;
@@ -152,11 +150,17 @@ impl Admission {
     }
 
     /// For whom a path acts that says it is signed with this key.
-    fn judge_signature(&self, signer: &Signer, head: &request::Parts, from: IpAddr) -> Result<Caller, Problem> {
+    fn judge_signature(
+        &self,
+        signer: Result<Arc<Signer>, Refusal>,
+        head: &request::Parts,
+        from: IpAddr,
+    ) -> Result<Caller, Problem> {
+        let signer = signer.map_err(|refusal| self.signature_problem(refusal))?;
         if !self.signing.is_signed_with(signer.key(), head.uri.path()) {
             return Err(self.signing.refusal());
         }
-        let principal = signer.admit(self.accounts.now()).map_err(|refusal| self.signature_problem(refusal))?;
+        let principal = self.accounts.admit(&signer).map_err(|refusal| self.signature_problem(refusal))?;
         if !principal.may(Resource::Media, access(&head.method)) {
             return Err(forbidden());
         }
@@ -164,7 +168,7 @@ impl Admission {
         Ok(Caller::of(principal.tenant.clone(), from))
     }
 
-    /// A key that there is not is told from a wrong signature by nothing.
+    /// A key that there is not gets the answer of a wrong signature.
     fn signature_problem(&self, refusal: Refusal) -> Problem {
         if refusal == Refusal::Wrong { self.signing.refusal() } else { refusal_problem(refusal) }
     }

@@ -1,6 +1,11 @@
 //! `ringback account`: the operator's way to accounts, by the store itself. A running node that uses the same store hears of it within a second.
 
-use std::path::PathBuf;
+use std::{
+    fs::{File, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
+};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -280,11 +285,19 @@ impl Desk<'_> {
         let kind = |signing| if signing { KeyKind::Signing } else { KeyKind::Api };
         match verb {
             KeysVerb::Create { account, name, scopes, expires, signing } => {
-                self.check_secrets_arrive()?;
+                // It is told once: nothing is made where nobody would read it.
+                if self.secrets_to.is_none() && !self.terminal.shows_secrets() {
+                    bail!("the key's secret would be lost: --secrets-to FILE writes it to a file");
+                }
+                let file = self.secrets_file()?;
                 let expires = expires.map(|life| self.accounts.now() + *life);
                 let new = NewKey { kind: kind(signing), friendly_name: name, scopes, expires };
-                let (key, secret) = self.accounts.create_key(&account, &new, by).await?;
-                self.tell_with(key_fields(&key), &[("secret", &secret)])
+                let made = self.accounts.create_key(&account, &new, by).await;
+                if let (Err(_), Some(path)) = (&made, &self.secrets_to) {
+                    std::fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
+                }
+                let (key, secret) = made?;
+                self.tell_with(key_fields(&key), &[("secret", &secret)], file)
             }
             KeysVerb::List { account, signing } => {
                 let accounts = self.accounts.clone();
@@ -342,22 +355,19 @@ impl Desk<'_> {
     fn show_account(&mut self, account: &Account) -> anyhow::Result<()> {
         let mut secrets = vec![("auth_token", &account.primary_token)];
         secrets.extend(account.secondary_token.as_ref().map(|token| ("secondary_auth_token", token)));
-        self.tell_with(account_fields(account), &secrets)
+        let file = self.secrets_file()?;
+        self.tell_with(account_fields(account), &secrets, file)
     }
 
-    /// A key's secret is told once: nothing is made where nobody would read it.
-    fn check_secrets_arrive(&self) -> anyhow::Result<()> {
-        match &self.secrets_to {
-            Some(path) if path.exists() => bail!("{} is there already", path.display()),
-            None if !self.terminal.shows_secrets() => {
-                bail!("the key's secret would be lost: --secrets-to FILE writes it to a file")
-            }
-            Some(_) | None => Ok(()),
-        }
+    /// The file for secrets, before there are any. Never over another one, whose mode could be anything.
+    fn secrets_file(&self) -> anyhow::Result<Option<File>> {
+        let Some(path) = &self.secrets_to else { return Ok(None) };
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        Ok(Some(opened.with_context(|| format!("making {}", path.display()))?))
     }
 
     /// Tells of a record and its secrets: those on a terminal, or in a file.
-    fn tell_with(&mut self, mut fields: Value, secrets: &[(&str, &Secret)]) -> anyhow::Result<()> {
+    fn tell_with(&mut self, mut fields: Value, secrets: &[(&str, &Secret)], file: Option<File>) -> anyhow::Result<()> {
         let mut in_file = json!({ "sid": fields.get("sid").cloned() });
         for (name, secret) in secrets {
             let is_shown = self.secrets_to.is_none() && self.terminal.shows_secrets();
@@ -365,8 +375,8 @@ impl Desk<'_> {
             set(&mut fields, name, Value::from(shown));
             set(&mut in_file, name, Value::from(secret.reveal()));
         }
-        if let Some(path) = &self.secrets_to {
-            write_secrets(path, &in_file).with_context(|| format!("writing the secrets to {}", path.display()))?;
+        if let Some(file) = file {
+            write_secrets(file, &in_file).context("writing the secrets to their file")?;
         } else if !self.terminal.shows_secrets() {
             self.terminal.note("secrets are shown on a terminal only; --secrets-to FILE writes them to a file");
         }
@@ -393,10 +403,7 @@ fn set(fields: &mut Value, name: &str, value: Value) {
     }
 }
 
-fn write_secrets(path: &std::path::Path, secrets: &Value) -> std::io::Result<()> {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
-    // Never over another file, whose mode could be anything.
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+fn write_secrets(mut file: File, secrets: &Value) -> std::io::Result<()> {
     writeln!(file, "{secrets}")?;
     file.sync_all()
 }

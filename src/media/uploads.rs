@@ -106,6 +106,10 @@ impl Uploads {
         body: impl Stream<Item = Result<Bytes, E>> + Unpin,
         idle_max: Duration,
     ) -> Result<Uploaded, Problem> {
+        // Who is to be counted waits for that in nobody's place.
+        if let Some(room) = self.room_for(tenant, 0).await.or_else(unless_over)? {
+            room.give_back();
+        }
         let _place = self.place()?;
         self.receive_placed(tenant, declared, body, idle_max).await
     }
@@ -201,13 +205,18 @@ impl Uploads {
         content_type: &str,
     ) -> Result<Written, Problem> {
         let promise = match self.room_for(tenant, received.spool.length()).await {
-            // What is there already takes no more room.
-            Err(over) if over.kind == Kind::OverQuota && self.store.head(key).await.is_ok() => None,
+            Err(over) if over.kind == Kind::OverQuota => {
+                // What is there already takes no more room, and is not written: it could be removed in this moment.
+                let is_there = self.is_sound(key, &received.content_hash).await.map_err(|error| problem(&error))?;
+                return if is_there { Ok(Written::WasThere) } else { Err(over) };
+            }
             promise => promise?,
         };
         let written = self.keep(key, received, content_type).await.map_err(|error| problem(&error))?;
-        if let Some(promise) = promise.filter(|_| written == Written::Yes) {
-            promise.keep();
+        match promise {
+            Some(promise) if written == Written::Yes => promise.keep(),
+            Some(promise) => promise.give_back(),
+            None => {}
         }
         Ok(written)
     }
@@ -217,6 +226,7 @@ impl Uploads {
         self.quotas.promise(&*self.store, tenant, bytes).await.map_err(|error| match error {
             QuotaError::Over(problem) => problem,
             QuotaError::Store(error) => problem(&error),
+            QuotaError::Late => Problem::new(Kind::Busy, "what the account keeps could not be counted in time"),
         })
     }
 
@@ -278,11 +288,17 @@ impl Uploads {
     /// `not-found`, also where the name is none; `busy` where the store fails.
     pub async fn remove(&self, tenant: &Tenant, name: &str) -> Result<(), Problem> {
         let (_, key) = self::key(tenant, name)?;
-        let meta = self.store.head(&key).await.map_err(|error| problem(&error))?;
-        self.store.delete(&key).await.map_err(|error| problem(&error))?;
-        self.quotas.note_removed(tenant, meta.length);
-        Ok(())
+        self.store.head(&key).await.map_err(|error| problem(&error))?;
+        let removed = self.store.delete(&key).await.map_err(|error| problem(&error));
+        // It may be gone although nobody could say so.
+        self.quotas.note_removed(tenant);
+        removed
     }
+}
+
+/// What is there already may be sent by one who keeps as much as it may.
+fn unless_over(problem: Problem) -> Result<Option<Promise>, Problem> {
+    if problem.kind == Kind::OverQuota { Ok(None) } else { Err(problem) }
 }
 
 /// The name of an upload. What is no name is as unknown as any other.

@@ -327,18 +327,13 @@ mod tests {
     }
 
     #[test]
-    fn every_target_has_its_file_and_its_binary() {
-        let named: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let files = fs::read_dir(folder("fuzz_targets")).unwrap();
-        let files: BTreeSet<String> =
-            files.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
-        assert_eq!(files, named);
+    fn one_program_runs_every_target() {
+        let names: BTreeSet<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), TARGETS.len(), "a name stands for two");
         let manifest = fs::read_to_string(folder("Cargo.toml")).unwrap();
-        for name in named {
-            assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name} is not built");
-            let text = fs::read_to_string(folder("fuzz_targets").join(format!("{name}.rs"))).unwrap();
-            assert!(text.contains(&format!("run(\"{name}\", data)")), "{name}.rs runs another target");
-        }
+        assert!(manifest.contains("path = \"fuzz_targets/any.rs\""));
+        let program = fs::read_to_string(folder("fuzz_targets").join("any.rs")).unwrap();
+        assert!(program.contains("fuzz::run(TARGET"), "it runs what it is told to");
     }
 
     proptest! {

@@ -20,7 +20,7 @@ pub struct Config {
     pub bytes_max: ByteCount,
     /// Bytes that the uploads of one tenant may have together. Without it, as much as there is room for.
     pub tenant_bytes_max: Option<ByteCount>,
-    /// Uploads of one tenant. Without it, as many as there is room for.
+    /// Uploads of one tenant. Without it, 100,000 where the bytes are limited, else as many as there is room for.
     pub tenant_uploads_max: Option<u64>,
     /// Uploads that are being received at once. 16: each may take `bytes_max` of the spool.
     pub receiving_max: usize,

@@ -33,6 +33,9 @@ use crate::{
     units::ByteCount,
 };
 
+/// An account's own unfinished uploads are at most this part of all that may be, so that there is room for others.
+const ACCOUNT_SHARE: u64 = 2;
+
 /// What files here end with: parts, records, and records that were being written.
 const EXTENSIONS: [&str; 3] = ["part", "json", "new"];
 
@@ -56,6 +59,18 @@ struct Entry {
     offset: u64,
     /// Whether a part of it is coming.
     is_busy: bool,
+}
+
+impl Entry {
+    fn is_finished(&self) -> bool {
+        self.upload.content_hash.is_some()
+    }
+}
+
+/// Bytes of the unfinished uploads of some tenants, by the lengths that their senders said.
+fn unfinished_of(known: &HashMap<RandomId, Entry>, is_meant: impl Fn(&str) -> bool) -> u64 {
+    let meant = known.values().filter(|entry| !entry.is_finished() && is_meant(&entry.upload.tenant));
+    meant.fold(0, |sum, entry| sum.saturating_add(entry.upload.length))
 }
 
 /// An upload that was begun.
@@ -205,9 +220,12 @@ impl Resumable {
         if self.bytes_max.get() < length {
             return Err(self.uploads.too_long());
         }
-        // Not held until it has come, which may take a day; it is asked for again then.
-        drop(self.uploads.room_for(tenant, length).await?);
         self.forget_old().await;
+        // With what this tenant has not finished yet. Not held until it has come, which may take a day: it is asked for again then.
+        let unfinished = unfinished_of(&lock(&self.known), |of| of == tenant.as_str());
+        if let Some(room) = self.uploads.room_for(tenant, unfinished.saturating_add(length)).await? {
+            room.give_back();
+        }
         let id = RandomId::draw(&mut rand::rng());
         let upload = Begun { tenant: tenant.to_string(), length, at: self.clock.now_wall(), content_hash: None };
         let forgotten = self.note(id, upload.clone())?;
@@ -229,15 +247,23 @@ impl Resumable {
     /// that have come to their end, the one that was begun first.
     fn note(&self, id: RandomId, upload: Begun) -> Result<Option<RandomId>, Problem> {
         let mut known = lock(&self.known);
-        let is_finished = |entry: &Entry| entry.upload.content_hash.is_some();
-        let unfinished: u64 = known.values().filter(|entry| !is_finished(entry)).map(|entry| entry.upload.length).sum();
+        let is_own = |of: &str| of == upload.tenant;
+        let unfinished = unfinished_of(&known, |_| true).saturating_add(upload.length);
+        let own = unfinished_of(&known, is_own).saturating_add(upload.length);
+        let own_uploads = known.values().filter(|entry| !entry.is_finished() && is_own(&entry.upload.tenant)).count();
+        if upload.tenant != Tenant::default_tenant().as_str()
+            && (self.unfinished_max.get() / ACCOUNT_SHARE < own
+                || self.begun_max as u64 / ACCOUNT_SHARE <= own_uploads as u64)
+        {
+            return Err(Problem::new(Kind::Busy, "too many of this account's uploads are unfinished"));
+        }
         let mut makes_room = None;
         let is_full = self.begun_max <= known.len();
         if is_full {
-            let finished = known.iter().filter(|(_, entry)| is_finished(entry) && !entry.is_busy);
+            let finished = known.iter().filter(|(_, entry)| entry.is_finished() && !entry.is_busy);
             makes_room = finished.min_by_key(|(_, entry)| entry.upload.at).map(|(id, _)| *id);
         }
-        if (is_full && makes_room.is_none()) || self.unfinished_max.get() < unfinished.saturating_add(upload.length) {
+        if (is_full && makes_room.is_none()) || self.unfinished_max.get() < unfinished {
             let detail = "too many uploads are unfinished (media.uploads.unfinished_uploads_max, unfinished_max)";
             return Err(Problem::new(Kind::Busy, detail));
         }
@@ -294,6 +320,7 @@ impl Resumable {
             return Ok(progress);
         }
         let _turn = self.turn(tenant, id)?;
+        let _place = self.uploads.place()?;
         self.finish(tenant, id).await?;
         self.progress(tenant, id)
     }
@@ -400,6 +427,10 @@ impl Resumable {
     async fn finish(&self, tenant: &Tenant, id: RandomId) -> Result<Uploaded, Problem> {
         let (part, record) = (self.part(id), self.record(id));
         let length = lock(&self.known).get(&id).map(|entry| entry.upload.length).ok_or_else(unknown)?;
+        // Before all of it is read: who keeps as much as it may can ask for this over and over.
+        if let Some(room) = self.uploads.room_for(tenant, length).await? {
+            room.give_back();
+        }
         let path = part.clone();
         let file = Arc::new(blocking(move || File::open(path)).await?);
         let bytes = stream::try_unfold((file, 0), |(file, at)| async move {

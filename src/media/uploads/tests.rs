@@ -163,6 +163,18 @@ async fn a_tenant_keeps_as_much_as_it_may() {
         assert!(!put(&world.uploads, &one, 4).await.unwrap().was_there);
         assert_eq!(put(&world.uploads, &one, 5).await, Err(Kind::OverQuota));
 
+        // However often it is removed at once, it takes as much room as it took.
+        let hash = ContentHash::of(&clip(4)).to_string();
+        futures_util::future::join_all((0..8).map(|_| world.uploads.remove(&one, &hash))).await;
+        assert!(!put(&world.uploads, &one, 4).await.unwrap().was_there);
+        assert_eq!(put(&world.uploads, &one, 5).await, Err(Kind::OverQuota));
+        // One whose sender leaves in the midst of it may be there or not, and is not taken for nothing.
+        world.uploads.remove(&one, &hash).await.unwrap();
+        let room = world.uploads.room_for(&one, length).await.unwrap();
+        drop(room);
+        put(&world.uploads, &one, 4).await.unwrap();
+        assert_eq!(put(&world.uploads, &one, 5).await, Err(Kind::OverQuota));
+
         // A node that starts, or that hears of another's in a minute, counts what lies there.
         let beside =
             Uploads { quotas: Quotas::new(bytes_max, uploads_max, world.clock.clone()), ..world.uploads.clone() };
