@@ -1,42 +1,234 @@
-//! The document of the API: what it says holds, whatever is asked within it, and its page needs no other machine.
+//! The document of the API: what it says holds, whatever is asked within it, it says everything, and its page needs no other machine.
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
-use http::StatusCode;
-use ringback::testing::origin::Origin;
-use serde_json::Value;
+use http::{Method, StatusCode};
+use ringback::{
+    config::Config,
+    store::StoreUrl,
+    testing::{
+        fixture,
+        origin::{Body, Origin, Reply},
+        postgres_server::PostgresServer,
+    },
+};
+use serde_json::{Value, json};
 
 use super::{
+    Credentials, ask,
     clients::{run, succeeded, under_target},
     closed_node, post,
 };
+use crate::support::node::TestNode;
+
+/// What is asked of every answer. A client may send data that are wrong: they are refused by the statuses that the document has for them.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
+                      response_schema_conformance,ignored_auth";
+
+/// A node whose only sources are those of `origin`, so that no test asks another machine.
+async fn node_of(origin: &Origin, adjust: impl FnOnce(&mut Config)) -> (TestNode, Credentials) {
+    origin.set("/a.wav", Reply::ok("audio/wav", Body::of(fixture::audio("speech.wav").unwrap())));
+    closed_node(origin, |config| {
+        config.media.origin.allowed_sources = vec![origin.url("/").parse().unwrap()];
+        // What comes slowly is a failure of the test.
+        config.media.fill.wait = std::time::Duration::from_secs(20);
+        adjust(config);
+    })
+    .await
+}
+
+/// Has schemathesis ask whatever the document allows, `examples` times of each operation.
+async fn asked_as_the_document_says(node: &TestNode, origin: &Origin, first: &Credentials, examples: u32) {
+    // A key: what is asked may well replace the account's token.
+    let keys = format!("/2010-04-01/Accounts/{}/Keys.json", first.name);
+    let (_, key) = post(node, first, &keys, &[("Scopes", "all")]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let sent = |method: Method, path: &str| node.request(method, path).header("authorization", first.header());
+    let audio = fixture::audio("speech.wav").unwrap();
+    let upload = node.send(sent(Method::PUT, "/v1/media/uploads").body(audio.clone())).await;
+    let upload: Value = serde_json::from_slice(&upload.body).unwrap();
+    let prompt = node.send(sent(Method::PUT, "/prompts/welcome.wav").body(audio.clone())).await;
+    assert_eq!(prompt.status, StatusCode::CREATED, "{prompt:?}");
+    let wanted =
+        |wait: bool| json!({"source": {"url": origin.url("/a.wav")}, "format": "ulaw", "wait": wait}).to_string();
+    let made = node.send(sent(Method::POST, "/v1/media").body(wanted(true))).await;
+    let made: Value = serde_json::from_slice(&made.body).unwrap();
+    let fill = node.send(sent(Method::POST, "/v1/media").body(wanted(false))).await;
+    let fill: Value = serde_json::from_slice(&fill.body).unwrap();
+    let begun = sent(Method::POST, "/v1/media/uploads").header("tus-resumable", "1.0.0").header("upload-length", "64");
+    let begun = node.send(begun).await;
+    let known = json!({
+        "account": first.name,
+        "artifact": made["id"],
+        "content_hash": upload["content_hash"],
+        "fill": fill["fill"],
+        "id": begun.header("location").rsplit('/').next().unwrap(),
+        "name": "welcome",
+        "options": "-",
+        "signature": "_",
+        "extension": "ulaw",
+        "source": origin.url("/a.wav"),
+        "audio": file("audio.wav", &audio),
+    });
+    assert!(known.as_object().unwrap().values().all(Value::is_string), "{known}");
+    let auth = format!("{}:{}", key["sid"].as_str().unwrap(), key["secret"].as_str().unwrap());
+    let mut command = Command::new(under_target("python/bin/schemathesis"));
+    command
+        .current_dir(directory.path())
+        .env("SCHEMATHESIS_HOOKS", file("hooks.py", include_bytes!("hooks.py")))
+        .env("SCHEMATHESIS_KNOWN", file("known.json", known.to_string().as_bytes()))
+        .arg("run")
+        .arg(node.url("/docs/openapi.json"))
+        .args(["--auth", &auth, "--checks", CHECKS, "--continue-on-failure", "--no-color", "--workers", "1"])
+        .args(["--seed", "1", "--generation-deterministic", "--generation-database", "none"])
+        .args(["--max-examples", &examples.to_string(), "--phases", "examples,coverage,fuzzing"]);
+    succeeded(&run(command).await);
+}
 
 #[tokio::test]
 async fn whatever_the_document_allows_is_answered_as_it_says() {
     let origin = Origin::start().await.unwrap();
-    let (node, first) = closed_node(&origin, |_| {}).await;
-    // A key: what is asked may well replace the account's token.
-    let keys = format!("/2010-04-01/Accounts/{}/Keys.json", first.name);
-    let (_, key) = post(&node, &first, &keys, &[("Scopes", "all")]).await;
-    let auth = format!("{}:{}", key["sid"].as_str().unwrap(), key["secret"].as_str().unwrap());
-    let directory = tempfile::tempdir().unwrap();
-    // Half of what is asked is of an account that is there.
-    let hooks = directory.path().join("hooks.py");
-    let text = include_str!("hooks.py").replace("@ACCOUNT@", &first.name);
-    std::fs::write(&hooks, text).unwrap();
-    let mut command = Command::new(under_target("python/bin/schemathesis"));
-    command
-        .current_dir(directory.path())
-        .env("SCHEMATHESIS_HOOKS", &hooks)
-        .arg("run")
-        .arg(node.url("/docs/openapi.json"))
-        .args(["--auth", &auth, "--seed", "1", "--max-examples", "15", "--generation-deterministic"])
-        .args([
-            "--checks",
-            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
-        ])
-        .args(["--phases", "examples,coverage,fuzzing", "--no-color", "--workers", "1"]);
-    succeeded(&run(command).await);
+    let (node, first) = node_of(&origin, |_| {}).await;
+    asked_as_the_document_says(&node, &origin, &first, 15).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn and_on_postgresql() {
+    let server = PostgresServer::start().await.unwrap();
+    let origin = Origin::start().await.unwrap();
+    let (node, first) = node_of(&origin, |config| config.store.url = StoreUrl::new(server.url())).await;
+    asked_as_the_document_says(&node, &origin, &first, 3).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn strangers_are_told_only_that_they_are() {
+    let origin = Origin::start().await.unwrap();
+    let (node, _) = node_of(&origin, |_| {}).await;
+    let document = node.get("/docs/openapi.json").await;
+    let document: Value = serde_json::from_slice(&document.body).unwrap();
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap();
+            let answer = node.send(node.request(method.clone(), &example(path))).await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}: {answer:?}");
+            assert!(answer.header("www-authenticate").starts_with("Basic "), "{answer:?}");
+            let refusals = &operation["responses"];
+            let documented = refusals.get("401").or_else(|| refusals.get("4XX")).unwrap();
+            if method != Method::HEAD {
+                let content_type = answer.header("content-type");
+                assert!(documented["content"][content_type].is_object(), "{method} {path}: {content_type}");
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked > 50, "{asked}");
+    node.stop().await;
+}
+
+/// A path in which every parameter stands for something that is not there.
+fn example(path: &str) -> String {
+    let mut path = path.to_owned();
+    while let Some(start) = path.find('{') {
+        let end = path[start..].find('}').unwrap() + start;
+        let value = match &path[start + 1..end] {
+            "extension" => "ulaw",
+            "signature" => "_",
+            "options" => "-",
+            "artifact" | "content_hash" => "0000000000000000000000000000000000000000000000000000000000000000",
+            _ => "SGVsbG8",
+        };
+        path.replace_range(start..=end, value);
+    }
+    path
+}
+
+/// What the node answers and what the document says are the same operations: asked for by other methods, no path of the document does anything.
+#[tokio::test]
+async fn no_method_is_answered_that_the_document_does_not_have() {
+    let origin = Origin::start().await.unwrap();
+    let (node, first) = node_of(&origin, |_| {}).await;
+    let document = node.get("/docs/openapi.json").await;
+    let document: Value = serde_json::from_slice(&document.body).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let mut documented: BTreeSet<String> = item.as_object().unwrap().keys().cloned().collect();
+        if documented.contains("get") {
+            documented.insert("head".to_owned());
+        }
+        for method in ["get", "head", "post", "put", "patch", "delete", "options", "trace"] {
+            let asked = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap();
+            let answer = ask(&node, &first, asked, &example(path)).await;
+            let is_answered = answer.status != StatusCode::METHOD_NOT_ALLOWED;
+            // Which method is meant stands in a field that is missing here.
+            let is_told_later = method == "post" && path.contains("resumable");
+            assert_eq!(is_answered || is_told_later, documented.contains(method), "{method} {path}: {answer:?}");
+        }
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_document_is_whole() {
+    let origin = Origin::start().await.unwrap();
+    let (node, _) = closed_node(&origin, |_| {}).await;
+    let document = node.get("/docs/openapi.json").await;
+    let document: Value = serde_json::from_slice(&document.body).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3."));
+    for (path, method) in [
+        ("/2010-04-01/Accounts/{account}/Keys/{sid}.json", "delete"),
+        ("/v1/media", "post"),
+        ("/v1/media/uploads/resumable/{id}", "patch"),
+        ("/media/{capability}/{artifact}.{extension}", "head"),
+        ("/fetch/{signature}/{options}/plain/{source}.{extension}", "get"),
+        ("/prompts/{name}.{extension}", "put"),
+        ("/prompts/{name}.{extension}", "get"),
+    ] {
+        assert!(document["paths"][path][method].is_object(), "{method} {path}");
+    }
+    // Names that are referred to are there.
+    let mut open = vec![&document];
+    let mut references = BTreeSet::new();
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(fields) => {
+                references.extend(fields.get("$ref").and_then(Value::as_str));
+                open.extend(fields.values());
+            }
+            Value::Array(items) => open.extend(items),
+            _ => {}
+        }
+    }
+    for reference in references {
+        assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+    }
+    // Operations have names of their own, a line for people, and answers that say what they are.
+    let tags: BTreeSet<&str> =
+        document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    let mut names = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name), "{name} twice");
+            assert!(tags.contains(operation["tags"][0].as_str().unwrap()), "{name}");
+            assert!(operation["summary"].as_str().unwrap().ends_with('.'), "{method} {path}");
+            let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+            let in_path = parameters.iter().filter(|parameter| parameter["in"] == "path");
+            let in_path: BTreeSet<&str> = in_path.map(|parameter| parameter["name"].as_str().unwrap()).collect();
+            let said: BTreeSet<&str> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
+            assert_eq!(in_path, said, "{method} {path}");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(!response["description"].as_str().unwrap().is_empty(), "{name} {status}");
+                assert_eq!(response["headers"]["X-Request-Id"]["required"], true, "{name} {status}");
+            }
+        }
+    }
     node.stop().await;
 }
 
@@ -46,9 +238,6 @@ async fn the_page_comes_from_this_node_alone() {
     let (node, _) = closed_node(&origin, |_| {}).await;
     let document = node.get("/docs/openapi.json").await;
     assert_eq!((document.status, document.header("content-type")), (StatusCode::OK, "application/json"));
-    let document: Value = serde_json::from_slice(&document.body).unwrap();
-    assert!(document["openapi"].as_str().unwrap().starts_with("3."));
-    assert!(document["paths"]["/2010-04-01/Accounts/{account}/Keys/{sid}.json"]["delete"].is_object());
     let page = node.get("/docs/").await;
     assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html"));
     let policy = page.header("content-security-policy");
