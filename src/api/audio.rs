@@ -56,17 +56,23 @@ impl IntoParams for Signed {
 }
 
 /// What stands in the path of a prompt.
-pub(super) struct PromptParams;
+struct PromptParams;
 
 impl IntoParams for PromptParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let form = told::pattern(r"^[A-Za-z0-9_-]{1,60}(\.[A-Za-z0-9_-]{1,60}){0,2}$");
-        let description = "Letters, digits, `-`, `_` and single dots; with `/` between folders, as it is.";
-        vec![in_path("name", description, form, "welcome"), extension()]
+        vec![prompt_name(), extension()]
     }
 }
 
-fn in_path(name: &str, description: &str, form: RefOr<Schema>, example: &str) -> Parameter {
+/// The name in the path of a prompt.
+pub(super) fn prompt_name() -> Parameter {
+    let form = told::pattern(r"^[A-Za-z0-9_-]{1,60}(\.[A-Za-z0-9_-]{1,60}){0,2}$");
+    let description = "Letters, digits, `-`, `_` and single dots; with `/` between folders, as it is.";
+    in_path("name", description, form, "welcome")
+}
+
+/// What stands in a path.
+pub(super) fn in_path(name: &str, description: &str, form: RefOr<Schema>, example: &str) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Path)

@@ -1,6 +1,9 @@
 //! `/docs`: the document of the API (OpenAPI 3.1), made from its handlers, and a page that shows it. Nothing of either comes from another machine.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
@@ -14,13 +17,17 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use utoipa::{
     OpenApi,
     openapi::{
-        self, PathItem, RefOr,
+        self, PathItem, RefOr, Response as Documented,
         path::Operation,
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
 
-use super::{audio, told, v1, v2010};
+use super::{
+    audio,
+    told::{self, Responses},
+    v1, v2010,
+};
 
 /// Where the document is.
 const DOCUMENT: &str = "/docs/openapi.json";
@@ -58,15 +65,17 @@ fn document() -> openapi::OpenApi {
         document.merge(part);
     }
     authenticate(&mut document);
+    let mut problems = BTreeMap::new();
     for item in document.paths.paths.values_mut() {
         let PathItem { get, head, post, put, patch, delete, options, .. } = item;
-        for operation in [get, &mut *head, post, put, patch, delete, options].into_iter().flatten() {
-            complete(operation);
-        }
         if let Some(head) = head {
             without_bodies(head);
         }
+        for operation in [get, head, post, put, patch, delete, options].into_iter().flatten() {
+            complete(operation, &mut problems);
+        }
     }
+    document.components.get_or_insert_default().responses.extend(problems);
     document
 }
 
@@ -80,22 +89,33 @@ fn authenticate(document: &mut openapi::OpenApi) {
     document.security = Some(vec![SecurityRequirement::new("basic", none), SecurityRequirement::new("bearer", none)]);
 }
 
-/// What is the same of all operations.
-fn complete(operation: &mut Operation) {
+/// What is the same of all operations. Collects what their answers refer to.
+fn complete(operation: &mut Operation, referred: &mut Responses) {
     // Handlers of different things have equal names.
     let tag = operation.tags.iter().flatten().next().map_or("", String::as_str);
     operation.operation_id = operation.operation_id.take().map(|id| format!("{tag}_{id}"));
     for (status, response) in &mut operation.responses.responses {
-        let RefOr::T(response) = response else { continue };
-        if response.description.is_empty() {
-            response.description = description(status).to_owned();
-        }
-        let id = told::header("Names the request in the node's log.", told::pattern("^[0-9a-f]{32}$"));
-        response.headers.entry("X-Request-Id".to_owned()).or_insert(id.into());
-        for header in response.headers.values_mut() {
-            if let RefOr::T(header) = header {
-                told::require(header, true);
+        match response {
+            RefOr::T(response) => complete_response(status, response),
+            RefOr::Ref(reference) => {
+                if let Some((name, mut response)) = told::defined(reference) {
+                    complete_response(status, &mut response);
+                    referred.insert(name.to_owned(), response.into());
+                }
             }
+        }
+    }
+}
+
+fn complete_response(status: &str, response: &mut Documented) {
+    if response.description.is_empty() {
+        response.description = description(status).to_owned();
+    }
+    let id = told::header("Names the request in the node's log.", told::pattern("^[0-9a-f]{32}$"));
+    response.headers.entry("X-Request-Id".to_owned()).or_insert(id.into());
+    for header in response.headers.values_mut() {
+        if let RefOr::T(header) = header {
+            told::require(header, true);
         }
     }
 }
@@ -113,6 +133,11 @@ fn description(status: &str) -> &'static str {
 fn without_bodies(head: &mut Operation) {
     head.operation_id = head.operation_id.take().map(|id| format!("{id}_head"));
     for response in head.responses.responses.values_mut() {
+        if let RefOr::Ref(reference) = response
+            && let Some((_, said)) = told::defined(reference)
+        {
+            *response = said.into();
+        }
         if let RefOr::T(response) = response {
             response.content.clear();
         }

@@ -201,10 +201,15 @@ impl Edge {
                     _ => &self.inner.v1,
                 };
                 // The router's errors are answers: it cannot fail.
-                return match router.clone().oneshot(request).await {
+                let mut response = match router.clone().oneshot(request).await {
                     Ok(response) => response.map(ResponseBody::Right),
                     Err(never) => match never {},
                 };
+                // Of prompts it knows those methods alone that change them.
+                if room == Room::Prompts && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, PUT, DELETE"));
+                }
+                return response;
             }
             Ok(caller) => self.audio(room, &caller.tenant, &head).await,
         };

@@ -9,8 +9,8 @@ use http::StatusCode;
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,
     openapi::{
-        AllOfBuilder, Content, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
-        Schema, Type,
+        AllOfBuilder, Content, Header, HeaderBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, Required, Response,
+        ResponseBuilder, Schema, SchemaFormat, Type,
         path::{Parameter, ParameterBuilder, ParameterIn},
         schema::SchemaType,
     },
@@ -80,14 +80,34 @@ macro_rules! refusals {
 
 pub(super) use refusals;
 
-/// The answers that problems of these kinds are, by their status.
+/// The answers that problems of these kinds are, by their status: each refers to what stands in the document once ([`defined`]).
 pub(super) fn problems(kinds: &[&[Kind]]) -> Responses {
+    let named = |kinds: Vec<Kind>| {
+        let slugs: Vec<&str> = kinds.iter().map(|kind| kind.slug()).collect();
+        Ref::from_response_name(slugs.join(".")).into()
+    };
+    by_status(kinds).map(|(status, kinds)| (status.to_string(), named(kinds))).collect()
+}
+
+/// The same, each said where it stands.
+pub(super) fn problems_in_full(kinds: &[&[Kind]]) -> BTreeMap<String, Response> {
+    by_status(kinds).map(|(status, kinds)| (status.to_string(), problem(status, &kinds))).collect()
+}
+
+fn by_status(kinds: &[&[Kind]]) -> impl Iterator<Item = (u16, Vec<Kind>)> + use<> {
     let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
     // In the order of the table, each once.
     for kind in Kind::ALL.iter().filter(|kind| kinds.iter().any(|some| some.contains(kind))) {
         by_status.entry(kind.status()).or_default().push(*kind);
     }
-    by_status.into_iter().map(|(status, kinds)| (status.to_string(), problem(status, &kinds).into())).collect()
+    by_status.into_iter()
+}
+
+/// What a reference to an answer stands for: its name says which kinds of problems.
+pub(super) fn defined(reference: &Ref) -> Option<(&str, Response)> {
+    let name = reference.ref_location.rsplit('/').next()?;
+    let kinds: Vec<Kind> = name.split('.').filter_map(Kind::from_slug).collect();
+    Some((name, problem(kinds.first()?.status(), &kinds)))
 }
 
 fn problem(status: u16, kinds: &[Kind]) -> Response {
@@ -214,6 +234,22 @@ impl PartialSchema for Extension {
 }
 
 impl ToSchema for Extension {}
+
+/// Audio, or a part of it, as the body of a request.
+pub(super) struct Binary;
+
+impl PartialSchema for Binary {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(format))
+            .description(Some("Bytes as they are."))
+            .into()
+    }
+}
+
+impl ToSchema for Binary {}
 
 /// The fields of a request for audio.
 pub(super) struct Asking;

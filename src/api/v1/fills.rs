@@ -131,7 +131,7 @@ refusals! {
 }
 
 /// Tells how a fill stands that nobody waited for.
-#[utoipa::path(get, path = "/v1/fills/{fill}", tag = "Media", params(("fill" = RandomId, Path)),
+#[utoipa::path(get, path = "/v1/fills/{fill}", tag = "Media", operation_id = "describe_fill", params(("fill" = RandomId, Path)),
     responses((status = 200, body = Standing, description = "How it stands."), Describe))]
 pub(super) async fn describe(v1: V1, fill: Named) -> Result<Json<Standing>, Failed> {
     let id = fill.ok().and_then(|fill| fill.parse::<RandomId>().ok());

@@ -208,12 +208,17 @@ pub(super) fn request_of(v1: &V1, body: serde_json::Value, hops: Hops) -> Result
     request(v1, create, hops)
 }
 
+/// Whether these may be labels.
+///
+/// # Errors
+/// `bad-request`: too many, or one that is empty or too long.
+pub(super) fn check_labels(tags: &[String]) -> Result<(), Problem> {
+    let fits = tags.len() <= TAGS_MAX && tags.iter().all(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);
+    fits.then_some(()).ok_or_else(|| Problem::new(Kind::BadRequest, "at most 32 tags of 1 to 256 bytes"))
+}
+
 fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem> {
-    let fits =
-        create.tags.len() <= TAGS_MAX && create.tags.iter().all(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);
-    if !fits {
-        return Err(Problem::new(Kind::BadRequest, "at most 32 tags of 1 to 256 bytes"));
-    }
+    check_labels(&create.tags)?;
     let options: Vec<(&str, String)> = create
         .options
         .iter()

@@ -8,12 +8,15 @@ use axum::{
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::path::{Parameter, ParameterIn},
+};
 
 use crate::{
     api::{
-        audio::PromptParams as Name,
-        told::{self, refusals},
+        audio,
+        told::{self, Binary, refusals},
     },
     ids::ContentHash,
     media::{
@@ -58,6 +61,18 @@ struct Set {
     replaced: Option<ContentHash>,
 }
 
+/// What stands in the path of a prompt that is changed.
+struct Name;
+
+impl IntoParams for Name {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let extension = told::pattern("^[A-Za-z0-9]{1,16}$");
+        let description =
+            "Any: that of a file that is put here may stay. Which one a prompt is asked for by chooses its format.";
+        vec![audio::prompt_name(), audio::in_path("extension", description, extension, "wav")]
+    }
+}
+
 refusals! {
     OfSet: told::ANY, told::ORIGINAL, &[Kind::NotFound];
     Remove: told::ANY, &[Kind::NotFound, Kind::Busy];
@@ -66,10 +81,10 @@ refusals! {
 
 /// Has a name stand for the audio of the body, or for an upload that it names.
 ///
-/// Any extension serves. Names may lie in folders, with `/` between them as it is.
+/// Names may lie in folders, with `/` between them as it is.
 #[utoipa::path(put, path = "/prompts/{name}.{extension}", tag = "Prompts", params(Name),
     request_body(description = "Audio as it is, or JSON that names an upload.",
-        content((Vec<u8> = "application/octet-stream"), (Given = "application/json"))),
+        content((Binary = "application/octet-stream"), (Given = "application/json"))),
     responses(
         (status = 200, body = Set, description = "It stood for something else before.", headers(("Location" = String, description = "Its address."))),
         (status = 201, body = Set, description = "It is new.", headers(("Location" = String, description = "Its address."))),
@@ -132,7 +147,7 @@ pub(super) struct Listed {
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// Only what comes behind this name: the `next` of the page before.
-    #[param(value_type = Option<String>, required = false, pattern = "^[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*$", max_length = 120)]
+    #[param(value_type = Option<String>, required = false, pattern = "^[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*$", max_length = 200)]
     after: Option<PromptName>,
     /// Names at most; 100 where it is not said.
     #[param(required = false, minimum = 1, maximum = 1000)]

@@ -10,6 +10,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
+    api::told::Binary,
     ids::RandomId,
     media::uploads::Progress,
     problem::{Kind, Problem},
@@ -28,6 +29,8 @@ const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
 const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
 const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
+/// What an upload that was begun takes.
+const METHODS: HeaderValue = HeaderValue::from_static("HEAD, POST, PATCH, DELETE");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const PART: &str = "application/offset+octet-stream";
 
@@ -59,11 +62,13 @@ impl From<Problem> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let is_of_another_version = self.0.kind == Kind::PreconditionFailed;
+        let kind = self.0.kind;
         let mut response = Failed(self.0).into_response();
         response.headers_mut().insert(TUS_RESUMABLE, VERSION);
-        if is_of_another_version {
-            response.headers_mut().insert(TUS_VERSION, VERSION);
+        match kind {
+            Kind::PreconditionFailed => drop(response.headers_mut().insert(TUS_VERSION, VERSION)),
+            Kind::MethodNotAllowed => drop(response.headers_mut().insert(header::ALLOW, METHODS)),
+            _ => {}
         }
         response
     }
@@ -71,7 +76,7 @@ impl IntoResponse for Refused {
 
 /// Begins an upload that is sent in parts (tus 1.0). A body is its first part.
 #[utoipa::path(post, path = "/v1/media/uploads", tag = "Uploads", params(Beginning),
-    request_body(content = Option<Vec<u8>>, content_type = "application/offset+octet-stream", description = "The first part."),
+    request_body(content = Binary, content_type = "application/offset+octet-stream", description = "The first part, or nothing."),
     responses(OfCreate))]
 pub(super) async fn create(v1: V1, sent: Request) -> Result<Response, Refused> {
     let (head, body) = sent.into_parts();
@@ -111,7 +116,7 @@ async fn taking(
 /// Does what another method does, for who cannot send that (tus 1.0).
 #[utoipa::path(post, path = "/v1/media/uploads/resumable/{id}", tag = "Uploads",
     params(("id" = RandomId, Path), Overridden),
-    request_body(content = Option<Vec<u8>>, content_type = "application/offset+octet-stream", description = "The part."),
+    request_body(content = Binary, content_type = "application/offset+octet-stream", description = "The part."),
     responses(OfOverridden))]
 pub(super) async fn overridden(v1: V1, id: Named, sent: Request) -> Result<Response, Refused> {
     match sent.headers().get(METHOD_OVERRIDE).map(HeaderValue::as_bytes) {
@@ -140,7 +145,7 @@ pub(super) async fn ask(v1: V1, id: Named, asked: Request) -> Result<Response, R
 /// Takes the next part of an upload. The last one is answered when all is on stable storage.
 #[utoipa::path(patch, path = "/v1/media/uploads/resumable/{id}", tag = "Uploads",
     params(("id" = RandomId, Path), GoingOn),
-    request_body(content = Vec<u8>, content_type = "application/offset+octet-stream", description = "The part."),
+    request_body(content = Binary, content_type = "application/offset+octet-stream", description = "The part."),
     responses(OfAppend))]
 pub(super) async fn append(v1: V1, id: Named, sent: Request) -> Result<Response, Refused> {
     let (head, body) = sent.into_parts();

@@ -3,7 +3,7 @@
 use utoipa::{
     IntoParams, IntoResponses,
     openapi::{
-        RefOr, Required, ResponseBuilder,
+        Required, Response, ResponseBuilder,
         path::{Parameter, ParameterIn},
     },
 };
@@ -86,16 +86,15 @@ fn answer(status: u16, description: &str, fields: &[Field]) -> told::Responses {
     [(status.to_string(), response.build().into())].into()
 }
 
-/// Problems as tus has them: each says the version.
+/// Problems as tus has them: each says the version, but for those of who may not ask at all.
 fn problems(kinds: &[&[Kind]]) -> told::Responses {
-    let mut responses = told::problems(kinds);
-    for response in responses.values_mut() {
-        if let RefOr::T(response) = response {
-            let version = told::sometimes_header("The version of tus that is spoken here.", told::one_of(["1.0.0"]));
-            response.headers.insert("Tus-Resumable".to_owned(), version.into());
-        }
-    }
-    responses
+    let with_version = |mut response: Response| {
+        let version = told::sometimes_header("The version of tus that is spoken here.", told::one_of(["1.0.0"]));
+        response.headers.insert("Tus-Resumable".to_owned(), version.into());
+        response.into()
+    };
+    let problems = told::problems_in_full(kinds).into_iter();
+    problems.map(|(status, response)| (status, with_version(response))).collect()
 }
 
 /// What `options` answers.

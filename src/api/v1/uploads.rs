@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    api::told::{self, Asking, Original, refusals},
+    api::told::{self, Asking, Binary, Original, refusals},
     ids::ContentHash,
     media::uploads::Uploaded,
     problem::{Kind, Problem},
@@ -51,7 +51,7 @@ refusals! {
 ///
 /// What it is, is told by its content; what its sender says counts for nothing.
 #[utoipa::path(put, path = "/v1/media/uploads", tag = "Uploads",
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "Audio as it is."),
+    request_body(content = Binary, content_type = "application/octet-stream", description = "Audio as it is."),
     responses(
         (status = 200, body = Kept, description = "It was there.", headers(("Location" = String, description = "Where it can be had."))),
         (status = 201, body = Kept, description = "It is on stable storage.", headers(("Location" = String, description = "Where it can be had."))),

@@ -148,6 +148,8 @@ pub(super) async fn warm(v1: V1, headers: HeaderMap, sent: Request) -> Result<Re
         let detail = format!("concurrency is a number from 1 to {CONCURRENCY_MAX}");
         return Err(Problem::new(Kind::BadRequest, detail).into());
     }
+    // Labels are of all items: where they are none, nothing is begun.
+    media::check_labels(&warm.tags)?;
     let concurrency = warm.concurrency;
     let (warm, hops) = (Arc::new(warm), Hops::of(&headers));
     let formats = warm.formats.len();
