@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+
 mod sha256;
 
 pub use self::sha256::Sha256;
@@ -12,8 +14,8 @@ pub use self::sha256::Sha256;
 pub struct NotADigest;
 
 macro_rules! digest_name {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name([u8; 32]);
 
@@ -70,6 +72,14 @@ macro_rules! digest_name {
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                lower_hex(64, &[$($doc),*])
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
     };
 }
 
@@ -117,6 +127,13 @@ fn parse_hex(text: &str) -> Result<[u8; 32], NotADigest> {
         *byte = hex_value(pair[0])? << 4 | hex_value(pair[1])?;
     }
     Ok(bytes)
+}
+
+/// What the document of the API says of a name that is `digits` hexadecimal digits.
+fn lower_hex(digits: usize, doc: &[&str]) -> RefOr<Schema> {
+    let doc: Vec<&str> = doc.iter().map(|line| line.trim()).collect();
+    let pattern = format!("^[0-9a-f]{{{digits}}}$");
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).description(Some(doc.join(" "))).into()
 }
 
 /// Upper-case digits are refused: a name has one spelling.
@@ -288,6 +305,20 @@ impl fmt::Debug for RandomId {
         fmt::Display::fmt(self, f)
     }
 }
+
+impl serde::Serialize for RandomId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl utoipa::PartialSchema for RandomId {
+    fn schema() -> RefOr<Schema> {
+        lower_hex(32, &["A random name."])
+    }
+}
+
+impl utoipa::ToSchema for RandomId {}
 
 impl FromStr for RandomId {
     type Err = NotARandomId;

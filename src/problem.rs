@@ -128,6 +128,11 @@ kinds! {
 }
 
 impl Kind {
+    /// Its name, as problems have it (RFC 9457 `type`).
+    pub fn urn(self) -> String {
+        format!("urn:ringback:problem:{}", self.slug())
+    }
+
     /// The kind that has this slug: reading back what was written down.
     pub fn from_slug(slug: &str) -> Option<Kind> {
         Kind::ALL.iter().copied().find(|kind| kind.slug() == slug)

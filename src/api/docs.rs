@@ -1,6 +1,9 @@
 //! `/docs`: the document of the API (OpenAPI 3.1), made from its handlers, and a page that shows it. Nothing of either comes from another machine.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
@@ -12,14 +15,19 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use utoipa::{
-    Modify, OpenApi,
+    OpenApi,
     openapi::{
-        self,
+        self, PathItem, RefOr, Response as Documented,
+        path::Operation,
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
 
-use super::v2010;
+use super::{
+    audio,
+    told::{self, Responses},
+    v1, v2010,
+};
 
 /// Where the document is.
 const DOCUMENT: &str = "/docs/openapi.json";
@@ -30,35 +38,116 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 const CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
 
-/// The document of the API, as far as it is one for accounts.
+/// The document of the API.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Ringback", description = "Sound for call routers: media, and the accounts that it belongs to."),
-    modifiers(&Credentials)
+    tags(
+        (name = "Audio", description = "Audio by its address: what players and call routers ask for."),
+        (name = "Media", description = "Audio made, described, purged, and made ahead of time."),
+        (name = "Uploads", description = "Originals that are put here, whole or in parts."),
+        (name = "Prompts", description = "Names that stand for uploads."),
+        (name = "Speech", description = "Text to be spoken."),
+        (name = "Accounts", description = "Accounts and their subaccounts."),
+        (name = "AuthTokens", description = "What an account authenticates with."),
+        (name = "Keys", description = "What authenticates requests."),
+        (name = "SigningKeys", description = "What signs the tokens of clients."),
+        (name = "Applications", description = "What calls do, under a name."),
+        (name = "IncomingPhoneNumbers", description = "Numbers, and what calls to them do."),
+    ),
 )]
 struct Document;
 
-/// How callers authenticate.
-struct Credentials;
-
-impl Modify for Credentials {
-    fn modify(&self, document: &mut openapi::OpenApi) {
-        let components = document.components.get_or_insert_default();
-        for (name, scheme) in [("basic", HttpAuthScheme::Basic), ("bearer", HttpAuthScheme::Bearer)] {
-            components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+/// Everything that is served, as one document.
+fn document() -> openapi::OpenApi {
+    let mut document = Document::openapi();
+    for part in [audio::Document::openapi(), v1::Document::openapi(), v2010::Document::openapi()] {
+        document.merge(part);
+    }
+    authenticate(&mut document);
+    let mut problems = BTreeMap::new();
+    for item in document.paths.paths.values_mut() {
+        let PathItem { get, head, post, put, patch, delete, options, .. } = item;
+        if let Some(head) = head {
+            without_bodies(head);
         }
-        let none: [&str; 0] = [];
-        document.security =
-            Some(vec![SecurityRequirement::new("basic", none), SecurityRequirement::new("bearer", none)]);
+        for operation in [get, head, post, put, patch, delete, options].into_iter().flatten() {
+            complete(operation, &mut problems);
+        }
+    }
+    document.components.get_or_insert_default().responses.extend(problems);
+    document
+}
+
+/// How callers authenticate.
+fn authenticate(document: &mut openapi::OpenApi) {
+    let components = document.components.get_or_insert_default();
+    for (name, scheme) in [("basic", HttpAuthScheme::Basic), ("bearer", HttpAuthScheme::Bearer)] {
+        components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+    }
+    let none: [&str; 0] = [];
+    document.security = Some(vec![SecurityRequirement::new("basic", none), SecurityRequirement::new("bearer", none)]);
+}
+
+/// What is the same of all operations. Collects what their answers refer to.
+fn complete(operation: &mut Operation, referred: &mut Responses) {
+    // Handlers of different things have equal names.
+    let tag = operation.tags.iter().flatten().next().map_or("", String::as_str);
+    operation.operation_id = operation.operation_id.take().map(|id| format!("{tag}_{id}"));
+    for (status, response) in &mut operation.responses.responses {
+        match response {
+            RefOr::T(response) => complete_response(status, response),
+            RefOr::Ref(reference) => {
+                if let Some((name, mut response)) = told::defined(reference) {
+                    complete_response(status, &mut response);
+                    referred.insert(name.to_owned(), response.into());
+                }
+            }
+        }
+    }
+}
+
+fn complete_response(status: &str, response: &mut Documented) {
+    if response.description.is_empty() {
+        response.description = description(status).to_owned();
+    }
+    let id = told::header("Names the request in the node's log.", told::pattern("^[0-9a-f]{32}$"));
+    response.headers.entry("X-Request-Id".to_owned()).or_insert(id.into());
+    for header in response.headers.values_mut() {
+        if let RefOr::T(header) = header {
+            told::require(header, true);
+        }
+    }
+}
+
+/// What a status means, where an operation says no more of it. The document needs to say something.
+fn description(status: &str) -> &'static str {
+    match status {
+        "4XX" => "It is refused.",
+        "5XX" => "The node failed, or cannot do it now.",
+        _ => status.parse().ok().and_then(|status: StatusCode| status.canonical_reason()).unwrap_or("It is done."),
+    }
+}
+
+/// What a HEAD is answered with: the same, but for the body.
+fn without_bodies(head: &mut Operation) {
+    head.operation_id = head.operation_id.take().map(|id| format!("{id}_head"));
+    for response in head.responses.responses.values_mut() {
+        if let RefOr::Ref(reference) = response
+            && let Some((_, said)) = told::defined(reference)
+        {
+            *response = said.into();
+        }
+        if let RefOr::T(response) = response {
+            response.content.clear();
+        }
     }
 }
 
 /// The document as it is served.
 static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
-    let mut document = Document::openapi();
-    document.merge(v2010::Document::openapi());
     // Made of constants: where it cannot be written, a test says so.
-    Bytes::from(serde_json::to_vec(&document).unwrap_or_default())
+    Bytes::from(serde_json::to_vec(&document()).unwrap_or_default())
 });
 
 /// The routes below `/docs`.

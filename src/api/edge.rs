@@ -24,6 +24,7 @@ use crate::{
 use super::{
     admission::{Admission, Caller, reads},
     answer::Answer,
+    audio,
     config::Config,
     docs,
     peer::TrustedProxies,
@@ -200,10 +201,15 @@ impl Edge {
                     _ => &self.inner.v1,
                 };
                 // The router's errors are answers: it cannot fail.
-                return match router.clone().oneshot(request).await {
+                let mut response = match router.clone().oneshot(request).await {
                     Ok(response) => response.map(ResponseBody::Right),
                     Err(never) => match never {},
                 };
+                // Of prompts it knows those methods alone that change them.
+                if room == Room::Prompts && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, PUT, DELETE"));
+                }
+                return response;
             }
             Ok(caller) => self.audio(room, &caller.tenant, &head).await,
         };
@@ -225,7 +231,7 @@ impl Edge {
         tenant: &Tenant,
         head: &http::request::Parts,
     ) -> Result<Response<AudioBody>, Problem> {
-        let Parts { media, ignored_query, addresses, .. } = &self.inner.parts;
+        let parts = &self.inner.parts;
         if room == Room::Other {
             return Err(Problem::new(Kind::NotFound, "there is nothing under this path"));
         }
@@ -233,10 +239,10 @@ impl Edge {
             return Err(Problem::new(Kind::MethodNotAllowed, "audio is asked for by GET and HEAD"));
         }
         match room {
-            Room::Media => media_http::artifact(media, tenant, addresses, head).await,
-            Room::Say => media_http::say(media, tenant, addresses, head).await,
-            Room::Prompts => media_http::prompt(media, tenant, addresses, head).await,
-            _ => media_http::fetch(media, tenant, ignored_query, addresses, head).await,
+            Room::Media => audio::artifact(parts, tenant, head).await,
+            Room::Say => audio::say(parts, tenant, head).await,
+            Room::Prompts => audio::prompt(parts, tenant, head).await,
+            _ => audio::fetch(parts, tenant, head).await,
         }
     }
 }

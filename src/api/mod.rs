@@ -4,6 +4,8 @@ mod admission;
 
 mod answer;
 
+mod audio;
+
 mod config;
 
 mod edge;
@@ -18,9 +20,13 @@ mod listener;
 
 mod peer;
 
+mod operations;
+
 mod proxy;
 
 mod stalled;
+
+mod told;
 
 mod v1;
 

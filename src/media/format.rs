@@ -195,10 +195,15 @@ const fn wav(rate: SampleRate) -> Format {
 }
 
 fn extensions_text() -> String {
-    TABLE.iter().map(|(extension, _)| *extension).collect::<Vec<_>>().join(", ")
+    Format::extensions().collect::<Vec<_>>().join(", ")
 }
 
 impl Format {
+    /// Every extension, in the order of the table.
+    pub fn extensions() -> impl Iterator<Item = &'static str> {
+        TABLE.iter().map(|(extension, _)| *extension)
+    }
+
     /// Every format that has an extension of its own, each once.
     pub fn all() -> impl Iterator<Item = (&'static str, Format)> {
         TABLE.iter().enumerate().filter_map(|(i, (extension, format))| {

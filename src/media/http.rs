@@ -6,7 +6,7 @@ mod say;
 
 use std::{
     borrow::Cow,
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -17,12 +17,18 @@ use http::{
     header::{self},
     request::Parts,
 };
+use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::{ObjectBuilder, Type},
+};
 
 use crate::{
     ids::{ArtifactId, Tenant},
     media::{
         AudioBody, FetchRequest, Media,
         address::{FetchPath, IgnoredQuery, MediaPath, Verb},
+        audio,
         cache::{Manifest, SourceRecord, Tier, Visibility},
         conditional::{self, Conditions, Decision, Representation},
         fill::{Finished, Stages, Stored},
@@ -38,11 +44,14 @@ use crate::{
 use super::{Audio, Named, Opened, Via, address::CanonicalUrl, artifact::ByName, private::Private, to_the_second};
 
 pub use prompt::{prompt, prompt_in_memory, prompt_path};
-pub use say::{jambonz, say, say_in_memory};
+pub use say::{JambonzRequest, jambonz, say, say_in_memory};
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// What is said of bytes of which nobody knows what they are.
+pub const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// How callers authenticate (RFC 7617 §2).
 pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"ringback\", charset=\"UTF-8\"");
@@ -188,7 +197,7 @@ fn content_type(manifest: &Manifest, extension: &str) -> HeaderValue {
     match manifest.format.content_type(extension) {
         Some(Cow::Borrowed(text)) => HeaderValue::from_static(text),
         Some(Cow::Owned(text)) => value(text),
-        None => value(manifest.raw_type.clone().unwrap_or_else(|| "application/octet-stream".to_owned())),
+        None => value(manifest.raw_type.clone().unwrap_or_else(|| UNKNOWN_TYPE.to_owned())),
     }
 }
 
@@ -504,20 +513,56 @@ fn respond(status: StatusCode, headers: HeaderMap, body: AudioBody) -> Response<
 }
 
 /// What is told of a problem (RFC 9457).
-pub fn problem_json(problem: &Problem) -> serde_json::Value {
-    serde_json::json!({
-        "type": format!("urn:ringback:problem:{}", problem.kind.slug()),
-        "title": problem.kind.title(),
-        "status": problem.kind.status(),
-        "detail": problem.detail,
-    })
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// What kind of thing went wrong: a name that never changes meaning.
+    #[serde(rename = "type")]
+    #[schema(schema_with = problem_types)]
+    kind: String,
+    /// The same for people, one constant line.
+    title: &'static str,
+    /// HTTP status code.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What happened this time.
+    detail: Cow<'static, str>,
+}
+
+impl From<&Problem> for ProblemBody {
+    fn from(problem: &Problem) -> ProblemBody {
+        let Problem { kind, detail, .. } = problem;
+        ProblemBody { kind: kind.urn(), title: kind.title(), status: kind.status(), detail: detail.clone() }
+    }
+}
+
+fn problem_types() -> utoipa::openapi::Object {
+    let urns = Kind::ALL.iter().map(|kind| kind.urn());
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(urns)).build()
+}
+
+/// Every Content-Type that audio has, but for originals without a container that say their rate and channels: theirs have parameters.
+pub fn audio_types() -> Vec<String> {
+    let formats = Format::all().filter_map(|(extension, format)| format.content_type(extension));
+    let headerless = ["audio/L16", "audio/GSM"].map(Cow::Borrowed);
+    sorted(formats.chain(headerless).map(Cow::into_owned).chain(original_types()))
+}
+
+/// Every Content-Type that an upload has.
+pub fn original_types() -> Vec<String> {
+    let kinds = audio::Kind::ALL.into_iter().map(|kind| kind.content_type().into_owned());
+    sorted(kinds.chain([UNKNOWN_TYPE.to_owned()]))
+}
+
+fn sorted(types: impl Iterator<Item = String>) -> Vec<String> {
+    types.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// A problem as `application/problem+json` (RFC 9457): never audio, never cacheable.
 pub fn problem(problem: &Problem) -> Response<AudioBody> {
     let kind = problem.kind;
     metrics::counter!("ringback_media_problems_total", "kind" => kind.slug()).increment(1);
-    let body = Bytes::from(problem_json(problem).to_string());
+    let body = Bytes::from(serde_json::to_vec(&ProblemBody::from(problem)).unwrap_or_default());
     let mut headers = HeaderMap::with_capacity(6);
     if kind == Kind::Unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);

@@ -2,22 +2,24 @@
 
 use std::sync::{Arc, OnceLock};
 
-use axum::{
-    Json,
-    response::{IntoResponse, Response},
-};
+use axum::Json;
 use foyer::{Cache, CacheBuilder};
+use serde::Serialize;
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::task::TaskTracker;
+use utoipa::ToSchema;
 
 use crate::{
     ids::{RandomId, Tenant},
-    media::{FetchRequest, Media, Obtained, http as media_http},
+    media::{FetchRequest, Media, Obtained, http::ProblemBody},
     problem::{Kind, Problem},
 };
 
 use super::{Failed, Named, V1, media::Made};
-use crate::api::edge::Parts;
+use crate::api::{
+    edge::Parts,
+    told::{self, refusals},
+};
 
 /// How often a fill that takes longer than callers wait is waited for again: with the default wait, as long as a fetch may take.
 const WAITS_MAX: usize = 20;
@@ -100,25 +102,46 @@ pub(super) async fn obtain_patiently(
     obtained
 }
 
-/// How a fill stands: `running`, `done` with its address, or `failed` with its problem.
-pub(super) async fn describe(v1: V1, fill: Named) -> Result<Response, Failed> {
-    let fill = fill.map(|fill| fill.0).unwrap_or_default();
-    let id = fill.parse::<RandomId>().ok();
-    let known = id.and_then(|id| v1.fills.known.get(&id));
-    let Some(known) = known.filter(|known| known.tenant == v1.parts.tenant) else {
+/// How a fill stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "status", rename_all = "lowercase")]
+#[schema(as = Fill)]
+pub(super) enum Standing {
+    /// It goes on.
+    Running {
+        /// Its name.
+        fill: RandomId,
+    },
+    /// The audio is there.
+    Done {
+        /// Its name.
+        fill: RandomId,
+        media: Made,
+    },
+    /// There will be no audio of it.
+    Failed {
+        /// Its name.
+        fill: RandomId,
+        problem: ProblemBody,
+    },
+}
+
+refusals! {
+    Describe: told::ANY, &[Kind::NotFound];
+}
+
+/// Tells how a fill stands that nobody waited for.
+#[utoipa::path(get, path = "/v1/fills/{fill}", tag = "Media", operation_id = "describe_fill", params(("fill" = RandomId, Path)),
+    responses((status = 200, body = Standing, description = "How it stands."), Describe))]
+pub(super) async fn describe(v1: V1, fill: Named) -> Result<Json<Standing>, Failed> {
+    let id = fill.ok().and_then(|fill| fill.parse::<RandomId>().ok());
+    let found = id.and_then(|id| Some((id, v1.fills.known.get(&id)?)));
+    let Some((fill, known)) = found.filter(|(_, known)| known.tenant == v1.parts.tenant) else {
         return Err(Problem::new(Kind::NotFound, "there is no such fill").into());
     };
-    let body = match known.outcome.get() {
-        None => serde_json::json!({ "fill": fill, "status": "running" }),
-        Some(Ok(obtained)) => {
-            let made = Made::new(obtained, &known.extension, &v1.parts);
-            serde_json::json!({ "fill": fill, "status": "done", "media": made })
-        }
-        Some(Err(problem)) => serde_json::json!({
-            "fill": fill,
-            "status": "failed",
-            "problem": media_http::problem_json(problem),
-        }),
-    };
-    Ok(Json(body).into_response())
+    Ok(Json(match known.outcome.get() {
+        None => Standing::Running { fill },
+        Some(Ok(obtained)) => Standing::Done { fill, media: Made::new(obtained, &known.extension, &v1.parts) },
+        Some(Err(problem)) => Standing::Failed { fill, problem: problem.into() },
+    }))
 }

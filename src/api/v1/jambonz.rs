@@ -2,11 +2,20 @@
 
 use axum::{body::Body, extract::Request, response::Response};
 
-use crate::media::http as media_http;
+use crate::{
+    api::told::{self, Asking, Spoken, refusals},
+    media::http as media_http,
+};
 
 use super::{Failed, V1, body};
 
-/// Audio of the text that jambonz wants spoken.
+refusals! {
+    Speak: told::ANY, told::BODY, told::PART, told::MAKING, told::SPEAKING;
+}
+
+/// Speaks the text that jambonz wants spoken.
+#[utoipa::path(post, path = "/v1/jambonz/speech", tag = "Speech", params(Asking),
+    request_body(content = media_http::JambonzRequest, content_type = "application/json"), responses(Spoken, Speak))]
 pub(super) async fn speak(v1: V1, sent: Request) -> Result<Response, Failed> {
     let (head, sent) = sent.into_parts();
     let text = body::receive(Request::from_parts(head.clone(), sent), v1.body_timeout).await?;

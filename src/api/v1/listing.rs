@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use axum::{Json, extract::Request};
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    ids::ArtifactId,
+    api::told::{self, refusals},
+    ids::{ArtifactId, ContentHash},
     media::{CanonicalUrl, Listed, SourceStanding, format::input_text},
     problem::{Kind, Problem},
 };
@@ -19,20 +21,34 @@ const LIMIT: u32 = 100;
 const LIMIT_MAX: u32 = 1_000;
 
 /// What a tenant may know of its artifact.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Artifact)]
 pub(super) struct Described {
+    /// Its name.
     id: ArtifactId,
+    /// Its persistent address.
     url: String,
+    /// What it was made of: a URL, or the name of an upload or of a text.
     source: String,
-    content_hash: String,
+    /// The original that it was made of.
+    content_hash: ContentHash,
+    /// What the original was taken for: `sniffed`, or what was declared of it.
     input: Cow<'static, str>,
+    /// Its extension.
     format: String,
+    /// Versions of the stages that made it.
     pipeline: String,
+    /// How long it is. Null where it is not kept any more.
     bytes: Option<u64>,
+    /// The same in time.
     duration_ms: Option<u64>,
+    /// Labels.
     tags: Vec<String>,
+    /// Where it is kept: `memory`, `disk`, `directory`, `s3`.
     tiers: Vec<&'static str>,
+    /// Whether it was purged since. Left out where it was not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
     purged: bool,
 }
 
@@ -48,7 +64,7 @@ impl Described {
                 reference.format.extension(),
             ),
             source: reference.source_url.clone(),
-            content_hash: reference.content_hash.to_string(),
+            content_hash: reference.content_hash,
             input: input_text(reference.input),
             format: reference.format.extension().to_owned(),
             pipeline: reference.pipeline.clone(),
@@ -62,19 +78,29 @@ impl Described {
 }
 
 /// What is known of a source.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Source {
+    /// Where it is.
     url: String,
-    content_hash: String,
+    /// What came from there last.
+    content_hash: ContentHash,
+    /// How long that is.
     bytes: u64,
     /// Whether its audio is used without asking its origin.
     fresh: bool,
     /// Seconds of freshness that are left, and, negative, those that it has been over.
     ttl: i64,
+    /// As its origin says.
     etag: Option<String>,
+    /// As its origin says.
     last_modified: Option<String>,
+    /// When its origin was asked last.
+    #[schema(format = DateTime)]
     checked_at: String,
+    /// When something else came from there than before.
+    #[schema(format = DateTime)]
     changed_at: String,
+    /// Labels that callers and the origin gave it.
     tags: Vec<String>,
 }
 
@@ -84,7 +110,7 @@ impl Source {
         let said = |name: &http::HeaderName| record.said.get(name).map(|text| text.to_string());
         Source {
             url: record.url.clone(),
-            content_hash: record.content_hash.to_string(),
+            content_hash: record.content_hash,
             bytes: record.length,
             fresh: 0 < standing.ttl,
             ttl: standing.ttl,
@@ -98,20 +124,30 @@ impl Source {
 }
 
 /// A page. What other nodes have is not in it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ArtifactList)]
 pub(super) struct Answer {
+    /// What is known of the source that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<Source>,
+    /// Artifacts, in order of their ids.
     media: Vec<Described>,
     /// What `after` is to be for the next page; null at the end.
     next: Option<ArtifactId>,
 }
 
 /// What is asked for.
-#[derive(Debug, Default)]
-struct Asked {
+#[derive(Debug, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// Only what was made of this URL.
+    #[param(required = false)]
     source: Option<String>,
+    /// Only what comes behind this id: the `next` of the page before.
+    #[param(required = false)]
     after: Option<ArtifactId>,
+    /// Artifacts of the page at most; 100 where it is not said.
+    #[param(required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
@@ -137,7 +173,13 @@ impl Asked {
     }
 }
 
-/// Tells what this node knows of the tenant's artifacts, in order of their ids.
+refusals! {
+    List: told::ANY, &[Kind::SourceForbidden, Kind::Busy];
+}
+
+/// Tells what this node knows of the caller's artifacts, in order of their ids.
+#[utoipa::path(get, path = "/v1/media", tag = "Media", params(Asked),
+    responses((status = 200, body = Answer, description = "A page of them."), List))]
 pub(super) async fn list(v1: V1, sent: Request) -> Result<Json<Answer>, Failed> {
     let asked = Asked::parse(sent.uri().query().unwrap_or_default())?;
     let (media, tenant) = (&v1.parts.media, &v1.parts.tenant);

@@ -9,9 +9,14 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
+};
 
 use crate::{
-    ids::ArtifactId,
+    api::told::{self, refusals},
+    ids::{ArtifactId, ContentHash, RandomId},
     media::{CanonicalUrl, Conditions, Description, FetchRequest, Listed, Obtained, RequestDirectives, Source, TextIn},
     outbound::Hops,
     problem::{Kind, Problem},
@@ -28,51 +33,108 @@ const TAG_BYTES_MAX: usize = 256;
 const EXPECTED: &str =
     r#"{"source":{"url":… or "upload":… or "text":…},"format":…} with "options", "wait" and "tags" if need be"#;
 
-/// The body of `POST /v1/media`.
-#[derive(Debug, Deserialize)]
+/// What audio is wanted.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Create {
+#[schema(as = MediaRequest)]
+pub(super) struct Create {
+    /// What it is made of.
     source: SourceOfCreate,
+    /// Its extension, such as `ulaw`.
     format: String,
+    /// How it is to be made, as `{"gain": -3, "voice": "en-us"}`.
     #[serde(default)]
     options: BTreeMap<String, OptionValue>,
+    /// Whether the answer comes when the audio is there.
     #[serde(default = "yes")]
     wait: bool,
+    /// Labels by which it can be purged.
     #[serde(default)]
+    #[schema(schema_with = labels)]
     tags: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What audio is made of.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum SourceOfCreate {
+#[schema(as = MediaSource)]
+pub(super) enum SourceOfCreate {
+    /// What is at this address.
     Url(String),
-    /// Its content hash.
+    /// What was put here: its content hash.
     Upload(String),
+    /// Text to be spoken.
     Text(String),
 }
 
 /// `"gain":-3.5` and `"gain":"-3.5"` mean the same.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum OptionValue {
+pub(super) enum OptionValue {
     Text(String),
     Number(serde_json::Number),
 }
+
+impl PartialSchema for OptionValue {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Number])).into()
+    }
+}
+
+impl ToSchema for OptionValue {}
 
 fn yes() -> bool {
     true
 }
 
+/// What the document says of labels.
+pub(super) fn labels() -> utoipa::openapi::schema::Array {
+    let label = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(TAG_BYTES_MAX));
+    ArrayBuilder::new()
+        .items(label)
+        .max_items(Some(TAGS_MAX))
+        .description(Some("Labels by which it can be purged, each of 1 to 256 bytes."))
+        .build()
+}
+
 /// What is told of audio that is there.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Media)]
 pub(super) struct Made {
+    /// Its name.
     id: ArtifactId,
+    /// Its persistent address.
     url: String,
-    content_hash: String,
+    /// The original that it was made of.
+    content_hash: ContentHash,
+    /// Its extension, as asked for.
     format: String,
+    /// How long it is.
     bytes: u64,
+    /// The same in time.
     duration_ms: u64,
-    cache: &'static str,
+    /// Whether it was there before.
+    cache: Cached,
+}
+
+/// Whether audio was there before it was asked for.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Cached {
+    /// It was.
+    Hit,
+    /// It was made.
+    Miss,
+}
+
+/// A fill that goes on without the caller.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FillStarted)]
+struct Started {
+    /// Its name.
+    fill: RandomId,
+    /// Where it tells how it stands.
+    url: String,
 }
 
 impl Made {
@@ -82,16 +144,30 @@ impl Made {
         Made {
             id: manifest.artifact,
             url: parts.media.address(&parts.tenant, &parts.addresses, named, extension),
-            content_hash: manifest.content_hash.to_string(),
+            content_hash: manifest.content_hash,
             format: extension.to_owned(),
             bytes: manifest.length,
             duration_ms: manifest.duration_ms,
-            cache: if obtained.cached { "hit" } else { "miss" },
+            cache: if obtained.cached { Cached::Hit } else { Cached::Miss },
         }
     }
 }
 
-/// Finds or makes audio and says under which address it is: 200 where it was there, 201 where it was made, 202 where the caller does not wait.
+refusals! {
+    OfCreate: told::ANY, told::BODY, told::FORMAT, told::MAKING, told::FETCHING, told::SPEAKING, &[Kind::NotFound];
+    Describe: told::ANY, &[Kind::NotFound, Kind::Busy];
+    Forget: told::ANY, &[Kind::NotFound, Kind::Busy, Kind::StorageFull];
+}
+
+/// Finds or makes audio and tells under which address it is.
+#[utoipa::path(post, path = "/v1/media", tag = "Media", request_body = Create,
+    responses(
+        (status = 200, body = Made, description = "It was there.", headers(("Location" = String, description = "Its persistent address."))),
+        (status = 201, body = Made, description = "It was made.", headers(("Location" = String, description = "Its persistent address."))),
+        (status = 202, body = Started, description = "It is being made, and the caller does not wait.",
+            headers(("Location" = String, description = "Where the fill tells how it stands."))),
+        OfCreate,
+    ))]
 pub(super) async fn create(v1: V1, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
     let body = body::receive(sent, v1.body_timeout).await?;
     may_be_kept(&headers)?;
@@ -101,7 +177,7 @@ pub(super) async fn create(v1: V1, headers: HeaderMap, sent: Request) -> Result<
     if !wait {
         let id = v1.fills.start(v1.parts.tenant.clone(), request, extension)?;
         let location = v1.parts.addresses.path(&format!("/v1/fills/{id}"));
-        let body = Json(serde_json::json!({ "fill": id.to_string(), "url": location }));
+        let body = Json(Started { fill: id, url: location.clone() });
         return Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response());
     }
     let obtained = v1.parts.media.obtain(&v1.parts.tenant, request).await?;
@@ -132,12 +208,17 @@ pub(super) fn request_of(v1: &V1, body: serde_json::Value, hops: Hops) -> Result
     request(v1, create, hops)
 }
 
+/// Whether these may be labels.
+///
+/// # Errors
+/// `bad-request`: too many, or one that is empty or too long.
+pub(super) fn check_labels(tags: &[String]) -> Result<(), Problem> {
+    let fits = tags.len() <= TAGS_MAX && tags.iter().all(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);
+    fits.then_some(()).ok_or_else(|| Problem::new(Kind::BadRequest, "at most 32 tags of 1 to 256 bytes"))
+}
+
 fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem> {
-    let fits =
-        create.tags.len() <= TAGS_MAX && create.tags.iter().all(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);
-    if !fits {
-        return Err(Problem::new(Kind::BadRequest, "at most 32 tags of 1 to 256 bytes"));
-    }
+    check_labels(&create.tags)?;
     let options: Vec<(&str, String)> = create
         .options
         .iter()
@@ -181,7 +262,9 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
     })
 }
 
-/// Metadata of an artifact and the tiers that hold it.
+/// Tells what is known of an artifact, and where it is kept.
+#[utoipa::path(get, path = "/v1/media/{artifact}", tag = "Media", params(("artifact" = ArtifactId, Path)),
+    responses((status = 200, body = Described, description = "What is known of it."), Describe))]
 pub(super) async fn describe(v1: V1, artifact: Named) -> Result<Response, Failed> {
     let artifact = parse(artifact)?;
     let described = v1.parts.media.describe(&v1.parts.tenant, &artifact).await?;
@@ -190,7 +273,9 @@ pub(super) async fn describe(v1: V1, artifact: Named) -> Result<Response, Failed
     Ok(Json(Described::new(&known, &v1.parts)).into_response())
 }
 
-/// Drops the tenant's reference: 204.
+/// Drops an artifact: what was made is gone, and is made anew when its source is asked for.
+#[utoipa::path(delete, path = "/v1/media/{artifact}", tag = "Media", params(("artifact" = ArtifactId, Path)),
+    responses((status = 204, description = "It is gone."), Forget))]
 pub(super) async fn forget(v1: V1, artifact: Named) -> Result<StatusCode, Failed> {
     v1.parts.media.forget(&v1.parts.tenant, &parse(artifact)?).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -16,6 +16,8 @@ mod purge;
 
 mod resumable;
 
+mod tus;
+
 mod uploads;
 
 mod warm;
@@ -28,15 +30,15 @@ use axum::{
     extract::{DefaultBodyLimit, FromRequestParts, Path, rejection::PathRejection},
     http::request,
     response::{IntoResponse, Response},
-    routing,
 };
 
 use crate::{
-    media::http as media_http,
+    ids::{ArtifactId, ContentHash, RandomId},
+    media::http::{self as media_http, ProblemBody},
     problem::{Kind, Problem},
 };
 
-use super::{admission::Caller, config::Config, edge::Parts};
+use super::{admission::Caller, config::Config, edge::Parts, operations::operations};
 
 use fills::Fills;
 
@@ -63,28 +65,36 @@ impl FromRequestParts<V1> for V1 {
 /// The last part of a path, or what is wrong with it.
 type Named = Result<Path<String>, PathRejection>;
 
+operations! {
+    /// What the document says of these routes.
+    Document, operations, V1, schemas(ArtifactId, ContentHash, RandomId, ProblemBody):
+    listing::{list, __path_list},
+    media::{create, __path_create},
+    warm::{warm, __path_warm},
+    purge::{purge, __path_purge},
+    uploads::{receive, __path_receive},
+    resumable::{create, __path_create},
+    resumable::{options, __path_options},
+    resumable::{ask, __path_ask},
+    resumable::{append, __path_append},
+    resumable::{give_up, __path_give_up},
+    resumable::{overridden, __path_overridden},
+    uploads::{serve, __path_serve},
+    uploads::{remove, __path_remove},
+    media::{describe, __path_describe},
+    media::{forget, __path_forget},
+    prompts::{list, __path_list},
+    prompts::{set, __path_set} at "/prompts/{*name}",
+    prompts::{remove, __path_remove} at "/prompts/{*name}",
+    jambonz::{speak, __path_speak},
+    fills::{describe, __path_describe},
+}
+
 /// The routes below `/v1`, bodies limited as `config` says.
 pub(super) fn router(parts: &Parts, config: &Config) -> Router {
     let (fills, warming) = (Fills::new(parts), warm::Places::default());
     let state = V1 { parts: parts.clone(), fills, warming, body_timeout: config.body_timeout };
-    Router::new()
-        .route("/v1/media", routing::get(listing::list).post(media::create))
-        .route("/v1/media/warm", routing::post(warm::warm))
-        .route("/v1/media/purge", routing::post(purge::purge))
-        .route("/v1/media/uploads", routing::put(uploads::receive).post(resumable::create).options(resumable::options))
-        .route(
-            "/v1/media/uploads/resumable/{id}",
-            routing::head(resumable::ask)
-                .patch(resumable::append)
-                .delete(resumable::give_up)
-                .post(resumable::overridden),
-        )
-        .route("/v1/media/uploads/{content_hash}", routing::get(uploads::serve).delete(uploads::remove))
-        .route("/v1/media/{artifact}", routing::get(media::describe).delete(media::forget))
-        .route("/v1/prompts", routing::get(prompts::list))
-        .route("/prompts/{*name}", routing::put(prompts::set).delete(prompts::remove))
-        .route("/v1/jambonz/speech", routing::post(jambonz::speak))
-        .route("/v1/fills/{fill}", routing::get(fills::describe))
+    operations()
         .fallback(async || Failed(Problem::new(Kind::NotFound, "there is nothing under this path")))
         .method_not_allowed_fallback(async || {
             Failed(Problem::new(Kind::MethodNotAllowed, "the method is not allowed here"))

@@ -10,12 +10,17 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
+    api::told::Binary,
     ids::RandomId,
     media::uploads::Progress,
     problem::{Kind, Problem},
 };
 
-use super::{Failed, Named, V1, uploads::discard};
+use super::{
+    Failed, Named, V1,
+    tus::{Beginning, GoingOn, OfAppend, OfAsk, OfCreate, OfGiveUp, OfOptions, OfOverridden, Overridden, Version},
+    uploads::discard,
+};
 
 const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
@@ -24,10 +29,13 @@ const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
 const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
 const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
+/// What an upload that was begun takes.
+const METHODS: HeaderValue = HeaderValue::from_static("HEAD, POST, PATCH, DELETE");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const PART: &str = "application/offset+octet-stream";
 
-/// What this server can.
+/// Tells what this server can of tus.
+#[utoipa::path(options, path = "/v1/media/uploads", tag = "Uploads", responses(OfOptions))]
 pub(super) async fn options(v1: V1) -> Response {
     let resumable = v1.parts.media.resumable();
     let headers = [
@@ -54,17 +62,22 @@ impl From<Problem> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let is_of_another_version = self.0.kind == Kind::PreconditionFailed;
+        let kind = self.0.kind;
         let mut response = Failed(self.0).into_response();
         response.headers_mut().insert(TUS_RESUMABLE, VERSION);
-        if is_of_another_version {
-            response.headers_mut().insert(TUS_VERSION, VERSION);
+        match kind {
+            Kind::PreconditionFailed => drop(response.headers_mut().insert(TUS_VERSION, VERSION)),
+            Kind::MethodNotAllowed => drop(response.headers_mut().insert(header::ALLOW, METHODS)),
+            _ => {}
         }
         response
     }
 }
 
-/// Begins an upload: 201 with its address. A body is its first part.
+/// Begins an upload that is sent in parts (tus 1.0). A body is its first part.
+#[utoipa::path(post, path = "/v1/media/uploads", tag = "Uploads", params(Beginning),
+    request_body(content = Binary, content_type = "application/offset+octet-stream", description = "The first part, or nothing."),
+    responses(OfCreate))]
 pub(super) async fn create(v1: V1, sent: Request) -> Result<Response, Refused> {
     let (head, body) = sent.into_parts();
     taking(body, async |body| begin(&v1, &head.headers, body).await).await
@@ -100,7 +113,11 @@ async fn taking(
     }
 }
 
-/// `POST` of one who cannot send other methods, and says which he means (tus 1.0, `X-HTTP-Method-Override`).
+/// Does what another method does, for who cannot send that (tus 1.0).
+#[utoipa::path(post, path = "/v1/media/uploads/resumable/{id}", tag = "Uploads",
+    params(("id" = RandomId, Path), Overridden),
+    request_body(content = Binary, content_type = "application/offset+octet-stream", description = "The part."),
+    responses(OfOverridden))]
 pub(super) async fn overridden(v1: V1, id: Named, sent: Request) -> Result<Response, Refused> {
     match sent.headers().get(METHOD_OVERRIDE).map(HeaderValue::as_bytes) {
         Some(b"PATCH") => append(v1, id, sent).await,
@@ -113,7 +130,9 @@ pub(super) async fn overridden(v1: V1, id: Named, sent: Request) -> Result<Respo
     }
 }
 
-/// How far an upload is.
+/// Tells how far an upload is.
+#[utoipa::path(head, path = "/v1/media/uploads/resumable/{id}", tag = "Uploads",
+    params(("id" = RandomId, Path), Version), responses(OfAsk))]
 pub(super) async fn ask(v1: V1, id: Named, asked: Request) -> Result<Response, Refused> {
     speaks_tus(asked.headers())?;
     let progress = v1.parts.media.resumable().ask(&v1.parts.tenant, parse(id)?).await?;
@@ -123,7 +142,11 @@ pub(super) async fn ask(v1: V1, id: Named, asked: Request) -> Result<Response, R
     Ok((StatusCode::OK, headers).into_response())
 }
 
-/// Takes the next part: 204, with the last one only when all is on stable storage.
+/// Takes the next part of an upload. The last one is answered when all is on stable storage.
+#[utoipa::path(patch, path = "/v1/media/uploads/resumable/{id}", tag = "Uploads",
+    params(("id" = RandomId, Path), GoingOn),
+    request_body(content = Binary, content_type = "application/offset+octet-stream", description = "The part."),
+    responses(OfAppend))]
 pub(super) async fn append(v1: V1, id: Named, sent: Request) -> Result<Response, Refused> {
     let (head, body) = sent.into_parts();
     taking(body, async |body| go_on(&v1, id, &head.headers, body).await).await
@@ -141,7 +164,9 @@ async fn go_on(v1: &V1, id: Named, headers: &HeaderMap, body: &mut BodyDataStrea
     Ok((StatusCode::NO_CONTENT, told(v1, &progress)).into_response())
 }
 
-/// Gives an upload up: 204.
+/// Gives an upload up.
+#[utoipa::path(delete, path = "/v1/media/uploads/resumable/{id}", tag = "Uploads",
+    params(("id" = RandomId, Path), Version), responses(OfGiveUp))]
 pub(super) async fn give_up(v1: V1, id: Named, asked: Request) -> Result<Response, Refused> {
     speaks_tus(asked.headers())?;
     v1.parts.media.resumable().give_up(&v1.parts.tenant, parse(id)?).await?;

@@ -11,8 +11,14 @@ use axum::{
 use futures_util::StreamExt as _;
 use http::{StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::{ids::ContentHash, media::uploads::Uploaded, problem::Problem};
+use crate::{
+    api::told::{self, Asking, Binary, Original, refusals},
+    ids::ContentHash,
+    media::uploads::Uploaded,
+    problem::{Kind, Problem},
+};
 
 use super::{Failed, Named, V1};
 
@@ -22,15 +28,35 @@ const DISCARDED_MAX: usize = 4 << 20;
 const DISCARD_MAX: Duration = Duration::from_secs(1);
 
 /// What is told of an upload.
-#[derive(Debug, Serialize)]
-struct Kept {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Upload)]
+pub(super) struct Kept {
+    /// Its name.
     content_hash: ContentHash,
+    /// How long it is.
     bytes: u64,
+    /// What it is, by its content.
     r#type: String,
+    /// Where it can be had as it came.
     url: String,
 }
 
-/// Keeps an original: 201 when it is on stable storage, 200 where it was there.
+refusals! {
+    Receive: told::ANY, told::ORIGINAL;
+    Serve: told::ANY, told::PART, &[Kind::NotFound, Kind::Busy];
+    Remove: told::ANY, &[Kind::NotFound, Kind::Busy];
+}
+
+/// Keeps an original.
+///
+/// What it is, is told by its content; what its sender says counts for nothing.
+#[utoipa::path(put, path = "/v1/media/uploads", tag = "Uploads",
+    request_body(content = Binary, content_type = "application/octet-stream", description = "Audio as it is."),
+    responses(
+        (status = 200, body = Kept, description = "It was there.", headers(("Location" = String, description = "Where it can be had."))),
+        (status = 201, body = Kept, description = "It is on stable storage.", headers(("Location" = String, description = "Where it can be had."))),
+        Receive,
+    ))]
 pub(super) async fn receive(v1: V1, sent: Request) -> Result<Response, Failed> {
     let uploaded = take(&v1, sent).await?;
     let url = v1.parts.addresses.path(&format!("/v1/media/uploads/{}", uploaded.content_hash));
@@ -73,7 +99,9 @@ pub(super) async fn discard(mut body: BodyDataStream) {
     let _over = tokio::time::timeout(DISCARD_MAX, rest).await;
 }
 
-/// The original, as it came.
+/// Gives an original back as it came.
+#[utoipa::path(method(get, head), path = "/v1/media/uploads/{content_hash}", tag = "Uploads",
+    params(("content_hash" = ContentHash, Path), Asking), responses(Original, Serve))]
 pub(super) async fn serve(v1: V1, name: Named, asked: Request) -> Result<Response, Failed> {
     let name = name.map(|name| name.0).unwrap_or_default();
     let (parts, _) = asked.into_parts();
@@ -81,7 +109,9 @@ pub(super) async fn serve(v1: V1, name: Named, asked: Request) -> Result<Respons
     Ok(response.map(Body::new))
 }
 
-/// Removes it, and what was made of it: 204.
+/// Removes an original, and what was made of it.
+#[utoipa::path(delete, path = "/v1/media/uploads/{content_hash}", tag = "Uploads",
+    params(("content_hash" = ContentHash, Path)), responses((status = 204, description = "It is gone."), Remove))]
 pub(super) async fn remove(v1: V1, name: Named) -> Result<StatusCode, Failed> {
     let name = name.map(|name| name.0).unwrap_or_default();
     v1.parts.media.remove_upload(&v1.parts.tenant, &name).await?;

@@ -17,14 +17,20 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 use crate::{
-    media::{Obtained, http as media_http},
+    api::told::{self, refusals},
+    media::{Obtained, http::ProblemBody},
     outbound::Hops,
     problem::{Kind, Problem},
 };
 
-use super::{Failed, V1, body, fills::obtain_patiently, media};
+use super::{
+    Failed, V1, body,
+    fills::obtain_patiently,
+    media::{self, OptionValue, SourceOfCreate},
+};
 
 /// Sources × formats of one request at most.
 const ITEMS_MAX: usize = 1_024;
@@ -41,19 +47,29 @@ const LINES_AT_ONCE: usize = 64;
 const EXPECTED: &str =
     r#"{"sources":[{"url":…},…],"formats":[…]} with "options", "tags", "concurrency" and "only_if_cached" if need be"#;
 
-/// The body.
-#[derive(Debug, Deserialize)]
+/// Sources × formats, at most 1,024 in one request.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Warm {
+#[schema(as = WarmRequest)]
+pub(super) struct Warm {
     /// Each as in `POST /v1/media`; read one by one, so that one that is wrong is its own failure and no other's.
+    #[schema(value_type = Vec<SourceOfCreate>)]
     sources: Vec<Value>,
+    /// Extensions.
     formats: Vec<String>,
+    /// As in `POST /v1/media`, of all.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, OptionValue>)]
     options: Map<String, Value>,
+    /// As in `POST /v1/media`, of all.
     #[serde(default)]
+    #[schema(schema_with = media::labels)]
     tags: Vec<String>,
+    /// Items in progress at once.
     #[serde(default = "concurrency")]
+    #[schema(minimum = 1, maximum = 64, default = 8)]
     concurrency: usize,
+    /// Nothing is made: what is not there is 504 `not-cached`, at once.
     #[serde(default)]
     only_if_cached: bool,
 }
@@ -73,18 +89,52 @@ impl Default for Places {
 }
 
 /// A line of the answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WarmLine)]
 struct Line<'a> {
+    /// The place of the source in the request, from 0.
     source: usize,
+    /// As asked for.
     format: &'a str,
+    /// What `POST /v1/media` would have answered.
     status: u16,
+    /// What was found or made.
     #[serde(skip_serializing_if = "Option::is_none")]
     media: Option<media::Made>,
+    /// Or why there is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<Value>,
+    problem: Option<ProblemOfLine>,
+}
+
+/// A problem, and when it is worth asking again.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WarmProblem)]
+struct ProblemOfLine {
+    #[serde(flatten)]
+    problem: ProblemBody,
+    /// Seconds after which asking again is worth it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+impl From<&Problem> for ProblemOfLine {
+    fn from(problem: &Problem) -> ProblemOfLine {
+        let retry_after = problem.retry_after.map(|after| after.as_secs());
+        ProblemOfLine { problem: problem.into(), retry_after }
+    }
+}
+
+refusals! {
+    OfWarm: told::ANY, told::BODY;
 }
 
 /// Makes what is asked for and tells of each item as it finishes. Whoever leaves ends what nobody else waits for.
+#[utoipa::path(post, path = "/v1/media/warm", tag = "Media", request_body = Warm,
+    responses(
+        (status = 200, body = Line<'_>, content_type = "application/x-ndjson", description = "One object in each line, for each item as it finishes.",
+            headers(("Cache-Control" = String, description = "`no-store`."))),
+        OfWarm,
+    ))]
 pub(super) async fn warm(v1: V1, headers: HeaderMap, sent: Request) -> Result<Response, Failed> {
     let body = body::receive(sent, v1.body_timeout).await?;
     media::may_be_kept(&headers)?;
@@ -98,6 +148,8 @@ pub(super) async fn warm(v1: V1, headers: HeaderMap, sent: Request) -> Result<Re
         let detail = format!("concurrency is a number from 1 to {CONCURRENCY_MAX}");
         return Err(Problem::new(Kind::BadRequest, detail).into());
     }
+    // Labels are of all items: where they are none, nothing is begun.
+    media::check_labels(&warm.tags)?;
     let concurrency = warm.concurrency;
     let (warm, hops) = (Arc::new(warm), Hops::of(&headers));
     let formats = warm.formats.len();
@@ -130,7 +182,7 @@ async fn line(v1: &V1, warm: &Warm, source: usize, format: usize, hops: Hops) ->
             problem: None,
         },
         Err(problem) => {
-            Line { source, format, status: problem.kind.status(), media: None, problem: Some(told(problem)) }
+            Line { source, format, status: problem.kind.status(), media: None, problem: Some(problem.into()) }
         }
     };
     let mut text = BytesMut::with_capacity(512).writer();
@@ -148,13 +200,4 @@ async fn obtain(v1: &V1, warm: &Warm, source: &Value, format: &str, hops: Hops) 
     // Whoever only looks waits for nobody. Nobody closes it.
     let _place = if warm.only_if_cached { None } else { v1.warming.0.acquire().await.ok() };
     obtain_patiently(&v1.parts.media, &v1.parts.tenant, &request).await
-}
-
-/// A problem as part of an answer.
-fn told(problem: &Problem) -> Value {
-    let mut told = media_http::problem_json(problem);
-    if let (Some(after), Value::Object(told)) = (problem.retry_after, &mut told) {
-        told.insert("retry_after".to_owned(), after.as_secs().into());
-    }
-    told
 }

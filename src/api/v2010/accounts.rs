@@ -111,6 +111,7 @@ pub(super) async fn list(
 /// What to make a subaccount of.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
+#[schema(as = AccountCreate)]
 pub(super) struct Create {
     /// Its name for people; at most 64 characters.
     friendly_name: Option<String>,
@@ -145,6 +146,7 @@ pub(super) async fn fetch(asked: Asked) -> Result<Response, Failed> {
 /// What to change of an account.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
+#[schema(as = AccountUpdate)]
 pub(super) struct Update {
     /// Its name for people; at most 64 characters.
     friendly_name: Option<String>,

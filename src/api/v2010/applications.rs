@@ -62,6 +62,7 @@ impl ApplicationBody {
 /// What an application is to be. What is not said stays, or is nothing; an empty address is none.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
+#[schema(as = ApplicationForm)]
 pub(super) struct Said {
     /// Its name for people; at most 64 characters.
     friendly_name: Option<String>,

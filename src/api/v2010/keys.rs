@@ -71,6 +71,7 @@ impl KeyBody {
 /// What to make a key of.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
+#[schema(as = KeyCreate)]
 pub(super) struct Create {
     /// Its name for people; at most 64 characters.
     friendly_name: Option<String>,
@@ -84,6 +85,7 @@ pub(super) struct Create {
 /// What to change of a key.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
+#[schema(as = KeyUpdate)]
 pub(super) struct Update {
     /// Its name for people; at most 64 characters.
     friendly_name: Option<String>,

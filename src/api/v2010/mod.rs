@@ -25,49 +25,15 @@ mod voice;
 
 use std::time::Duration;
 
-use axum::{Router, extract::DefaultBodyLimit, routing};
-use utoipa::OpenApi;
+use axum::{Router, extract::DefaultBodyLimit};
 
 use crate::accounts::Accounts;
 
-use super::{config::Config, edge::Parts};
+use super::{config::Config, edge::Parts, operations::operations};
 
 pub(super) use answer::refuse;
 
 use answer::Failed;
-
-/// What the document says of these routes.
-#[derive(OpenApi)]
-#[openapi(paths(
-    accounts::list,
-    accounts::create,
-    accounts::fetch,
-    accounts::update,
-    keys::list,
-    keys::create,
-    keys::fetch,
-    keys::update,
-    keys::delete,
-    keys::list_signing,
-    keys::create_signing,
-    keys::fetch_signing,
-    keys::update_signing,
-    keys::delete_signing,
-    applications::list,
-    applications::create,
-    applications::fetch,
-    applications::update,
-    applications::delete,
-    numbers::list,
-    numbers::create,
-    numbers::fetch,
-    numbers::update,
-    numbers::delete,
-    tokens::create,
-    tokens::delete,
-    tokens::promote,
-))]
-pub(super) struct Document;
 
 /// What the handlers work with.
 #[derive(Clone, Debug)]
@@ -77,34 +43,42 @@ struct V2010 {
     body_timeout: Duration,
 }
 
+operations! {
+    /// What the document says of these routes.
+    Document, operations, V2010, schemas():
+    accounts::{list, __path_list},
+    accounts::{create, __path_create},
+    accounts::{fetch, __path_fetch},
+    accounts::{update, __path_update},
+    keys::{list, __path_list},
+    keys::{create, __path_create},
+    keys::{fetch, __path_fetch},
+    keys::{update, __path_update},
+    keys::{delete, __path_delete},
+    keys::{list_signing, __path_list_signing},
+    keys::{create_signing, __path_create_signing},
+    keys::{fetch_signing, __path_fetch_signing},
+    keys::{update_signing, __path_update_signing},
+    keys::{delete_signing, __path_delete_signing},
+    applications::{list, __path_list},
+    applications::{create, __path_create},
+    applications::{fetch, __path_fetch},
+    applications::{update, __path_update},
+    applications::{delete, __path_delete},
+    numbers::{list, __path_list},
+    numbers::{create, __path_create},
+    numbers::{fetch, __path_fetch},
+    numbers::{update, __path_update},
+    numbers::{delete, __path_delete},
+    tokens::{create, __path_create},
+    tokens::{delete, __path_delete},
+    tokens::{promote, __path_promote},
+}
+
 /// The routes below `/2010-04-01`, and those of auth tokens below `/v1`, bodies limited as `config` says.
 pub(super) fn router(parts: &Parts, config: &Config) -> Router {
     let state = V2010 { accounts: parts.accounts.clone(), body_timeout: config.body_timeout };
-    let mut router = Router::new();
-    for suffix in ["", ".json"] {
-        let list = |name: &str| format!("/2010-04-01/Accounts/{{account}}/{name}{suffix}");
-        router = router
-            .route(&format!("/2010-04-01/Accounts{suffix}"), routing::get(accounts::list).post(accounts::create))
-            .route(&list("Keys"), routing::get(keys::list).post(keys::create))
-            .route(&list("SigningKeys"), routing::get(keys::list_signing).post(keys::create_signing))
-            .route(&list("Applications"), routing::get(applications::list).post(applications::create))
-            .route(&list("IncomingPhoneNumbers"), routing::get(numbers::list).post(numbers::create));
-    }
-    let one = |name: &str| format!("/2010-04-01/Accounts/{{account}}/{name}/{{sid}}");
-    router
-        .route("/2010-04-01/Accounts/{account}", routing::get(accounts::fetch).post(accounts::update))
-        .route(&one("Keys"), routing::get(keys::fetch).post(keys::update).delete(keys::delete))
-        .route(
-            &one("SigningKeys"),
-            routing::get(keys::fetch_signing).post(keys::update_signing).delete(keys::delete_signing),
-        )
-        .route(
-            &one("Applications"),
-            routing::get(applications::fetch).post(applications::update).delete(applications::delete),
-        )
-        .route(&one("IncomingPhoneNumbers"), routing::get(numbers::fetch).post(numbers::update).delete(numbers::delete))
-        .route("/v1/AuthTokens/Secondary", routing::post(tokens::create).delete(tokens::delete))
-        .route("/v1/AuthTokens/Promote", routing::post(tokens::promote))
+    operations()
         .fallback(async |uri: http::Uri| Failed::missing(uri.path()))
         .method_not_allowed_fallback(async || Failed::method())
         .layer(DefaultBodyLimit::max(config.body_max.as_usize()))

@@ -101,6 +101,7 @@ impl NumberBody {
 /// What a number is to do. What is not said stays, or is nothing; an empty address or name is none.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", default)]
+#[schema(as = NumberForm)]
 pub(super) struct Said {
     /// Which number to take, in the form of E.164: one that the operator offers to this account or to anybody. Only where one is taken.
     phone_number: Option<String>,

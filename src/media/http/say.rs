@@ -17,6 +17,8 @@ use crate::{
     problem::Problem,
 };
 
+pub use crate::media::speech::jambonz::Body as JambonzRequest;
+
 use super::{Addresses, Asked, PRIVATE_AGE_MAX, fetched, format_problem, path_of, wants_whole};
 
 /// Answers `GET` and `HEAD /say/…` where its audio is in memory; none where it takes more, or is refused.

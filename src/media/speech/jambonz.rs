@@ -15,6 +15,7 @@
 //! (`JAMBONES_DISABLE_TTS_STREAMING=true`, or `disableTtsStreaming` of a `say`).
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{Markup, SpeechError, Wish};
 
@@ -33,15 +34,22 @@ pub struct Asked {
     pub text: String,
 }
 
-#[derive(Deserialize)]
-struct Body {
+/// The body of a request.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SpeechRequest)]
+pub struct Body {
+    /// As `en-US`.
     #[serde(default)]
     language: Option<String>,
     // Some vendors' voices are objects there; of a custom vendor it is a name, and anything else says nothing.
+    /// The name of a voice. What is no name says nothing.
     #[serde(default)]
     voice: Option<serde_json::Value>,
+    /// `text` or `ssml`; what begins with `<speak` is SSML, whatever this says.
     #[serde(rename = "type", default)]
+    #[schema(pattern = "^(text|ssml)$")]
     kind: Option<String>,
+    /// What is to be spoken.
     text: String,
 }
 

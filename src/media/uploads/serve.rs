@@ -102,13 +102,15 @@ impl Uploads {
             beginning.extend_from_slice(&piece.map_err(|error| problem(&error))?);
         }
         // A tag with a large picture hides what comes behind it; nearly always it is this.
-        let else_wise = if beginning.starts_with(b"ID3") { audio::Kind::Mp3.content_type() } else { UNKNOWN.into() };
+        let else_wise = if beginning.starts_with(b"ID3") {
+            audio::Kind::Mp3.content_type()
+        } else {
+            media_http::UNKNOWN_TYPE.into()
+        };
         let kind = audio::recognize(Box::new(Beginning(Cursor::new(Bytes::from(beginning)))));
         Ok(kind.map_or(else_wise, audio::Kind::content_type).into_owned())
     }
 }
-
-const UNKNOWN: &str = "application/octet-stream";
 
 /// The same bytes, the last of them only if all are those that `hash` stands for.
 fn checked(body: ObjectBytes<StoreError>, hash: ContentHash, key: ObjectKey) -> ObjectBytes<StoreError> {
@@ -172,5 +174,5 @@ fn respond(status: StatusCode, headers: HeaderMap, body: AudioBody) -> Response<
 
 /// Hexadecimal, numbers and media types are header values; what a store says may be none, and is left out then.
 fn value(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(UNKNOWN))
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(media_http::UNKNOWN_TYPE))
 }
