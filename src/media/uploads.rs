@@ -26,7 +26,7 @@ pub use self::{
     resumable::{Progress, Resumable},
 };
 use crate::{
-    ids::{ContentHash, Sha256, Tenant},
+    ids::{BodyDigest, ContentHash, Sha256, Tenant},
     media::{
         audio,
         cache::{
@@ -195,6 +195,7 @@ impl Uploads {
             // Its owner can remove it, and others must not keep it.
             immutable: false,
             replace,
+            digest: Some(BodyDigest::from_bytes(*received.content_hash.as_bytes())),
         };
         if self.store.put(key, upload(Replace::Never)).await? == Written::Yes {
             return Ok(Written::Yes);
