@@ -93,43 +93,70 @@ fn config(endpoint: String) -> Config {
 /// Hits from S3 beside bare GETs of the same objects.
 async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
     println!(
-        "a hit from S3 with its manifest here, as a multiple of a bare GET of the same object; {rounds} of each, turn and turn about"
+        "a hit from S3 with its manifest here beside bare GETs of the same object, medians of {rounds} rounds (a quarter for the long one), \
+         turn and turn about: by the node's client with the body let go as it comes (`bare`) and kept until its end (`kept`), and by the SDK's \
+         client, let go. `by SDK` is a hit over that client. Writing to the disk tier is counted with the hit that causes it; `again` is the \
+         second hit, which does"
     );
     println!(
-        "{:>10} {:>10} {:>14} {:>14} {:>8} {:>8}",
-        "bytes", "disk tier", "GET ms (CPU)", "hit ms (CPU)", "time", "CPU"
+        "{:>9} {:>5} {:>8} {:>14} {:>14} {:>14} {:>14} {:>14}   of bare, time CPU   of kept, time CPU   of SDK's, time CPU",
+        "bytes", "disk", "hit", "bare ms (CPU)", "kept ms (CPU)", "SDK ms (CPU)", "hit ms (CPU)", "by SDK ms (CPU)"
     );
-    for disk in [ByteCount::bytes(0), ByteCount::gib(1)] {
-        let directory = tempfile::tempdir()?;
+    for (disk, again) in [(ByteCount::bytes(0), false), (ByteCount::gib(1), false), (ByteCount::gib(1), true)] {
         let settings = Config { disk, ..config(server.endpoint()) };
-        let bare = Resting::new(Arc::new(S3::open(&settings.durable.s3).await), &settings.durable, Clock::system());
-        let cache = Cache::open(&settings, directory.path(), Clock::system()).await?;
+        let limits = &settings.durable;
+        let ours = S3::open(&limits.s3).await;
+        let bare = Arc::new(Resting::new(Arc::new(ours.clone()), limits, Clock::system()));
+        let sdk = Arc::new(Resting::new(Arc::new(ours.by_sdk_alone()), limits, Clock::system()));
+        let directories = [tempfile::tempdir()?, tempfile::tempdir()?];
+        let open = async |store: &Arc<Resting>, directory: &tempfile::TempDir| {
+            let store = Arc::clone(store) as Arc<dyn ObjectStore>;
+            Cache::open_on(&settings, directory.path(), Some(store), Clock::system()).await
+        };
+        let [in_first, in_second] = &directories;
+        let (cache, cache_by_sdk) = (open(&bare, in_first).await?, open(&sdk, in_second).await?);
         for (length, rounds) in [(80_000, rounds), (5_000_000, rounds / 4)] {
             let manifest = Arc::new(artifact(&cache, length).await?);
             let key = format!("artifacts/{}/{}.ulaw", &manifest.artifact.to_string()[..2], manifest.artifact);
             let key = ObjectKey::new(key)?;
-            let (mut gets, mut hits) = (Spent::default(), Spent::default());
+            let mut all: [Vec<Spent>; 5] = Default::default();
             for round in 0..rounds + 5 {
-                let get = spent(read_bare(&bare, &key, length)).await?;
-                forget(&cache, &manifest).await;
-                let hit = spent(read_hit(&cache, &manifest)).await?;
+                let mut each = Vec::with_capacity(all.len());
+                each.push(spent(read_bare(&bare, &key, length), async {}).await?);
+                each.push(spent(read_kept(&bare, &key, &manifest), async {}).await?);
+                each.push(spent(read_bare(&sdk, &key, length), async {}).await?);
+                for cache in [&cache, &cache_by_sdk] {
+                    forget(cache, &manifest).await;
+                    if again {
+                        read_hit(cache, &manifest).await?;
+                        forget(cache, &manifest).await;
+                    }
+                    each.push(spent(read_hit(cache, &manifest), cache.flush()).await?);
+                    forget(cache, &manifest).await;
+                }
                 // The first few warm connections and caches.
                 if round >= 5 {
-                    gets.add(get);
-                    hits.add(hit);
+                    all.iter_mut().zip(each).for_each(|(all, one)| all.push(one));
                 }
             }
-            let (get, hit) = (gets.each(rounds), hits.each(rounds));
+            let [bare, kept, sdk, hit, by_sdk] = all.map(Spent::median);
+            let of = |other: Spent| format!("{:>11.2} {:>7.2}", hit.wall / other.wall, hit.cpu / other.cpu);
             println!(
-                "{length:>10} {:>10} {:>14} {:>14} {:>8.2} {:>8.2}",
+                "{length:>9} {:>5} {:>8} {:>14} {:>14} {:>14} {:>14} {:>14} {} {} {}",
                 if disk.get() == 0 { "off" } else { "on" },
-                get.text(),
+                if again { "again" } else { "first" },
+                bare.text(),
+                kept.text(),
+                sdk.text(),
                 hit.text(),
-                hit.wall / get.wall,
-                hit.cpu / get.cpu
+                by_sdk.text(),
+                of(bare),
+                of(kept),
+                of(sdk)
             );
         }
         cache.close().await;
+        cache_by_sdk.close().await;
     }
     Ok(())
 }
@@ -141,6 +168,15 @@ async fn read_bare(store: &Resting, key: &ObjectKey, length: usize) -> Result<()
         read += piece.len();
     }
     ensure!(read == length, "{read} bytes of {length}");
+    Ok(())
+}
+
+/// All of it is in memory at its end, as whoever is to answer with it needs it.
+async fn read_kept(store: &Resting, key: &ObjectKey, manifest: &Manifest) -> Result<()> {
+    let lengths = manifest.chunks.iter().map(|chunk| chunk.length as usize).collect();
+    let body: Vec<Bytes> = store.get_cut(key, None, lengths).await?.body.try_collect().await?;
+    let read: usize = body.iter().map(Bytes::len).sum();
+    ensure!(read as u64 == manifest.length, "{read} bytes of {}", manifest.length);
     Ok(())
 }
 
@@ -312,7 +348,7 @@ async fn bare_writes(endpoint: String, fills: usize) -> Result<Spent> {
         }
     });
     let all = writes.buffer_unordered(settings.writers).try_for_each(async |()| Ok(()));
-    Ok(spent(all).await?.each(fills * OBJECTS))
+    Ok(spent(all, async {}).await?.each(fills * OBJECTS))
 }
 
 /// A server that speaks enough of S3 to be told everything, and has nothing.
@@ -463,11 +499,6 @@ struct Spent {
 }
 
 impl Spent {
-    fn add(&mut self, other: Spent) {
-        self.wall += other.wall;
-        self.cpu += other.cpu;
-    }
-
     fn each(self, rounds: usize) -> Spent {
         Spent { wall: self.wall / rounds as f64, cpu: self.cpu / rounds as f64 }
     }
@@ -475,12 +506,25 @@ impl Spent {
     fn text(self) -> String {
         format!("{:.2} ({:.2})", self.wall * 1_000.0, self.cpu * 1_000.0)
     }
+
+    /// Of the times and of the CPU, each by itself.
+    fn median(all: Vec<Spent>) -> Spent {
+        let middle = |what: fn(&Spent) -> f64| {
+            let mut values: Vec<f64> = all.iter().map(what).collect();
+            values.sort_by(f64::total_cmp);
+            values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+        };
+        Spent { wall: middle(|spent| spent.wall), cpu: middle(|spent| spent.cpu) }
+    }
 }
 
-async fn spent(work: impl Future<Output = Result<()>>) -> Result<Spent> {
+/// What work takes; and what it leaves to be done behind, which takes CPU and nobody's time.
+async fn spent(work: impl Future<Output = Result<()>>, behind: impl Future<Output = ()>) -> Result<Spent> {
     let (began, cpu) = (now(), cpu_seconds());
     work.await?;
-    Ok(Spent { wall: began.elapsed().as_secs_f64(), cpu: cpu_seconds() - cpu })
+    let wall = began.elapsed().as_secs_f64();
+    behind.await;
+    Ok(Spent { wall, cpu: cpu_seconds() - cpu })
 }
 
 /// CPU of this process, all threads, to the nanosecond.

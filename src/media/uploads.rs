@@ -29,7 +29,7 @@ pub use self::{
 };
 use crate::{
     clock::Clock,
-    ids::{ContentHash, Sha256, Tenant},
+    ids::{BodyDigest, ContentHash, Sha256, Tenant},
     media::{
         audio,
         cache::{
@@ -238,6 +238,7 @@ impl Uploads {
             // Its owner can remove it, and others must not keep it.
             immutable: false,
             replace,
+            digest: Some(BodyDigest::from_bytes(*received.content_hash.as_bytes())),
         };
         if self.store.put(key, upload(Replace::Never)).await? == Written::Yes {
             return Ok(Written::Yes);

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    ids::{ArtifactId, ContentHash, SourceKey, Tenant},
+    ids::{ArtifactId, BodyDigest, ContentHash, SourceKey, Tenant},
 };
 
 /// Rows that are read at once. Of many, few writers wait for the last of a stage.
@@ -372,7 +372,12 @@ impl Teller {
     async fn put_original(&self, kept: &KeptSource) -> Result<(), StoreError> {
         let home = Home::Original(kept.content_hash);
         let body = self.local.body(kept.chunks.clone());
-        self.durable.put_whole(&home, ORIGINAL_TYPE, kept.length, body, false).await?;
+        // A single chunk is named by the digest of its bytes.
+        let digest = match kept.chunks.as_slice() {
+            [chunk] => Some(BodyDigest::from_bytes(*chunk.id.as_bytes())),
+            _ => None,
+        };
+        self.durable.put_whole(&home, ORIGINAL_TYPE, kept.length, body, digest, false).await?;
         // A single chunk is named as the whole.
         let key = layout::chunks(&kept.content_hash);
         if kept.chunks.len() > 1
@@ -422,7 +427,8 @@ impl Teller {
             (None, None) => ORIGINAL_TYPE.to_owned(),
         };
         let body = self.local.body(manifest.chunks.clone());
-        self.durable.put_whole(home, &content_type, manifest.length, body, replace).await
+        let digest = Some(manifest.digest);
+        self.durable.put_whole(home, &content_type, manifest.length, body, digest, replace).await
     }
 
     /// The first to write an artifact wins: where bytes differ (Opus on another kind of CPU), ours are given up for theirs.

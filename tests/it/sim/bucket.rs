@@ -11,7 +11,9 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use ringback::{
     clock::Clock,
-    media::cache::durable::{Got, Listed, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written},
+    media::cache::durable::{
+        Got, Listed, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written, cut,
+    },
 };
 
 /// Objects by their names. Clones share them.
@@ -74,6 +76,16 @@ impl ObjectStore for Bucket {
             Ok(Got { meta, body: Box::pin(stream::iter(pieces)) })
         }
         .boxed()
+    }
+
+    fn get_cut<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        range: Option<Range<u64>>,
+        lengths: Vec<usize>,
+    ) -> BoxFuture<'a, Result<Got, StoreError>> {
+        async move { self.get(key, range).await.map(|Got { meta, body }| Got { meta, body: cut(body, lengths) }) }
+            .boxed()
     }
 
     fn head<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<ObjectMeta, StoreError>> {

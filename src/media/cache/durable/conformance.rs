@@ -87,7 +87,9 @@ impl Bench {
         replace: Replace,
     ) -> Result<Written, StoreError> {
         let content_type = "audio/PCMU".to_owned();
-        self.store.put(&self.key(name), Upload { body, length, content_type, immutable: true, replace }).await
+        self.store
+            .put(&self.key(name), Upload { body, length, content_type, immutable: true, replace, digest: None })
+            .await
     }
 
     #[track_caller]

@@ -23,7 +23,7 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use tempfile::NamedTempFile;
 
 use super::store::{
-    Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written,
+    Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written, cut,
 };
 
 /// Bytes that are read and written at a time.
@@ -141,6 +141,16 @@ impl ObjectStore for Directory {
 
     fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Got, StoreError>> {
         self.read(key, range).boxed()
+    }
+
+    fn get_cut<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        range: Option<Range<u64>>,
+        lengths: Vec<usize>,
+    ) -> BoxFuture<'a, Result<Got, StoreError>> {
+        async move { self.read(key, range).await.map(|Got { meta, body }| Got { meta, body: cut(body, lengths) }) }
+            .boxed()
     }
 
     fn head<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<ObjectMeta, StoreError>> {

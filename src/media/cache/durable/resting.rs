@@ -122,15 +122,21 @@ impl ObjectStore for Resting {
 
     fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Got, StoreError>> {
         async move {
-            let mut turn = self.begin(Operation::Get).await?;
-            match self.inner.get(key, range.clone()).await {
-                Ok(Got { meta, body }) => {
-                    turn.answered();
-                    let left = range.map_or(meta.length, |range| range.end.saturating_sub(range.start));
-                    Ok(Got { meta, body: Box::pin(Reading { body, left, turn: Some(turn) }) })
-                }
-                Err(error) => turn.settle(Err(error)),
-            }
+            let turn = self.begin(Operation::Get).await?;
+            turn.reading(self.inner.get(key, range.clone()).await, range)
+        }
+        .boxed()
+    }
+
+    fn get_cut<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        range: Option<Range<u64>>,
+        lengths: Vec<usize>,
+    ) -> BoxFuture<'a, Result<Got, StoreError>> {
+        async move {
+            let turn = self.begin(Operation::Get).await?;
+            turn.reading(self.inner.get_cut(key, range.clone(), lengths).await, range)
         }
         .boxed()
     }
@@ -204,6 +210,18 @@ impl Turn {
             Err(error) => self.failed(error),
         }
         result
+    }
+
+    /// Says what became of a request whose body is to come, and goes on with that.
+    fn reading(mut self, got: Result<Got, StoreError>, range: Option<Range<u64>>) -> Result<Got, StoreError> {
+        match got {
+            Ok(Got { meta, body }) => {
+                self.answered();
+                let left = range.map_or(meta.length, |range| range.end.saturating_sub(range.start));
+                Ok(Got { meta, body: Box::pin(Reading { body, left, turn: Some(self) }) })
+            }
+            Err(error) => self.settle(Err(error)),
+        }
     }
 
     /// The request was answered, and its body is to come.

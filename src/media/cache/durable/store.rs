@@ -5,8 +5,10 @@
 
 use std::{fmt, ops::Range, pin::Pin, time::SystemTime};
 
-use bytes::Bytes;
-use futures_util::{Stream, future::BoxFuture};
+use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream};
+
+use crate::ids::BodyDigest;
 
 /// Bytes of a name at most.
 const KEY_MAX: usize = 512;
@@ -68,6 +70,8 @@ pub struct Upload {
     pub immutable: bool,
     /// What happens to one that is there under this name.
     pub replace: Replace,
+    /// sha256 of its bytes, for whoever knows it already: what is sent is signed with it. A wrong one makes the write fail.
+    pub digest: Option<BodyDigest>,
 }
 
 impl Upload {
@@ -75,13 +79,20 @@ impl Upload {
     pub fn of(bytes: Bytes, content_type: &str, replace: Replace) -> Upload {
         let length = bytes.len() as u64;
         let body = Box::pin(futures_util::stream::iter([Ok(bytes)]));
-        Upload { body, length, content_type: content_type.to_owned(), immutable: replace == Replace::Never, replace }
+        Upload {
+            body,
+            length,
+            content_type: content_type.to_owned(),
+            immutable: replace == Replace::Never,
+            replace,
+            digest: None,
+        }
     }
 }
 
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Upload { body: _, length, content_type, immutable, replace } = self;
+        let Upload { body: _, length, content_type, immutable, replace, digest: _ } = self;
         f.debug_struct("Upload")
             .field("length", length)
             .field("content_type", content_type)
@@ -162,6 +173,24 @@ pub trait ObjectStore: fmt::Debug + Send + Sync {
     /// [`StoreError::NotFound`]; [`StoreError::OutOfRange`] where `range` does not lie within it.
     fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Got, StoreError>>;
 
+    /// The same in pieces that are as long as `lengths` say, each in memory of its own, so that it can be kept without the others. Together
+    /// they are as long as what is read. A store that can read right into such memory does; what this does copies.
+    ///
+    /// # Errors
+    /// As [`get`](ObjectStore::get).
+    fn get_cut<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        range: Option<Range<u64>>,
+        lengths: Vec<usize>,
+    ) -> BoxFuture<'a, Result<Got, StoreError>> {
+        async move {
+            let Got { meta, body } = self.get(key, range).await?;
+            Ok(Got { meta, body: cut(body, lengths) })
+        }
+        .boxed()
+    }
+
     /// What is known of an object.
     ///
     /// # Errors
@@ -190,6 +219,26 @@ pub trait ObjectStore: fmt::Debug + Send + Sync {
 
     /// The label of metrics, and what `Cache-Status` calls it: `s3` or `directory`.
     fn name(&self) -> &'static str;
+}
+
+/// A body in pieces of these lengths, copied out of those that it comes in. One that ends too early ends with the last piece that is whole.
+pub fn cut(body: ObjectBytes<StoreError>, lengths: Vec<usize>) -> ObjectBytes<StoreError> {
+    let start = (body, Bytes::new(), lengths.into_iter());
+    Box::pin(stream::try_unfold(start, |(mut body, mut over, mut lengths)| async move {
+        let Some(length) = lengths.next() else { return Ok(None) };
+        let mut piece = BytesMut::with_capacity(length);
+        loop {
+            let part = over.split_to(over.len().min(length - piece.len()));
+            piece.extend_from_slice(&part);
+            if piece.len() == length {
+                return Ok(Some((piece.freeze(), (body, over, lengths))));
+            }
+            over = match body.next().await {
+                Some(more) => more?,
+                None => return Ok(None),
+            };
+        }
+    }))
 }
 
 /// What a store could not do.

@@ -195,9 +195,10 @@ impl Durable {
         let end = offset + chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
         // The whole without a range: one request is as good as another, and caches between here and there like it better.
         let range = (0 < offset || end < length).then_some(Range { start: offset, end });
-        match self.shared.store.get(&home.key(), range).await {
+        let lengths = chunks.iter().map(|chunk| chunk.length as usize).collect();
+        match self.shared.store.get_cut(&home.key(), range, lengths).await {
             Ok(got) if got.meta.length == length => {
-                Some(Run { durable: self.clone(), home, body: got.body, left: chunks.into_iter(), over: Bytes::new() })
+                Some(Run { durable: self.clone(), home, body: got.body, left: chunks.into_iter() })
             }
             Ok(_) | Err(StoreError::OutOfRange { .. }) => {
                 self.is_damaged(home);
@@ -210,17 +211,18 @@ impl Durable {
         }
     }
 
-    /// Writes the bytes of a whole. What is there stays, unless it is known to be damaged.
+    /// Writes the bytes of a whole, whose sha256 is `digest` where that is known. What is there stays, unless it is known to be damaged.
     pub(in crate::media::cache) async fn put_whole(
         &self,
         home: &Home,
         content_type: &str,
         length: u64,
         body: ObjectBytes<std::io::Error>,
+        digest: Option<BodyDigest>,
         replace: bool,
     ) -> Result<Written, StoreError> {
         let replace = if replace || self.is_known_damaged(home) { Replace::Always } else { Replace::Never };
-        let upload = Upload { body, length, content_type: content_type.to_owned(), immutable: true, replace };
+        let upload = Upload { body, length, content_type: content_type.to_owned(), immutable: true, replace, digest };
         let written = self.shared.store.put(&home.key(), upload).await?;
         if written == Written::Yes {
             self.damaged().remove(home);
@@ -403,8 +405,6 @@ pub(in crate::media::cache) struct Run {
     home: Home,
     body: ObjectBytes<StoreError>,
     left: std::vec::IntoIter<ChunkRef>,
-    /// What came with the last piece and belongs to the next chunk.
-    over: Bytes,
 }
 
 impl std::fmt::Debug for Run {
@@ -417,10 +417,15 @@ impl Run {
     /// The next chunk; none at the end, or where the bytes stop or are others.
     pub(in crate::media::cache) async fn next(&mut self) -> Option<(ChunkId, Bytes)> {
         let chunk = self.left.next()?;
-        let bytes = match self.take(chunk.length as usize).await {
-            Ok(bytes) => bytes,
-            Err(error) => {
+        let bytes = match self.body.next().await {
+            Some(Ok(bytes)) => bytes,
+            Some(Err(error)) => {
                 self.durable.count(&error);
+                return None;
+            }
+            None => {
+                self.durable.shared.counters.failures.increment(1);
+                tracing::debug!(key = %self.home.key(), "the bytes of an object end too early");
                 return None;
             }
         };
@@ -429,24 +434,5 @@ impl Run {
             return None;
         }
         Some((chunk.id, bytes))
-    }
-
-    /// The next `length` bytes, in memory of their own: pieces are parts of larger buffers.
-    async fn take(&mut self, length: usize) -> Result<Bytes, StoreError> {
-        let mut bytes = BytesMut::with_capacity(length);
-        loop {
-            let part = self.over.split_to(self.over.len().min(length - bytes.len()));
-            bytes.extend_from_slice(&part);
-            if bytes.len() == length {
-                return Ok(bytes.freeze());
-            }
-            self.over = match self.body.next().await {
-                Some(piece) => piece?,
-                None => {
-                    let subject = self.home.key().to_string();
-                    return Err(StoreError::Unavailable { subject, reason: "its bytes end too early".to_owned() });
-                }
-            };
-        }
     }
 }

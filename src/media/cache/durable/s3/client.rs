@@ -10,7 +10,7 @@ use aws_sdk_s3::{
     Client,
     config::{
         self as sdk, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-        StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
+        SharedCredentialsProvider, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
@@ -24,9 +24,9 @@ use super::{
 const REGION_DEFAULT: &str = "us-east-1";
 
 /// The first pause before a request is tried again, a random part of it; the next ones grow. Far below the SDK's second: callers wait.
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
+pub(super) const PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// The longest such pause.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Two clients that share connections and credentials: how long an answer may take depends on what is asked.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub(super) struct Clients {
     pub(super) asking: Client,
     /// For those that take an object with them.
     pub(super) writing: Client,
+    /// Who knows their keys.
+    pub(super) provider: Option<SharedCredentialsProvider>,
 }
 
 impl Clients {
@@ -86,6 +88,7 @@ impl Clients {
         Clients {
             asking: client(config.connect_timeout + config.read_timeout),
             writing: client(config.connect_timeout + config.write_timeout),
+            provider: shared.credentials_provider(),
         }
     }
 }

@@ -100,7 +100,7 @@ impl<E: ProvideErrorMetadata + Error + 'static> From<SdkError<E, HttpResponse>> 
 }
 
 /// What status and code of an answer say. **Source**: S3 API reference, "Error responses"; codes of MinIO and Ceph where there is no room.
-fn meaning(status: u16, code: &str) -> Meaning {
+pub(super) fn meaning(status: u16, code: &str) -> Meaning {
     match (status, code) {
         (_, "NoSuchBucket") => Meaning::Refused,
         (_, "NoSuchUpload") => Meaning::UploadGone,

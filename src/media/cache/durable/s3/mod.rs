@@ -2,9 +2,12 @@
 //!
 //! What is only convention among such servers is not relied upon: conditional writes are tried and given up where they are refused,
 //! a range that is answered is compared with the one that was asked for, and a body must be as long as its answer said.
+//!
+//! There are two ways to the server: the short one (`direct`) for what is asked often, and the SDK's for everything else.
 
 mod client;
 mod config;
+mod direct;
 mod error;
 mod parts;
 mod read;
@@ -28,10 +31,10 @@ use futures_util::{
     FutureExt as _,
     future::{self, BoxFuture},
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::OnceCell};
 
-use self::client::Clients;
 pub use self::config::{Checksums, Config};
+use self::{client::Clients, direct::Direct};
 use super::store::{Got, Listed, ObjectKey, ObjectMeta, ObjectStore, StoreError, Upload, Written};
 pub use crate::secret::Secret;
 
@@ -43,6 +46,9 @@ pub struct S3 {
     prefix: String,
     read_timeout: Duration,
     part_bytes: usize,
+    config: Arc<Config>,
+    /// The short way, once it was looked for; none where there is only the SDK's.
+    direct: Arc<OnceCell<Option<Direct>>>,
     /// Whether the server is asked to write only where nothing is. Cleared for good by the first refusal that goes away without it.
     creates_only: Arc<AtomicBool>,
     /// Where connections live. Requests come from lanes, too, and those end before what is still to be written is.
@@ -60,9 +66,30 @@ impl S3 {
             prefix: config.prefix.clone(),
             read_timeout: config.read_timeout,
             part_bytes: config.part_bytes.as_usize(),
+            config: Arc::new(config.clone()),
+            // Sums beyond the signature are the SDK's to make and to check.
+            direct: Arc::new(match config.checksums {
+                Checksums::WhenRequired => OnceCell::new(),
+                Checksums::WhenSupported => OnceCell::new_with(Some(None)),
+            }),
             creates_only: Arc::new(AtomicBool::new(config.create_only)),
             runtime: Handle::current(),
         }
+    }
+
+    /// The same by the SDK's way alone: what the short one is measured by.
+    #[must_use]
+    pub fn by_sdk_alone(self) -> S3 {
+        S3 { direct: Arc::new(OnceCell::new_with(Some(None))), ..self }
+    }
+
+    /// The short way, where there is one.
+    async fn direct(&self) -> Option<&Direct> {
+        let found = self.direct.get_or_try_init(|| {
+            Direct::find(&self.clients.asking, self.clients.provider.clone(), &self.bucket, &self.config)
+        });
+        // Why it cannot be found the SDK says best, when it is asked instead.
+        found.await.ok()?.as_ref()
     }
 
     /// A request whose connection, if it makes one, is the runtime's that this was opened on.
@@ -92,7 +119,16 @@ impl ObjectStore for S3 {
     }
 
     fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Got, StoreError>> {
-        self.request(self.read(key, range))
+        self.request(self.read(key, range, None))
+    }
+
+    fn get_cut<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        range: Option<Range<u64>>,
+        lengths: Vec<usize>,
+    ) -> BoxFuture<'a, Result<Got, StoreError>> {
+        self.request(self.read(key, range, Some(lengths)))
     }
 
     fn head<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<ObjectMeta, StoreError>> {

@@ -1,38 +1,47 @@
 //! Reading: objects, ranges of them, what is known of them, lists.
 
-use std::{ops::Range, time::Duration};
+use std::{
+    ops::Range,
+    time::{Duration, SystemTime},
+};
 
-use aws_sdk_s3::{operation::get_object::GetObjectOutput, primitives::ByteStream};
+use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use futures_util::stream;
 
 use super::{
     S3,
+    direct::{Incoming, Known},
     error::{Failure, Meaning, innermost},
     modified,
 };
-use crate::media::cache::durable::store::{Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, StoreError};
+use crate::media::cache::durable::store::{Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, StoreError, cut};
 
 /// Objects of one page of a list at most: S3 gives no more.
 const PAGE_MAX: usize = 1_000;
 
 impl S3 {
-    pub(super) async fn read(&self, key: &ObjectKey, range: Option<Range<u64>>) -> Result<Got, StoreError> {
+    pub(super) async fn read(
+        &self,
+        key: &ObjectKey,
+        range: Option<Range<u64>>,
+        lengths: Option<Vec<usize>>,
+    ) -> Result<Got, StoreError> {
         let subject = || format!("reading {key}");
         let out_of_range = |Range { start, end }: Range<u64>| StoreError::OutOfRange { key: key.clone(), start, end };
-        let mut request = self.clients.asking.get_object().bucket(&self.bucket).key(self.name_of(key));
-        if let Some(range) = &range {
-            let Some(last) = range.end.checked_sub(1).filter(|last| range.start <= *last) else {
-                return Err(out_of_range(range.clone()));
-            };
-            request = request.range(format!("bytes={}-{last}", range.start));
-        }
-        let answer = match (request.send().await.map_err(Failure::from), range.clone()) {
-            (Ok(answer), _) => answer,
+        let wanted = match &range {
+            Some(range) => match range.end.checked_sub(1).filter(|last| range.start <= *last) {
+                Some(last) => Some(format!("bytes={}-{last}", range.start)),
+                None => return Err(out_of_range(range.clone())),
+            },
+            None => None,
+        };
+        let (known, begun) = match (self.begin_reading(key, wanted).await, range.clone()) {
+            (Ok(begun), _) => begun,
             (Err(Failure { meaning: Meaning::OutOfRange, .. }), Some(range)) => return Err(out_of_range(range)),
             (Err(failure), _) => return Err(failure.about(subject(), key)),
         };
-        let total = match said(&answer, range.as_ref()) {
+        let total = match said(&known, range.as_ref()) {
             Ok(total) => total,
             Err(reason) => return Err(Failure::lies(reason).about(subject(), key)),
         };
@@ -40,24 +49,60 @@ impl S3 {
         if total < range.end {
             return Err(out_of_range(range));
         }
-        let meta = ObjectMeta {
-            length: total,
-            modified: modified(answer.last_modified()),
-            content_type: answer.content_type().map(str::to_owned),
+        let modified = known.modified.unwrap_or(SystemTime::UNIX_EPOCH);
+        let meta = ObjectMeta { length: total, modified, content_type: known.content_type };
+        let body = match begun {
+            Begun::Direct(incoming) => incoming.into_bytes(lengths, self.read_timeout, subject()),
+            Begun::Sdk(stream) => {
+                let body = body(stream, range.end - range.start, self.read_timeout, subject());
+                match lengths {
+                    Some(lengths) => cut(body, lengths),
+                    None => body,
+                }
+            }
         };
-        let body = body(answer.body, range.end - range.start, self.read_timeout, subject());
         Ok(Got { meta, body })
     }
 
-    pub(super) async fn look(&self, key: &ObjectKey) -> Result<ObjectMeta, StoreError> {
-        let request = self.clients.asking.head_object().bucket(&self.bucket).key(self.name_of(key));
-        let subject = || format!("looking at {key}");
-        let answer = request.send().await.map_err(|error| Failure::from(error).about(subject(), key))?;
-        let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
-        Ok(ObjectMeta {
-            length: length.ok_or_else(|| Failure::lies("an answer without a length").about(subject(), key))?,
-            modified: modified(answer.last_modified()),
+    async fn begin_reading(&self, key: &ObjectKey, range: Option<String>) -> Result<(Known, Begun), Failure> {
+        let name = self.name_of(key);
+        if let Some(direct) = self.direct().await {
+            let (known, incoming) = direct.get(&name, range.as_deref()).await?;
+            return Ok((known, Begun::Direct(incoming)));
+        }
+        let request = self.clients.asking.get_object().bucket(&self.bucket).key(name).set_range(range);
+        let answer = request.send().await?;
+        let known = Known {
+            length: answer.content_length().and_then(|length| u64::try_from(length).ok()),
+            content_range: answer.content_range().map(str::to_owned),
             content_type: answer.content_type().map(str::to_owned),
+            modified: Some(modified(answer.last_modified())),
+        };
+        Ok((known, Begun::Sdk(answer.body)))
+    }
+
+    pub(super) async fn look(&self, key: &ObjectKey) -> Result<ObjectMeta, StoreError> {
+        let known = self.known(key).await.and_then(|known| match known.length {
+            Some(length) => Ok((length, known)),
+            None => Err(Failure::lies("an answer without a length")),
+        });
+        let (length, known) = known.map_err(|failure| failure.about(format!("looking at {key}"), key))?;
+        let modified = known.modified.unwrap_or(SystemTime::UNIX_EPOCH);
+        Ok(ObjectMeta { length, modified, content_type: known.content_type })
+    }
+
+    /// What an object's head says.
+    pub(super) async fn known(&self, key: &ObjectKey) -> Result<Known, Failure> {
+        let name = self.name_of(key);
+        if let Some(direct) = self.direct().await {
+            return direct.head(&name).await;
+        }
+        let answer = self.clients.asking.head_object().bucket(&self.bucket).key(name).send().await?;
+        Ok(Known {
+            length: answer.content_length().and_then(|length| u64::try_from(length).ok()),
+            content_range: None,
+            content_type: answer.content_type().map(str::to_owned),
+            modified: Some(modified(answer.last_modified())),
         })
     }
 
@@ -97,11 +142,16 @@ impl S3 {
     }
 }
 
+/// A body whose head has come.
+enum Begun {
+    Direct(Incoming),
+    Sdk(ByteStream),
+}
+
 /// The length of the whole object, from an answer whose range is the one asked for, as far as the object has it. Otherwise what is wrong.
-fn said(answer: &GetObjectOutput, asked: Option<&Range<u64>>) -> Result<u64, String> {
-    let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
-    let length = length.ok_or("an answer without a length")?;
-    match (asked, answer.content_range()) {
+fn said(known: &Known, asked: Option<&Range<u64>>) -> Result<u64, String> {
+    let length = known.length.ok_or("an answer without a length")?;
+    match (asked, known.content_range.as_deref()) {
         (None, None) => Ok(length),
         // Some servers answer with the whole where a part was asked for. That is the same if the part is the whole.
         (Some(asked), None) if asked.start == 0 && asked.end == length => Ok(length),

@@ -8,9 +8,13 @@ use futures_util::StreamExt as _;
 
 use super::{
     S3,
+    direct::Object,
     error::{Failure, Meaning},
 };
-use crate::media::cache::durable::store::{ObjectBytes, ObjectKey, Replace, StoreError, Upload, Written};
+use crate::{
+    ids::BodyDigest,
+    media::cache::durable::store::{ObjectBytes, ObjectKey, Replace, StoreError, Upload, Written},
+};
 
 /// For whoever reads the bucket without us: what a name of our own stands for never changes.
 pub(super) const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -23,12 +27,14 @@ pub(super) struct About {
     pub(super) content_type: String,
     pub(super) immutable: bool,
     pub(super) replace: Replace,
+    /// Of its bytes, where it is known.
+    pub(super) digest: Option<BodyDigest>,
 }
 
 impl S3 {
     pub(super) async fn write(&self, key: &ObjectKey, upload: Upload) -> Result<Written, StoreError> {
-        let Upload { body, length, content_type, immutable, replace } = upload;
-        let about = About { content_type, immutable, replace };
+        let Upload { body, length, content_type, immutable, replace, digest } = upload;
+        let about = About { content_type, immutable, replace, digest };
         let mut source = Source::new(body, length);
         if length > self.part_bytes as u64 {
             return self.write_in_parts(key, source, length, &about).await;
@@ -75,12 +81,25 @@ impl S3 {
     }
 
     async fn send(&self, key: &ObjectKey, bytes: &Bytes, about: &About, only_create: bool) -> Result<(), Failure> {
+        let name = self.name_of(key);
+        if let Some(direct) = self.direct().await {
+            let object = Object {
+                bytes,
+                digest: about.digest,
+                content_type: &about.content_type,
+                cache_control: about.immutable.then_some(IMMUTABLE),
+                if_none_match: only_create.then_some(NOTHING_THERE),
+            };
+            if let Some(sent) = direct.put(&name, &object).await {
+                return sent;
+            }
+        }
         let request = self
             .clients
             .writing
             .put_object()
             .bucket(&self.bucket)
-            .key(self.name_of(key))
+            .key(name)
             .content_type(&about.content_type)
             .set_cache_control(about.immutable.then(|| IMMUTABLE.to_owned()))
             .set_if_none_match(only_create.then(|| NOTHING_THERE.to_owned()))
@@ -91,8 +110,7 @@ impl S3 {
 
     /// Whether there is an object.
     pub(super) async fn is_there(&self, key: &ObjectKey) -> Result<bool, Failure> {
-        let request = self.clients.asking.head_object().bucket(&self.bucket).key(self.name_of(key));
-        match request.send().await.map_err(Failure::from) {
+        match self.known(key).await {
             Ok(_) => Ok(true),
             Err(Failure { meaning: Meaning::Absent, .. }) => Ok(false),
             Err(failure) => Err(failure),
@@ -109,9 +127,16 @@ impl S3 {
     }
 
     pub(super) async fn remove(&self, key: &ObjectKey) -> Result<(), StoreError> {
-        let request = self.clients.asking.delete_object().bucket(&self.bucket).key(self.name_of(key));
-        match request.send().await.map_err(Failure::from) {
-            Ok(_) | Err(Failure { meaning: Meaning::Absent, .. }) => Ok(()),
+        let name = self.name_of(key);
+        let removed = match self.direct().await {
+            Some(direct) => direct.delete(&name).await,
+            None => {
+                let request = self.clients.asking.delete_object().bucket(&self.bucket).key(name);
+                request.send().await.map(drop).map_err(Failure::from)
+            }
+        };
+        match removed {
+            Ok(()) | Err(Failure { meaning: Meaning::Absent, .. }) => Ok(()),
             Err(failure) => Err(failure.about(format!("removing {key}"), key)),
         }
     }
