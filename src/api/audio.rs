@@ -17,14 +17,14 @@ use crate::{
 
 use super::{
     edge::Parts,
-    told::{self, Artifact, Asking, Extension, OfSource, refusals},
+    told::{self, Artifact, Asking, Binary, Extension, OfSource, refusals},
 };
 
 /// What the document says of audio.
 #[derive(OpenApi)]
 #[openapi(
     paths(artifact, fetch, say, prompt),
-    components(schemas(Extension, ArtifactId, media_http::ProblemBody)),
+    components(schemas(Extension, ArtifactId, Binary, media_http::ProblemBody)),
     modifiers(&OtherForms)
 )]
 pub(super) struct Document;

@@ -144,7 +144,7 @@ fn audio(content_types: &[String], always: &[Field], sometimes: &[Field]) -> Res
             response = response.header(*name, sometimes_header(description, schema()));
         }
         for content_type in content_types.iter().filter(|_| has_body) {
-            response = response.content(content_type, Content::new(None::<RefOr<Schema>>));
+            response = response.content(content_type, Content::new(Some(Ref::from_schema_name("Binary"))));
         }
         response
     };
@@ -235,7 +235,7 @@ impl PartialSchema for Extension {
 
 impl ToSchema for Extension {}
 
-/// Audio, or a part of it, as the body of a request.
+/// Audio, or a part of it, as a body.
 pub(super) struct Binary;
 
 impl PartialSchema for Binary {

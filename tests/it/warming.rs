@@ -119,6 +119,7 @@ async fn requests_are_bounded() {
     check(many(205, 5), "over-limit").await;
     check(json!({ "sources": [source], "formats": ["ulaw"], "concurrency": 0 }), "bad-request").await;
     check(json!({ "sources": [source], "formats": ["ulaw"], "concurrency": 65 }), "bad-request").await;
+    check(json!({ "sources": [source], "formats": ["ulaw"], "tags": [""] }), "bad-request").await;
     check(json!({ "sources": source, "formats": ["ulaw"] }), "bad-request").await;
     check(json!({ "sources": [source], "formats": ["ulaw"], "more": 1 }), "bad-request").await;
     assert_eq!(lines(&post(&node, &many(1024, 1)).await).len(), 1024);
