@@ -41,8 +41,15 @@ pub(super) const SIGNED: &[Kind] = &[Kind::SignatureInvalid, Kind::LinkExpired];
 /// What a body of limited size is refused with.
 pub(super) const BODY: &[Kind] = &[Kind::OverLimit, Kind::RequestTimeout];
 /// What an original is refused with that is put here.
-pub(super) const ORIGINAL: &[Kind] =
-    &[Kind::OverLimit, Kind::RequestTimeout, Kind::NotAudio, Kind::Undecodable, Kind::Busy, Kind::StorageFull];
+pub(super) const ORIGINAL: &[Kind] = &[
+    Kind::OverQuota,
+    Kind::OverLimit,
+    Kind::RequestTimeout,
+    Kind::NotAudio,
+    Kind::Undecodable,
+    Kind::Busy,
+    Kind::StorageFull,
+];
 /// What choosing a format may lead to.
 pub(super) const FORMAT: &[Kind] = &[Kind::PresetsOnly, Kind::NotAcceptable];
 /// What making audio of an original may lead to.
