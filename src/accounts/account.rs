@@ -235,6 +235,29 @@ impl Accounts {
         self.update(&account, statement, Deed::on_callers(sid, by, "token.promote", sid)).await
     }
 
+    /// Ends all tokens of clients that were made until now; gives back the epoch that those to come have to say.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub async fn end_client_tokens(&self, sid: &AccountSid, by: &Actor) -> Result<i64, AccountsError> {
+        let update = Statement::new(
+            "UPDATE accounts SET epoch = epoch + 1, updated_at = $1, version = version + 1 WHERE sid = $2",
+        )
+        .bind(micros(self.inner.clock.now_wall()))
+        .bind(sid.to_string())
+        .changing(1);
+        super::keys::found(
+            "account",
+            self.change(Deed::on_callers(sid, by, "client-tokens.end", sid), vec![update]).await,
+        )?;
+        let rows = self
+            .inner
+            .store
+            .read(Statement::new("SELECT epoch FROM accounts WHERE sid = $1").bind(sid.to_string()))
+            .await?;
+        Ok(rows.first().ok_or(AccountsError::NotFound("account"))?.int(0)?)
+    }
+
     /// Drops the second token.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ const LENGTH_MAX: usize = 8 << 10;
 
 const ACCOUNT: &str = "SELECT a.status, a.parent, p.status, a.primary_token, a.secondary_token \
                        FROM accounts a LEFT JOIN accounts p ON p.sid = a.parent WHERE a.sid = $1";
-const KEY: &str = "SELECT a.status, a.parent, p.status, k.account, k.scopes, k.expires_at, k.mac, k.secret \
+const KEY: &str = "SELECT a.status, a.parent, p.status, k.account, k.scopes, k.expires_at, k.mac, k.secret, a.epoch \
                    FROM api_keys k JOIN accounts a ON a.sid = k.account LEFT JOIN accounts p ON p.sid = a.parent \
                    WHERE k.sid = $1 AND k.kind = $2";
 
@@ -353,7 +353,7 @@ impl Accounts {
         let (principal, status) = of_key(&row, Credential::Client { key: sid, identity: token.identity })?;
         let expires = principal.expires.map_or(token.expires, |expires| expires.min(token.expires));
         let scopes = principal.scopes.and(token.scopes);
-        let is_its_own = token.account == principal.account;
+        let is_its_own = token.account == principal.account && token.epoch == row.int(8)?;
         Ok(is_its_own.then_some((Principal { scopes, expires: Some(expires), ..principal }, status)))
     }
 

@@ -55,6 +55,8 @@ CREATE INDEX audit_by_account ON audit (account, number);
 ", "
 -- Most changes take nothing from anybody who is remembered. A node of the version before says nothing of it: all are forgotten.
 ALTER TABLE changes ADD COLUMN concerns TEXT NOT NULL DEFAULT 'callers';
+-- What clients' tokens have to say: counted up, it ends those that were made before.
+ALTER TABLE accounts ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;
 -- What an account has goes back to where only that account may take it.
 UPDATE numbers SET offered_to = account WHERE account IS NOT NULL AND offered_to IS NULL;
 "],

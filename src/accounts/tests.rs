@@ -438,6 +438,16 @@ async fn a_client_has_what_its_token_and_its_key_allow_for_an_hour_at_most() {
     for shown in wrong {
         assert_eq!(ask(&accounts, &shown).await, Err(Refusal::Wrong), "{}", String::from_utf8_lossy(&shown));
     }
+    // All of them end at once, of callers who are known, too; those to come say the new epoch.
+    assert_eq!(accounts.end_client_tokens(&top.sid, &operator()).await.unwrap(), 1);
+    let at = |epoch: i64| {
+        let grants = serde_json::json!({ "ringback": { "scopes": "media:read", "epoch": epoch } });
+        token(serde_json::json!({ "grants": grants }), nothing(), &secret)
+    };
+    for (shown, is_good) in [(&good, false), (&theirs, false), (&at(0), false), (&at(1), true), (&at(2), false)] {
+        assert_eq!(ask(&accounts, shown).await.is_ok(), is_good);
+    }
+    let (good, theirs) = (at(1), at(1));
     world.clock.advance_wall(Duration::from_secs(3600));
     assert_eq!(ask(&accounts, &good).await, Err(Refusal::Wrong), "remembered, and over");
     accounts.delete_key(&top.sid, KeyKind::Signing, &key.sid, &operator()).await.unwrap();

@@ -3,10 +3,11 @@
 //! ```text
 //! header  alg: HS256, and nothing else. cty: "twilio-fpa;v=1" where the ecosystem's libraries made it
 //! claims  iss: name of the signing key   sub: the account   exp, nbf, iat: seconds   aud: "ringback", unless cty says who it is for
-//!         grants: { identity: …, ringback: { scopes: "media:read …" } }
+//!         grants: { identity: …, ringback: { scopes: "media:read …", epoch: 0 } }
 //! ```
 //!
-//! A token lives an hour at most, whatever it says, and may do what its grant says and its key may.
+//! A token lives an hour at most, whatever it says, and may do what its grant says and its key may. `epoch` must be the account's, which is 0, and
+//! so need not be said, until the account has ended all tokens at once.
 
 use std::{
     sync::Once,
@@ -46,6 +47,7 @@ pub(super) struct Token {
     pub(super) account: AccountSid,
     pub(super) identity: String,
     pub(super) scopes: Scopes,
+    pub(super) epoch: i64,
     pub(super) expires: SystemTime,
 }
 
@@ -72,6 +74,8 @@ struct Grants {
 struct Grant {
     #[serde(default)]
     scopes: String,
+    #[serde(default)]
+    epoch: i64,
 }
 
 /// Which key says that it has signed it. Nothing of that is known to be true.
@@ -104,10 +108,18 @@ pub(super) fn read(token: &str, secret: &Secret, now: SystemTime) -> Option<Toke
     let ends = made.checked_add(LIFE_MAX)?;
     let is_short = expires <= ends && expires <= now + LIFE_MAX + LEEWAY;
     let is_good = is_for_us && now < expires && is_short && has_begun(claims.nbf) && has_begun(claims.iat);
-    let scopes = claims.grants.ringback.map_or(Ok(Scopes::NONE), |grant| grant.scopes.parse()).ok()?;
+    let grant = claims.grants.ringback;
+    let epoch = grant.as_ref().map_or(0, |grant| grant.epoch);
+    let scopes = grant.map_or(Ok(Scopes::NONE), |grant| grant.scopes.parse()).ok()?;
     let identity = &claims.grants.identity;
     let is_name = identity.len() <= IDENTITY_MAX && !identity.chars().any(char::is_control);
-    (is_good && is_name).then_some(Token { account: claims.sub, identity: claims.grants.identity, scopes, expires })
+    (is_good && is_name).then_some(Token {
+        account: claims.sub,
+        identity: claims.grants.identity,
+        scopes,
+        epoch,
+        expires,
+    })
 }
 
 /// HMAC by ring, which is there for TLS; of all that the library could do nothing else is.

@@ -96,6 +96,11 @@ enum Verb {
         #[arg(long)]
         drop: bool,
     },
+    /// End all tokens that an account's clients have; those to come must say the epoch that is printed
+    EndClientTokens {
+        /// Whose
+        account: AccountSid,
+    },
     /// Make, list and revoke keys
     #[command(subcommand)]
     Keys(KeysVerb),
@@ -261,6 +266,10 @@ impl Desk<'_> {
                     self.accounts.create_secondary_token(&account, &by).await?
                 };
                 self.show_account(&account)
+            }
+            Verb::EndClientTokens { account } => {
+                let epoch = self.accounts.end_client_tokens(&account, &by).await?;
+                self.tell(&json!({ "sid": account, "epoch": epoch }))
             }
             Verb::Keys(verb) => self.keys(verb, &by).await,
             Verb::Numbers(verb) => self.numbers(verb, &by).await,
