@@ -72,6 +72,7 @@ async fn main() -> Result<()> {
     let server = S3Server::start().await?;
     server.create_bucket(BUCKET).await?;
     hits(&server, rounds).await?;
+    hits_without_state(&server, rounds / 4).await?;
     write_behind(&server, binary, fills).await?;
     memory_beside_a_bad_store(&server, binary, sides).await
 }
@@ -157,6 +158,64 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
         }
         cache.close().await;
         cache_by_sdk.close().await;
+    }
+    Ok(())
+}
+
+/// Hits of a node that knows nothing, beside bare GETs of the same three objects: reference, manifest, body.
+async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
+    println!(
+        "\na hit from S3 with no local state at all beside bare GETs of the same three objects, kept until their ends; medians of {rounds} rounds. \
+         What it learns is written to the catalogue"
+    );
+    println!("{:>9} {:>14} {:>14}   time CPU", "bytes", "GETs ms (CPU)", "hit ms (CPU)");
+    let settings = Config { disk: ByteCount::bytes(0), ..config(server.endpoint()) };
+    let store = S3::open(&settings.durable.s3).await;
+    let store = Arc::new(Resting::new(Arc::new(store), &settings.durable, Clock::system()));
+    let tenant = Tenant::default_tenant();
+    for length in [80_000, 5_000_000] {
+        let directory = tempfile::tempdir()?;
+        let shared = Arc::clone(&store) as Arc<dyn ObjectStore>;
+        let cache = Cache::open_on(&settings, directory.path(), Some(shared), Clock::system()).await?;
+        let manifest = artifact(&cache, length).await?;
+        cache.close().await;
+        let id = manifest.artifact.to_string();
+        let name = |folder: &str, end: &str| ObjectKey::new(format!("{folder}/{}/{id}{end}", &id[..2]));
+        let records = [name("references", &format!("/{tenant}"))?, name("manifests", "")?];
+        let body = name("artifacts", ".ulaw")?;
+        let (mut gets, mut hits) = (Vec::new(), Vec::new());
+        for round in 0..rounds + 5 {
+            let bare = async {
+                for key in &records {
+                    let got: Vec<Bytes> = store.get(key, None).await?.body.try_collect().await?;
+                    ensure!(!got.is_empty(), "{key} is empty");
+                }
+                read_kept(&store, &body, &manifest).await
+            };
+            let get = spent(bare, async {}).await?;
+            let directory = tempfile::tempdir()?;
+            let shared = Arc::clone(&store) as Arc<dyn ObjectStore>;
+            let cache = Cache::open_on(&settings, directory.path(), Some(shared), Clock::system()).await?;
+            let hit = async {
+                cache.reference(&tenant, &manifest.artifact).await?.context("no reference")?;
+                let found = cache.manifest(&manifest.artifact).await?.context("no manifest")?;
+                read_hit(&cache, &found).await
+            };
+            let hit = spent(hit, async {}).await?;
+            cache.close().await;
+            if round >= 5 {
+                gets.push(get);
+                hits.push(hit);
+            }
+        }
+        let (get, hit) = (Spent::median(gets), Spent::median(hits));
+        println!(
+            "{length:>9} {:>14} {:>14} {:>6.2} {:>4.2}",
+            get.text(),
+            hit.text(),
+            hit.wall / get.wall,
+            hit.cpu / get.cpu
+        );
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use metrics::{Counter, counter};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -153,50 +153,50 @@ impl Work {
 
     /// Goes through the outbox once. Whether the store took everything that it could be told.
     async fn pass(&self) -> bool {
-        let mut after = 0;
+        let mut batch = self.plan(0).await;
         loop {
-            let batch = match self.teller.catalogue.pending(after, BATCH).await {
-                Ok(batch) => batch,
+            let last = match &batch {
+                Ok(Some(batch)) => batch.last,
+                Ok(None) => return true,
                 Err(error) => {
                     tracing::error!(%error, "what the durable tier is to be told cannot be read");
                     return false;
                 }
             };
-            let Some(last) = batch.last() else { return true };
-            after = last.number;
-            if !self.tell(batch).await {
+            // The next one is looked up while this one is told.
+            let (went_well, next) = tokio::join!(self.tell(batch.ok().flatten()), self.plan(last));
+            if !went_well {
                 return false;
             }
+            batch = next;
         }
     }
 
-    /// Tells a batch, stage by stage. Whether the store took it.
-    async fn tell(&self, batch: Vec<Pending>) -> bool {
-        let mut stages: [Vec<(i64, Act)>; Act::STAGES] = Default::default();
-        let mut settled = Vec::new();
-        let planned = stream::iter(batch)
+    /// Looks up what the rows behind number `after` mean; none where there are none.
+    async fn plan(&self, after: i64) -> Result<Option<Planned>, CacheError> {
+        let batch = self.teller.catalogue.pending(after, BATCH).await?;
+        let Some(last) = batch.last().map(|row| row.number) else { return Ok(None) };
+        let mut planned = Planned { last, stages: Default::default(), done: Vec::new() };
+        let acts = stream::iter(batch)
             .map(|Pending { number, subject }| async move { (number, self.teller.plan(subject).await) })
             .buffered(PLANNERS)
             .collect::<Vec<_>>()
             .await;
-        for (number, act) in planned {
-            match act {
-                Ok(Some(act)) => stages[act.stage()].push((number, act)),
-                Ok(None) => settled.push(number),
-                Err(error) => {
-                    tracing::error!(%error, "what the durable tier is to be told cannot be read");
-                    return false;
-                }
+        for (number, act) in acts {
+            match act? {
+                Some(act) => planned.stages[act.stage()].push((number, act)),
+                None => planned.done.push(number),
             }
         }
+        Ok(Some(planned))
+    }
+
+    /// Tells a batch, stage by stage. Whether the store took it.
+    async fn tell(&self, batch: Option<Planned>) -> bool {
+        let Some(Planned { stages, done: mut settled, .. }) = batch else { return true };
         for stage in stages {
-            let told = stream::iter(stage)
-                .map(|(number, act)| async move { (number, self.teller.carry_out(&act).await, act) })
-                .buffer_unordered(self.writers)
-                .collect::<Vec<_>>()
-                .await;
             let mut failures = 0;
-            for (number, outcome, act) in told {
+            for (number, outcome, act) in self.carry_out(stage).await {
                 match outcome {
                     Ok(Told::Done) => settled.push(number),
                     Ok(Told::PutOff) => {}
@@ -217,6 +217,26 @@ impl Work {
         true
     }
 
+    /// Carries out acts, each in a task of its own: where CPUs are busy, tasks take turns, and one for all would have one turn where fills have
+    /// many.
+    async fn carry_out(&self, acts: Vec<(i64, Act)>) -> Vec<(i64, Result<Told, StoreError>, Act)> {
+        let (mut tasks, mut told, mut left) = (JoinSet::new(), Vec::with_capacity(acts.len()), acts.into_iter());
+        loop {
+            for (number, act) in left.by_ref().take(self.writers - tasks.len()) {
+                let teller = Arc::clone(&self.teller);
+                tasks.spawn(async move { (number, teller.carry_out(&act).await, act) });
+            }
+            match tasks.join_next().await {
+                Some(Ok(one)) => told.push(one),
+                Some(Err(error)) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(error) => tracing::error!(%error, "a task that tells the durable tier something has ended"),
+                },
+                None => return told,
+            }
+        }
+    }
+
     async fn settle(&self, numbers: Vec<i64>) -> bool {
         if numbers.is_empty() {
             return true;
@@ -227,6 +247,16 @@ impl Work {
         }
         settled.is_ok()
     }
+}
+
+/// What a batch of rows means.
+struct Planned {
+    /// The number of its last row.
+    last: i64,
+    /// What is to be done, one after the other.
+    stages: [Vec<(i64, Act)>; Act::STAGES],
+    /// Rows of which nothing is to be told any more.
+    done: Vec<i64>,
 }
 
 /// What became of it.

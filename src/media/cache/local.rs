@@ -22,10 +22,10 @@ pub(super) struct Local {
 }
 
 impl Local {
-    /// Keeps a chunk that came from the durable tier, unless the disk is busy: it is written there again when it is wanted again.
-    pub(super) fn promote(&self, id: ChunkId, bytes: Bytes) {
+    /// Keeps a chunk that came from the durable tier: in memory, and on disk if it `is_asked_again` and the disk is not busy.
+    pub(super) fn promote(&self, id: ChunkId, bytes: Bytes, is_asked_again: bool) {
         let entry = self.memory.insert(id, bytes);
-        if let Some(disk) = &self.disk {
+        if let Some(disk) = self.disk.as_ref().filter(|_| is_asked_again) {
             disk.write_again(id, &entry);
         }
     }

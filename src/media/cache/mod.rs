@@ -29,6 +29,7 @@ mod responses;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod twice;
 mod uses;
 
 use std::{

@@ -1,7 +1,7 @@
 //! Reads the chunks of a body in order, each from the quickest tier that has it.
 //!
 //! What the upper tiers lack is read from the durable tier in runs: one request for many chunks, which a task of its own puts into the upper
-//! tiers as they come. However many callers lack the same chunk, one run brings it; and none of them holds a connection to the store while
+//! tiers as they come; a run of one chunk is read by who asked. However many callers lack the same chunk, one run brings it; and none of them holds a connection to the store while
 //! it sends at its own pace.
 
 use std::{
@@ -20,6 +20,7 @@ use super::{
     Cache, ChunkRef, KeptSource, Manifest, Tier,
     durable::{Durable, Home, Run},
     local::Local,
+    twice::Twice,
 };
 use crate::ids::ChunkId;
 
@@ -67,13 +68,20 @@ pub(super) struct Runs {
     coming: Arc<Mutex<HashMap<ChunkId, watch::Receiver<()>>>>,
     /// A permit for each chunk that was read and not taken.
     room: Arc<Semaphore>,
+    /// What runs have brought: what they bring again goes to disk, too.
+    twice: Twice,
     /// Where runs are read: they outlive their callers' lanes.
     runtime: Handle,
 }
 
 impl Runs {
     pub(super) fn new() -> Runs {
-        Runs { coming: Arc::default(), room: Arc::new(Semaphore::new(RUNS_MAX)), runtime: Handle::current() }
+        Runs {
+            coming: Arc::default(),
+            room: Arc::new(Semaphore::new(RUNS_MAX)),
+            twice: Twice::new(),
+            runtime: Handle::current(),
+        }
     }
 
     fn coming(&self) -> MutexGuard<'_, HashMap<ChunkId, watch::Receiver<()>>> {
@@ -95,6 +103,8 @@ struct Taking {
 /// What came of beginning a run.
 enum Begun {
     Run(Taking),
+    /// The chunk itself.
+    Chunk(Bytes),
     /// Others have begun to bring the chunk meanwhile, or have brought it.
     ByOthers,
     /// The durable tier has not got it.
@@ -166,6 +176,10 @@ impl Reader {
             }
             match self.begin(&durable).await {
                 Begun::Run(run) => self.run = Some(run),
+                Begun::Chunk(bytes) => {
+                    self.cache.metrics.hit(durable.tier());
+                    return Some((bytes, durable.tier()));
+                }
                 Begun::ByOthers => continue,
                 Begun::Nothing => return None,
             }
@@ -177,12 +191,18 @@ impl Reader {
     /// Begins a run with the next chunk.
     async fn begin(&mut self, durable: &Durable) -> Begun {
         let runs = self.cache.runs.clone();
-        let Some((claimed, chunks, room)) = self.claim(&runs) else { return Begun::ByOthers };
+        let Some((mut claimed, chunks, room)) = self.claim(&runs) else { return Begun::ByOthers };
         let left = chunks.len();
         let run = durable.read(self.whole.home(), self.whole.length(), self.offset, chunks).await;
-        let Some(run) = run else { return Begun::Nothing };
-        let (sender, receiver) = mpsc::channel(RUN_MAX);
+        let Some(mut run) = run else { return Begun::Nothing };
         let local = Local { memory: self.cache.memory.clone(), disk: self.cache.disk.clone() };
+        if left == 1 {
+            // Nothing comes behind it that its reader could hold up: a task would only cost time, a quarter of that for 80 KB.
+            let Some((id, bytes)) = run.next().await else { return Begun::Nothing };
+            claimed.keep(&local, id, &bytes);
+            return Begun::Chunk(bytes);
+        }
+        let (sender, receiver) = mpsc::channel(RUN_MAX);
         runs.runtime.spawn(bring(local, run, room, sender, claimed));
         Begun::Run(Taking { chunks: receiver, left })
     }
@@ -223,10 +243,11 @@ struct Claimed {
 }
 
 impl Claimed {
-    /// One is in the upper tiers now.
-    fn is_there(&mut self, id: &ChunkId) {
-        self.runs.coming().remove(id);
-        self.claims.remove(id);
+    /// One has come: the upper tiers have it now.
+    fn keep(&mut self, local: &Local, id: ChunkId, bytes: &Bytes) {
+        local.promote(id, bytes.clone(), self.runs.twice.came(&id));
+        self.runs.coming().remove(&id);
+        self.claims.remove(&id);
     }
 
     /// Whether somebody else waits for what is still to come.
@@ -254,8 +275,7 @@ async fn bring(
     mut claimed: Claimed,
 ) {
     while let Some((id, bytes)) = run.next().await {
-        local.promote(id, bytes.clone());
-        claimed.is_there(&id);
+        claimed.keep(&local, id, &bytes);
         let permit = room.as_mut().and_then(|room| room.split(1));
         // There is room for all of a run, so this fails only where nobody reads any more.
         if reader.try_send((bytes, permit)).is_err() && !claimed.is_waited_for() {

@@ -47,8 +47,8 @@ pub struct Config {
     /// How long an index entry is waited for before the origin is asked instead. 500 ms: callers hear nothing meanwhile.
     #[serde(with = "duration_text")]
     pub index_wait: Duration,
-    /// Writes to the store at once, behind what callers wait for. 16: where the store answers within 2 ms, as many
-    /// as two CPUs can fill.
+    /// Writes to the store at once, behind what callers wait for. 32: where the store answers within 2 ms, ten thousand objects a
+    /// second, more than two CPUs fill.
     pub writers: usize,
     /// Changes that may wait to be written there; they wait in the catalogue, about 100 bytes each, and across restarts. 1,000,000.
     pub pending_max: u64,
@@ -98,7 +98,7 @@ impl Default for Config {
             rest_first: Duration::from_secs(1),
             rest_max: Duration::from_secs(30),
             index_wait: Duration::from_millis(500),
-            writers: 16,
+            writers: 32,
             pending_max: 1_000_000,
             drain: Duration::from_secs(10),
             artifacts_keep: Duration::ZERO,

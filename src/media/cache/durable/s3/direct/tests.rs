@@ -1,14 +1,21 @@
 //! The short way against a scripted server: what it says, byte by byte. The contract and what lies come to is in `s3::tests`.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    path::Path,
+    process::Command,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use aws_sdk_s3::config::Credentials;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::{
     super::{Config, S3},
@@ -98,13 +105,11 @@ fn codes_are_found_in_errors() {
     }
 }
 
-/// A store behind which the test answers by itself.
-async fn store() -> (TcpListener, S3) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let config = Config {
+fn config(endpoint: String) -> Config {
+    Config {
         bucket: Some("audio".to_owned()),
         region: Some("us-east-1".to_owned()),
-        endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
+        endpoint: Some(endpoint),
         path_style: true,
         access_key: Some(Secret::new("id".to_owned())),
         secret_key: Some(Secret::new("secret".to_owned())),
@@ -112,7 +117,13 @@ async fn store() -> (TcpListener, S3) {
         connect_timeout: Duration::from_secs(30),
         read_timeout: Duration::from_secs(30),
         ..Config::default()
-    };
+    }
+}
+
+/// A store behind which the test answers by itself.
+async fn store() -> (TcpListener, S3) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = config(format!("http://{}", listener.local_addr().unwrap()));
     (listener, S3::open(&config).await)
 }
 
@@ -122,7 +133,7 @@ async fn accepted(listener: &TcpListener) -> TcpStream {
 }
 
 /// The head of the next request.
-async fn asked(stream: &mut TcpStream) -> String {
+async fn asked(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.unwrap());
@@ -130,7 +141,7 @@ async fn asked(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-async fn say(stream: &mut TcpStream, text: &str) {
+async fn say(stream: &mut (impl AsyncWrite + Unpin), text: &str) {
     stream.write_all(text.as_bytes()).await.unwrap();
 }
 
@@ -308,4 +319,63 @@ async fn pieces_are_as_long_as_they_were_asked_for() {
         }
     };
     tokio::join!(server, client);
+}
+
+/// Makes a certificate for 127.0.0.1 that signs itself, and its key.
+fn certify(directory: &Path) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=store", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "certificate.pem"])
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// Whom the system trusts a process hears once, so this test runs itself again in processes that hear something else.
+#[tokio::test]
+async fn tls_is_spoken_with_whom_the_system_trusts() {
+    const ENDPOINT: &str = "RINGBACK_TEST_ENDPOINT";
+    if let Some(endpoint) = std::env::var_os(ENDPOINT) {
+        let store = S3::open(&config(endpoint.into_string().unwrap())).await;
+        assert_eq!(
+            store.put(&key("a"), Upload::of("ok".into(), "audio/PCMU", Replace::Always)).await.unwrap(),
+            Written::Yes
+        );
+        assert_eq!(read(&store).await.unwrap().len(), 700_000);
+        return;
+    }
+    crate::outbound::install_crypto_provider();
+    let (ours, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    certify(ours.path());
+    certify(other.path());
+    let certificate = CertificateDer::from_pem_file(ours.path().join("certificate.pem")).unwrap();
+    let secret = PrivateKeyDer::from_pem_file(ours.path().join("key.pem")).unwrap();
+    let tls =
+        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], secret).unwrap();
+    let tls = TlsAcceptor::from(Arc::new(tls));
+    let this_test =
+        concat!(module_path!(), "::tls_is_spoken_with_whom_the_system_trusts").trim_start_matches("ringback::");
+    for (trusted, is_trusted) in [(&ours, true), (&other, false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", this_test]).env_clear();
+        child.env(ENDPOINT, format!("https://{}", listener.local_addr().unwrap()));
+        child.env("SSL_CERT_FILE", trusted.path().join("certificate.pem"));
+        let ended = tokio::task::spawn_blocking(move || child.output());
+        let answered = tls.accept(accepted(&listener).await).await;
+        assert_eq!(answered.is_ok(), is_trusted);
+        if let Ok(mut stream) = answered {
+            assert!(asked(&mut stream).await.starts_with("PUT /audio/a?x-id=PutObject HTTP/1.1\r\n"));
+            stream.read_exact(&mut [0; 2]).await.unwrap();
+            say(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            asked(&mut stream).await;
+            say(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 700000\r\n\r\n").await;
+            say(&mut stream, &"a".repeat(700_000)).await;
+            stream.flush().await.unwrap();
+        }
+        let output = ended.await.unwrap().unwrap();
+        assert_eq!(output.status.success(), is_trusted, "{output:?}");
+    }
 }
