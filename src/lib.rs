@@ -3,8 +3,7 @@
 //! Reading order: the vocabulary first ([`units`], [`ids`], [`clock`], [`problem`]), then the story of a media
 //! request ([`media`]), then what carries it ([`outbound`], [`api`], [`app`]).
 //!
-//! For the fuzzer the large rooms are private: no machine code is then made of what no target reaches, which is nearly all of them, and
-//! the targets are built in a quarter of the time.
+//! For the fuzzer the large rooms are private: no machine code is then made of what no target reaches, which is nearly all of them.
 #![cfg_attr(fuzzing, allow(dead_code, unused_imports, unreachable_pub, reason = "little of the rooms is reached"))]
 
 pub mod units;

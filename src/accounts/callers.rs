@@ -1,8 +1,8 @@
 //! Who a request comes from: what it says in `Authorization`, held against the store once and remembered then.
 //!
 //! A request whose credentials are remembered costs one MAC over them: that is how they are looked up, so that neither a look-up nor what is in memory
-//! tells anything of a secret. What is remembered holds as long as the [`feed`](super::feed) does, and is forgotten as soon as a change names the account
-//! or its parent.
+//! tells anything of a secret. What is remembered holds as long as the [`feed`](super::feed) does, and is forgotten as soon as a change takes something from
+//! callers of the account or its parent.
 
 use std::{
     collections::HashSet,

@@ -1,4 +1,4 @@
-//! What is remembered of accounts until a change names them.
+//! What is remembered of accounts until a change takes something from their callers.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},

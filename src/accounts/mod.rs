@@ -2,7 +2,7 @@
 //!
 //! [`Accounts`] is the face. Records lie in the [`Store`]; every change is one transaction that also counts up the
 //! revision, names the account that it concerns and says in the audit log who made it (`change.rs`). Who a caller is (`callers.rs`) is
-//! remembered, because every request asks it, and forgotten when the account is named by a change: each node looks for those four times a second
+//! remembered, because every request asks it, and forgotten when a change takes something from the account's callers: each node looks for those four times a second
 //! (`feed.rs`), so a revocation holds everywhere within a second (`spec/trust.md` §3).
 
 mod account;

@@ -107,8 +107,10 @@ impl Uploads {
         idle_max: Duration,
     ) -> Result<Uploaded, Problem> {
         // Who is to be counted waits for that in nobody's place.
-        if let Some(room) = self.room_for(tenant, 0).await.or_else(unless_over)? {
-            room.give_back();
+        match self.check_room(tenant, 0).await {
+            // What is there already may be sent by one who keeps as much as it may.
+            Err(problem) if problem.kind != Kind::OverQuota => return Err(problem),
+            Err(_) | Ok(()) => {}
         }
         let _place = self.place()?;
         self.receive_placed(tenant, declared, body, idle_max).await
@@ -230,6 +232,14 @@ impl Uploads {
         })
     }
 
+    /// Whether there is room at this moment.
+    async fn check_room(&self, tenant: &Tenant, bytes: u64) -> Result<(), Problem> {
+        if let Some(promise) = self.room_for(tenant, bytes).await? {
+            promise.give_back();
+        }
+        Ok(())
+    }
+
     async fn keep(&self, key: &ObjectKey, received: &Received, content_type: &str) -> Result<Written, StoreError> {
         let upload = |replace| Upload {
             body: received.body(),
@@ -295,11 +305,6 @@ impl Uploads {
         self.quotas.note_removed(tenant);
         removed
     }
-}
-
-/// What is there already may be sent by one who keeps as much as it may.
-fn unless_over(problem: Problem) -> Result<Option<Promise>, Problem> {
-    if problem.kind == Kind::OverQuota { Ok(None) } else { Err(problem) }
 }
 
 /// The name of an upload. What is no name is as unknown as any other.

@@ -1,7 +1,7 @@
 //! Requests of others passed on to one origin as they are: any method, path and query byte for byte, bodies in both directions as they
 //! come, nothing added but `CDN-Loop`, nothing decoded, no redirect followed.
 
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -132,7 +132,7 @@ impl Forwarder {
         let host = HeaderValue::from_str(&target.label).map_err(|_| OutboundError::NotHttp)?;
         let is_tls = origin.scheme() == "https";
         let to = To {
-            tls: if is_tls { Some(tls(&target.asked.host)?) } else { None },
+            tls: if is_tls { Some(tls_to(&target.asked.host).map_err(no_tls)?) } else { None },
             asked: target.asked,
             literal: target.literal,
             resolver: GuardedResolver {
@@ -186,13 +186,20 @@ impl Forwarder {
     }
 }
 
-fn tls(host: &str) -> Result<(TlsConnector, rustls::pki_types::ServerName<'static>), OutboundError> {
-    let failed = |error: Cause| OutboundError::Setup { what: "TLS to the origin", source: Some(error) };
-    let mut config = rustls::ClientConfig::with_platform_verifier().map_err(|error| failed(error.into()))?;
+/// TLS for HTTP/1.1 to a server that the operator has named, as a URL spells its `host`: certificates are those that the system trusts.
+///
+/// # Errors
+/// TLS cannot be set up, or nothing can be certified of such a host.
+pub fn tls_to(host: &str) -> io::Result<(TlsConnector, rustls::pki_types::ServerName<'static>)> {
+    let mut config = rustls::ClientConfig::with_platform_verifier().map_err(io::Error::other)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let name = rustls::pki_types::ServerName::try_from(bare).map_err(|error| failed(error.into()))?;
+    let name = rustls::pki_types::ServerName::try_from(bare).map_err(io::Error::other)?;
     Ok((TlsConnector::from(Arc::new(config)), name))
+}
+
+fn no_tls(error: io::Error) -> OutboundError {
+    OutboundError::Setup { what: "TLS to the origin", source: Some(error.into()) }
 }
 
 fn request(method: Method, uri: Uri, headers: HeaderMap, body: RequestBody) -> Request<RequestBody> {

@@ -39,5 +39,5 @@ pub use cdn_loop::Hops;
 pub use client::{Client, Follow, Get, Response, install_crypto_provider, own_headers};
 pub use config::Config;
 pub use error::{Cause, OutboundError, TimeoutKind};
-pub use forward::{Forwarded, ForwardedBody, Forwarder, Outgoing, RequestBody};
+pub use forward::{Forwarded, ForwardedBody, Forwarder, Outgoing, RequestBody, tls_to};
 pub use guard::{AllowRule, AllowRuleError, Guard, Refusal};

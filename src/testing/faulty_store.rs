@@ -18,7 +18,7 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::Bo
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::media::cache::durable::{
-    Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, ObjectStore, StoreError, Upload, Written, cut,
+    Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, ObjectStore, StoreError, Upload, Written,
 };
 
 /// What goes wrong, each with a probability between 0 (never) and 1 (always). By default nothing does.
@@ -236,8 +236,7 @@ impl ObjectStore for FaultyStore {
         range: Option<Range<u64>>,
         lengths: Vec<usize>,
     ) -> BoxFuture<'a, Result<Got, StoreError>> {
-        async move { self.read(key, range).await.map(|Got { meta, body }| Got { meta, body: cut(body, lengths) }) }
-            .boxed()
+        async move { Ok(self.read(key, range).await?.cut(lengths)) }.boxed()
     }
 
     fn head<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<ObjectMeta, StoreError>> {

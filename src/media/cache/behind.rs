@@ -153,22 +153,23 @@ impl Work {
 
     /// Goes through the outbox once. Whether the store took everything that it could be told.
     async fn pass(&self) -> bool {
-        let mut batch = self.plan(0).await;
+        let mut planned = self.plan(0).await;
         loop {
-            let last = match &batch {
-                Ok(Some(batch)) => batch.last,
+            let batch = match planned {
+                Ok(Some(batch)) => batch,
                 Ok(None) => return true,
                 Err(error) => {
                     tracing::error!(%error, "what the durable tier is to be told cannot be read");
                     return false;
                 }
             };
+            let last = batch.last;
             // The next one is looked up while this one is told.
-            let (went_well, next) = tokio::join!(self.tell(batch.ok().flatten()), self.plan(last));
+            let (went_well, next) = tokio::join!(self.tell(batch), self.plan(last));
             if !went_well {
                 return false;
             }
-            batch = next;
+            planned = next;
         }
     }
 
@@ -192,8 +193,8 @@ impl Work {
     }
 
     /// Tells a batch, stage by stage. Whether the store took it.
-    async fn tell(&self, batch: Option<Planned>) -> bool {
-        let Some(Planned { stages, done: mut settled, .. }) = batch else { return true };
+    async fn tell(&self, batch: Planned) -> bool {
+        let Planned { stages, done: mut settled, .. } = batch;
         for stage in stages {
             let mut failures = 0;
             for (number, outcome, act) in self.carry_out(stage).await {

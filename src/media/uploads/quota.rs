@@ -30,8 +30,8 @@ const PAGE: usize = 1_000;
 const UPLOADS_MAX: u64 = 100_000;
 /// Tenants whose counts are known at once; of more, those that are not uploading are counted again.
 const TENANTS_MAX: usize = 10_000;
-/// Counts that one upload waits for: another's removal may make each of them doubtful at once.
-const COUNTS_MAX: usize = 3;
+/// How often one upload looks whether there is room, with a count in between: another's removal may make each count doubtful at once.
+const LOOKS_MAX: usize = 4;
 
 /// Counts of all tenants. Clones share them.
 #[derive(Clone, Debug)]
@@ -72,9 +72,11 @@ struct Usage {
 /// Whether there is room, as far as is known.
 enum Known {
     Room(Promise),
-    Over(Problem),
-    /// Nobody has counted, or what was counted does not hold any more.
-    NotCounted,
+    Over,
+    /// What was counted the last of so many times does not hold any more.
+    NotCounted {
+        counts: u64,
+    },
 }
 
 impl Quotas {
@@ -95,33 +97,29 @@ impl Quotas {
         bytes: u64,
     ) -> Result<Option<Promise>, QuotaError> {
         let Some(limits) = self.limits else { return Ok(None) };
-        for _ in 0..COUNTS_MAX {
-            let counts = self.lock().get(tenant).map_or(0, |usage| usage.counts);
+        for _ in 0..LOOKS_MAX {
             match self.look(limits, tenant, bytes) {
                 Known::Room(promise) => return Ok(Some(promise)),
-                Known::Over(problem) => return Err(QuotaError::Over(problem)),
-                Known::NotCounted => self.count(limits, store, tenant, counts).await?,
+                Known::Over => return Err(QuotaError::Over(over(&limits))),
+                Known::NotCounted { counts } => self.count(limits, store, tenant, counts).await?,
             }
         }
-        match self.look(limits, tenant, bytes) {
-            Known::Room(promise) => Ok(Some(promise)),
-            Known::Over(problem) => Err(QuotaError::Over(problem)),
-            Known::NotCounted => Err(QuotaError::Over(over(&limits))),
-        }
+        Err(QuotaError::Over(over(&limits)))
     }
 
     fn look(&self, limits: Limits, tenant: &Tenant, bytes: u64) -> Known {
         let now = self.clock.now_wall();
         let mut known = self.lock();
-        let Some(usage) = known.get_mut(tenant) else { return Known::NotCounted };
+        let Some(usage) = known.get_mut(tenant) else { return Known::NotCounted { counts: 0 } };
+        let not_counted = Known::NotCounted { counts: usage.counts };
         let age = usage.counted.and_then(|counted| now.duration_since(counted).ok());
         if age.is_none_or(|age| COUNTED_FOR <= age) {
-            return Known::NotCounted;
+            return not_counted;
         }
         let uploads_after = usage.kept.uploads.saturating_add(usage.promised.uploads).saturating_add(1);
         let bytes_after = usage.kept.bytes.saturating_add(usage.promised.bytes).saturating_add(bytes);
         if limits.uploads < uploads_after || limits.bytes.is_some_and(|max| max.get() < bytes_after) {
-            return if usage.is_doubtful { Known::NotCounted } else { Known::Over(over(&limits)) };
+            return if usage.is_doubtful { not_counted } else { Known::Over };
         }
         usage.promised.uploads += 1;
         usage.promised.bytes += bytes;

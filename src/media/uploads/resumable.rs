@@ -223,9 +223,7 @@ impl Resumable {
         self.forget_old().await;
         // With what this tenant has not finished yet. Not held until it has come, which may take a day: it is asked for again then.
         let unfinished = unfinished_of(&lock(&self.known), |of| of == tenant.as_str());
-        if let Some(room) = self.uploads.room_for(tenant, unfinished.saturating_add(length)).await? {
-            room.give_back();
-        }
+        self.uploads.check_room(tenant, unfinished.saturating_add(length)).await?;
         let id = RandomId::draw(&mut rand::rng());
         let upload = Begun { tenant: tenant.to_string(), length, at: self.clock.now_wall(), content_hash: None };
         let forgotten = self.note(id, upload.clone())?;
@@ -428,9 +426,7 @@ impl Resumable {
         let (part, record) = (self.part(id), self.record(id));
         let length = lock(&self.known).get(&id).map(|entry| entry.upload.length).ok_or_else(unknown)?;
         // Before all of it is read: who keeps as much as it may can ask for this over and over.
-        if let Some(room) = self.uploads.room_for(tenant, length).await? {
-            room.give_back();
-        }
+        self.uploads.check_room(tenant, length).await?;
         let path = part.clone();
         let file = Arc::new(blocking(move || File::open(path)).await?);
         let bytes = stream::try_unfold((file, 0), |(file, at)| async move {

@@ -11,9 +11,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use ringback::{
     clock::Clock,
-    media::cache::durable::{
-        Got, Listed, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written, cut,
-    },
+    media::cache::durable::{Got, Listed, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written},
 };
 
 /// Objects by their names. Clones share them.
@@ -84,8 +82,7 @@ impl ObjectStore for Bucket {
         range: Option<Range<u64>>,
         lengths: Vec<usize>,
     ) -> BoxFuture<'a, Result<Got, StoreError>> {
-        async move { self.get(key, range).await.map(|Got { meta, body }| Got { meta, body: cut(body, lengths) }) }
-            .boxed()
+        async move { Ok(self.get(key, range).await?.cut(lengths)) }.boxed()
     }
 
     fn head<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<ObjectMeta, StoreError>> {

@@ -38,6 +38,7 @@ pub(super) async fn all(store: Arc<dyn ObjectStore>, promises: Promises) {
     head_and_get_know_the_same(&bench("meta")).await;
     what_is_not_there_is_not_found(&bench("absent")).await;
     ranges_are_cut_at_their_edges(&bench("ranges")).await;
+    pieces_are_as_long_as_is_asked(&bench("pieces")).await;
     ranges_outside_are_refused(&bench("outside")).await;
     empty_objects_are_objects(&bench("empty")).await;
     creating_and_replacing(Arc::clone(&store), promises).await;
@@ -194,6 +195,32 @@ async fn ranges_are_cut_at_their_edges(bench: &Bench) {
         let read = bench.get_range("one", Some(range.start as u64..range.end as u64)).await;
         assert!(read == bytes[range.clone()], "{range:?}: {} bytes", read.len());
     }
+}
+
+async fn pieces_are_as_long_as_is_asked(bench: &Bench) {
+    let bytes = noise(1, 600_000);
+    bench.put("one", bytes.clone(), Replace::Never).await;
+    let key = bench.key("one");
+    let cut = |start: usize, lengths: &[usize]| {
+        let end = start + lengths.iter().sum::<usize>();
+        let range = (end - start < bytes.len()).then_some(start as u64..end as u64);
+        bench.store.get_cut(&key, range, lengths.to_vec())
+    };
+    for (start, lengths) in
+        [(0, vec![600_000]), (0, vec![262_144, 262_144, 75_712]), (262_144, vec![262_144, 1]), (599_999, vec![1])]
+    {
+        let got = cut(start, &lengths).await.unwrap();
+        assert_eq!(got.meta.length, bytes.len() as u64);
+        let pieces: Vec<Bytes> = got.body.try_collect().await.unwrap();
+        assert_eq!(pieces.iter().map(Bytes::len).collect::<Vec<_>>(), lengths);
+        assert!(pieces.concat() == bytes[start..start + pieces.concat().len()], "{start} {lengths:?}");
+        // Who leaves in the midst of it spoils nothing for the next.
+        let mut left = cut(start, &lengths).await.unwrap().body;
+        left.next().await.unwrap().unwrap();
+    }
+    let outside = bench.store.get_cut(&key, Some(600_000..600_001), vec![1]).await;
+    assert!(matches!(outside, Err(StoreError::OutOfRange { .. })), "{outside:?}");
+    bench.assert_absent("two", bench.store.get_cut(&bench.key("two"), None, vec![1]).await);
 }
 
 async fn ranges_outside_are_refused(bench: &Bench) {

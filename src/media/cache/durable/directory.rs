@@ -23,7 +23,7 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use tempfile::NamedTempFile;
 
 use super::store::{
-    Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written, cut,
+    Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written,
 };
 
 /// Bytes that are read and written at a time.
@@ -149,8 +149,7 @@ impl ObjectStore for Directory {
         range: Option<Range<u64>>,
         lengths: Vec<usize>,
     ) -> BoxFuture<'a, Result<Got, StoreError>> {
-        async move { self.read(key, range).await.map(|Got { meta, body }| Got { meta, body: cut(body, lengths) }) }
-            .boxed()
+        async move { Ok(self.read(key, range).await?.cut(lengths)) }.boxed()
     }
 
     fn head<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<ObjectMeta, StoreError>> {

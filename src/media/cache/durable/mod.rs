@@ -25,7 +25,6 @@ pub use resting::Resting;
 pub use s3::S3;
 pub use store::{
     Got, Listed, NotAnObjectKey, ObjectBytes, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written,
-    cut,
 };
 pub(in crate::media::cache) use tier::{Durable, Home, ORIGINAL_TYPE, Run};
 

@@ -6,7 +6,7 @@
 use std::{fmt, ops::Range, pin::Pin, time::SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream};
+use futures_util::{Stream, StreamExt as _, future::BoxFuture, stream};
 
 use crate::ids::BodyDigest;
 
@@ -141,6 +141,14 @@ pub struct Got {
     pub body: ObjectBytes<StoreError>,
 }
 
+impl Got {
+    /// The same in pieces of these lengths, copied out of those that it comes in.
+    #[must_use]
+    pub fn cut(self, lengths: Vec<usize>) -> Got {
+        Got { body: cut(self.body, lengths), ..self }
+    }
+}
+
 impl fmt::Debug for Got {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Got").field("meta", &self.meta).finish_non_exhaustive()
@@ -174,7 +182,7 @@ pub trait ObjectStore: fmt::Debug + Send + Sync {
     fn get<'a>(&'a self, key: &'a ObjectKey, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Got, StoreError>>;
 
     /// The same in pieces that are as long as `lengths` say, each in memory of its own, so that it can be kept without the others. Together
-    /// they are as long as what is read. A store that can read right into such memory does; what this does copies.
+    /// they are as long as what is read. A store that can read right into such memory does; the others copy ([`Got::cut`]).
     ///
     /// # Errors
     /// As [`get`](ObjectStore::get).
@@ -183,13 +191,7 @@ pub trait ObjectStore: fmt::Debug + Send + Sync {
         key: &'a ObjectKey,
         range: Option<Range<u64>>,
         lengths: Vec<usize>,
-    ) -> BoxFuture<'a, Result<Got, StoreError>> {
-        async move {
-            let Got { meta, body } = self.get(key, range).await?;
-            Ok(Got { meta, body: cut(body, lengths) })
-        }
-        .boxed()
-    }
+    ) -> BoxFuture<'a, Result<Got, StoreError>>;
 
     /// What is known of an object.
     ///
@@ -222,7 +224,7 @@ pub trait ObjectStore: fmt::Debug + Send + Sync {
 }
 
 /// A body in pieces of these lengths, copied out of those that it comes in. One that ends too early ends with the last piece that is whole.
-pub fn cut(body: ObjectBytes<StoreError>, lengths: Vec<usize>) -> ObjectBytes<StoreError> {
+fn cut(body: ObjectBytes<StoreError>, lengths: Vec<usize>) -> ObjectBytes<StoreError> {
     let start = (body, Bytes::new(), lengths.into_iter());
     Box::pin(stream::try_unfold(start, |(mut body, mut over, mut lengths)| async move {
         let Some(length) = lengths.next() else { return Ok(None) };

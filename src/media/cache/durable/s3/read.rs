@@ -15,7 +15,7 @@ use super::{
     error::{Failure, Meaning, innermost},
     modified,
 };
-use crate::media::cache::durable::store::{Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, StoreError, cut};
+use crate::media::cache::durable::store::{Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, StoreError};
 
 /// Objects of one page of a list at most: S3 gives no more.
 const PAGE_MAX: usize = 1_000;
@@ -51,17 +51,17 @@ impl S3 {
         }
         let modified = known.modified.unwrap_or(SystemTime::UNIX_EPOCH);
         let meta = ObjectMeta { length: total, modified, content_type: known.content_type };
-        let body = match begun {
-            Begun::Direct(incoming) => incoming.into_bytes(lengths, self.read_timeout, subject()),
+        Ok(match begun {
+            Begun::Direct(incoming) => Got { meta, body: incoming.into_bytes(lengths, self.read_timeout, subject()) },
             Begun::Sdk(stream) => {
                 let body = body(stream, range.end - range.start, self.read_timeout, subject());
+                let got = Got { meta, body };
                 match lengths {
-                    Some(lengths) => cut(body, lengths),
-                    None => body,
+                    Some(lengths) => got.cut(lengths),
+                    None => got,
                 }
             }
-        };
-        Ok(Got { meta, body })
+        })
     }
 
     async fn begin_reading(&self, key: &ObjectKey, range: Option<String>) -> Result<(Known, Begun), Failure> {

@@ -3,19 +3,18 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::pki_types::ServerName;
-use rustls_platform_verifier::ConfigVerifierExt as _;
 use tokio_rustls::TlsConnector;
 use tower::ServiceExt as _;
 
 use super::connection::Connection;
-use crate::clock::Clock;
+use crate::{clock::Clock, outbound::tls_to};
 
 /// Connections that are kept at most.
 const IDLE_MAX: usize = 64;
@@ -45,16 +44,7 @@ impl Pool {
     /// # Errors
     /// TLS cannot be set up.
     pub(super) fn to(uri: Uri, timeout: Duration) -> io::Result<Pool> {
-        let tls = match uri.host().filter(|_| uri.scheme_str() == Some("https")) {
-            Some(host) => {
-                let mut config = rustls::ClientConfig::with_platform_verifier().map_err(io::Error::other)?;
-                config.alpn_protocols = vec![b"http/1.1".to_vec()];
-                let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-                let name = ServerName::try_from(bare).map_err(io::Error::other)?;
-                Some((TlsConnector::from(Arc::new(config)), name))
-            }
-            None => None,
-        };
+        let tls = uri.host().filter(|_| uri.scheme_str() == Some("https")).map(tls_to).transpose()?;
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
