@@ -44,6 +44,10 @@ ROUNDS of hits from S3, FILLS before the write-behind, SIDES of hits in memory o
 Run it by `make bench-durable`.";
 
 const BUCKET: &str = "bench";
+/// The first few rounds warm connections and caches.
+const WARMING: usize = 5;
+/// What is learned is written down a little later.
+const LEARNING: Duration = Duration::from_millis(150);
 /// As the node allocates: what is received and kept is most of what a hit costs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -94,10 +98,10 @@ fn config(endpoint: String) -> Config {
 /// Hits from S3 beside bare GETs of the same objects.
 async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
     println!(
-        "a hit from S3 with its manifest here beside bare GETs of the same object, medians of {rounds} rounds (a quarter for the long one), \
-         turn and turn about: by the node's client with the body let go as it comes (`bare`) and kept until its end (`kept`), and by the SDK's \
-         client, let go. `by SDK` is a hit over that client. Writing to the disk tier is counted with the hit that causes it; `again` is the \
-         second hit, which does"
+        "a hit from S3 with its manifest here beside bare GETs of the same object, another one each round, medians of {rounds} rounds (a quarter \
+         for the long one), turn and turn about: by the node's client with the body let go as it comes (`bare`) and kept until its end (`kept`), \
+         and by the SDK's client, let go. `by SDK` is a hit over that client. Writing to the disk tier is counted with the hit that causes it: \
+         not the `first`, but the one `again`"
     );
     println!(
         "{:>9} {:>5} {:>8} {:>14} {:>14} {:>14} {:>14} {:>14}   of bare, time CPU   of kept, time CPU   of SDK's, time CPU",
@@ -117,11 +121,11 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
         let [in_first, in_second] = &directories;
         let (cache, cache_by_sdk) = (open(&bare, in_first).await?, open(&sdk, in_second).await?);
         for (length, rounds) in [(80_000, rounds), (5_000_000, rounds / 4)] {
-            let manifest = Arc::new(artifact(&cache, length).await?);
-            let key = format!("artifacts/{}/{}.ulaw", &manifest.artifact.to_string()[..2], manifest.artifact);
-            let key = ObjectKey::new(key)?;
             let mut all: [Vec<Spent>; 5] = Default::default();
-            for round in 0..rounds + 5 {
+            for round in 0..rounds + WARMING {
+                let manifest = Arc::new(artifact(&cache, length, round).await?);
+                let key = format!("artifacts/{}/{}.ulaw", &manifest.artifact.to_string()[..2], manifest.artifact);
+                let key = ObjectKey::new(key)?;
                 let mut each = Vec::with_capacity(all.len());
                 each.push(spent(read_bare(&bare, &key, length), async {}).await?);
                 each.push(spent(read_kept(&bare, &key, &manifest), async {}).await?);
@@ -135,8 +139,7 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
                     each.push(spent(read_hit(cache, &manifest), cache.flush()).await?);
                     forget(cache, &manifest).await;
                 }
-                // The first few warm connections and caches.
-                if round >= 5 {
+                if round >= WARMING {
                     all.iter_mut().zip(each).for_each(|(all, one)| all.push(one));
                 }
             }
@@ -165,8 +168,8 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
 /// Hits of a node that knows nothing, beside bare GETs of the same three objects: reference, manifest, body.
 async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
     println!(
-        "\na hit from S3 with no local state at all beside bare GETs of the same three objects, kept until their ends; medians of {rounds} rounds. \
-         What it learns is written to the catalogue"
+        "\na hit from S3 of which the node knows nothing beside bare GETs of the same three objects, kept until their ends; medians of {rounds} \
+         rounds, another artifact each. What it learns is written to the catalogue, which is counted"
     );
     println!("{:>9} {:>14} {:>14}   time CPU", "bytes", "GETs ms (CPU)", "hit ms (CPU)");
     let settings = Config { disk: ByteCount::bytes(0), ..config(server.endpoint()) };
@@ -174,40 +177,45 @@ async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
     let store = Arc::new(Resting::new(Arc::new(store), &settings.durable, Clock::system()));
     let tenant = Tenant::default_tenant();
     for length in [80_000, 5_000_000] {
-        let directory = tempfile::tempdir()?;
-        let shared = Arc::clone(&store) as Arc<dyn ObjectStore>;
-        let cache = Cache::open_on(&settings, directory.path(), Some(shared), Clock::system()).await?;
-        let manifest = artifact(&cache, length).await?;
+        let directories = [tempfile::tempdir()?, tempfile::tempdir()?];
+        let [full, empty] = &directories;
+        let open = async |directory: &tempfile::TempDir| {
+            let shared = Arc::clone(&store) as Arc<dyn ObjectStore>;
+            Cache::open_on(&settings, directory.path(), Some(shared), Clock::system()).await
+        };
+        let cache = open(full).await?;
+        let mut manifests = Vec::new();
+        for round in 0..rounds + WARMING {
+            manifests.push(artifact(&cache, length, round).await?);
+        }
         cache.close().await;
-        let id = manifest.artifact.to_string();
-        let name = |folder: &str, end: &str| ObjectKey::new(format!("{folder}/{}/{id}{end}", &id[..2]));
-        let records = [name("references", &format!("/{tenant}"))?, name("manifests", "")?];
-        let body = name("artifacts", ".ulaw")?;
+        let cache = open(empty).await?;
         let (mut gets, mut hits) = (Vec::new(), Vec::new());
-        for round in 0..rounds + 5 {
+        for (round, manifest) in manifests.iter().enumerate() {
+            let id = manifest.artifact.to_string();
+            let name = |folder: &str, end: &str| ObjectKey::new(format!("{folder}/{}/{id}{end}", &id[..2]));
+            let records = [name("references", &format!("/{tenant}"))?, name("manifests", "")?];
+            let body = name("artifacts", ".ulaw")?;
             let bare = async {
                 for key in &records {
                     let got: Vec<Bytes> = store.get(key, None).await?.body.try_collect().await?;
                     ensure!(!got.is_empty(), "{key} is empty");
                 }
-                read_kept(&store, &body, &manifest).await
+                read_kept(&store, &body, manifest).await
             };
             let get = spent(bare, async {}).await?;
-            let directory = tempfile::tempdir()?;
-            let shared = Arc::clone(&store) as Arc<dyn ObjectStore>;
-            let cache = Cache::open_on(&settings, directory.path(), Some(shared), Clock::system()).await?;
             let hit = async {
                 cache.reference(&tenant, &manifest.artifact).await?.context("no reference")?;
                 let found = cache.manifest(&manifest.artifact).await?.context("no manifest")?;
                 read_hit(&cache, &found).await
             };
-            let hit = spent(hit, async {}).await?;
-            cache.close().await;
-            if round >= 5 {
+            let hit = spent(hit, tokio::time::sleep(LEARNING)).await?;
+            if round >= WARMING {
                 gets.push(get);
                 hits.push(hit);
             }
         }
+        cache.close().await;
         let (get, hit) = (Spent::median(gets), Spent::median(hits));
         println!(
             "{length:>9} {:>14} {:>14} {:>6.2} {:>4.2}",
@@ -258,15 +266,15 @@ async fn forget(cache: &Cache, manifest: &Manifest) {
     }
 }
 
-/// An artifact of `length` bytes that lies in the bucket.
-async fn artifact(cache: &Cache, length: usize) -> Result<Manifest> {
-    let body: Vec<u8> = (0..length).map(|i| ((i * 2_654_435_761) >> 11) as u8).collect();
+/// An artifact of `length` bytes that lies in the bucket, the same for the same number.
+async fn artifact(cache: &Cache, length: usize, number: usize) -> Result<Manifest> {
+    let body: Vec<u8> = (0..length).map(|i| (((i + number) * 2_654_435_761) >> 11) as u8).collect();
     let chunks: Vec<Bytes> = body.chunks(CHUNK_MAX).map(Bytes::copy_from_slice).collect();
     for chunk in &chunks {
         cache.admit(ChunkId::of(chunk), chunk.clone()).await;
     }
     let content_hash = ContentHash::of(&body);
-    let artifact = ArtifactId::of(format!("{length}").as_bytes());
+    let artifact = ArtifactId::of(format!("{length} {number}").as_bytes());
     let format = Format::parse("ulaw", &[]).context("μ-law")?;
     let manifest = Manifest {
         artifact,
@@ -287,7 +295,7 @@ async fn artifact(cache: &Cache, length: usize) -> Result<Manifest> {
             .collect(),
     };
     let reference = Reference {
-        source_url: format!("https://prompts.example/{length}.wav"),
+        source_url: format!("https://prompts.example/{length}-{number}.wav"),
         content_hash,
         input: None,
         format,

@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     CacheError, KeptSource, Manifest, SourceRecord,
-    catalogue::{Announcement, Catalogue, Learned, Pending, Subject},
+    catalogue::{Announcement, Catalogue, Pending, Subject},
     durable::{Durable, Home, ORIGINAL_TYPE, Replace, StoreError, Written, layout},
     fleet::Heard,
     local::Local,
@@ -179,7 +179,7 @@ impl Work {
         let Some(last) = batch.last().map(|row| row.number) else { return Ok(None) };
         let mut planned = Planned { last, stages: Default::default(), done: Vec::new() };
         let acts = stream::iter(batch)
-            .map(|Pending { number, subject }| async move { (number, self.teller.plan(subject).await) })
+            .map(|row| async move { (row.number, self.teller.plan(row).await) })
             .buffered(PLANNERS)
             .collect::<Vec<_>>()
             .await;
@@ -324,26 +324,24 @@ impl Counters {
 
 impl Teller {
     /// What a row means as things stand; none where there is nothing to do any more.
-    async fn plan(&self, subject: Subject) -> Result<Option<Act>, CacheError> {
-        Ok(match subject {
+    async fn plan(&self, row: Pending) -> Result<Option<Act>, CacheError> {
+        Ok(match row.subject {
             Subject::Original(hash) => match self.catalogue.kept_source(&hash).await? {
-                Some(kept) => Some(Act::PutOriginal(kept)),
+                Ok(kept) => Some(Act::PutOriginal(kept)),
                 // Evicted, unless nothing of it is wanted any more.
-                None => (!self.catalogue.is_referenced_original(&hash).await?).then_some(Act::RemoveOriginal(hash)),
+                Err(_) => (!self.catalogue.is_referenced_original(&hash).await?).then_some(Act::RemoveOriginal(hash)),
             },
             Subject::Artifact(artifact) => match self.catalogue.manifest(&artifact).await? {
-                Some(manifest) => Some(Act::PutArtifact(manifest)),
-                None => (!self.catalogue.is_referenced(&artifact).await?).then_some(Act::RemoveArtifact(artifact)),
+                Ok(manifest) => Some(Act::PutArtifact(manifest)),
+                Err(_) => (!self.catalogue.is_referenced(&artifact).await?).then_some(Act::RemoveArtifact(artifact)),
             },
-            Subject::Reference(tenant, artifact) => {
-                Some(match self.catalogue.shared_reference(&tenant, &artifact).await? {
-                    Some(shared) => Act::PutReference(tenant, artifact, Box::new(shared)),
-                    None => Act::RemoveReference(tenant, artifact),
-                })
-            }
+            Subject::Reference(tenant, artifact) => Some(match row.reference {
+                Some(shared) => Act::PutReference(tenant, artifact, shared),
+                None => Act::RemoveReference(tenant, artifact),
+            }),
             Subject::Source(tenant, key) => Some(match self.catalogue.source(&tenant, &key).await? {
-                Some(record) => Act::PutSource(tenant, key, record),
-                None => Act::RemoveSource(tenant, key),
+                Ok(record) => Act::PutSource(tenant, key, record),
+                Err(_) => Act::RemoveSource(tenant, key),
             }),
             Subject::Announcement(announcement) => Some(Act::Announce(announcement)),
         })
@@ -466,7 +464,7 @@ impl Teller {
     async fn adopt(&self, ours: &Manifest, theirs: Manifest) {
         tracing::info!(artifact = %ours.artifact, "another node's bytes of an artifact were first and are used from now on");
         self.counters.adopted.increment(1);
-        if let Err(error) = self.catalogue.learn(Learned::Manifest(theirs)).await {
+        if let Err(error) = self.catalogue.adopt(theirs).await {
             tracing::error!(%error, "another node's artifact cannot be noted");
         }
         self.state.adopted.fetch_add(1, Ordering::Relaxed);

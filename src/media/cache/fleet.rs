@@ -85,9 +85,11 @@ impl Cache {
         let Some((tenant, artifact)) = announcement.forgotten() else { return Ok(None) };
         // Before looking: what is learned from now on is held against it.
         self.heard.forget(&tenant, &artifact, announcement.at);
+        // Neither may what was learned before come to light after.
+        self.catalogue.write_learned().await?;
         let known = self.catalogue.reference(&tenant, &artifact).await?;
         // One that came into being since is not meant.
-        if known.is_none_or(|reference| announcement.at < reference.created_at) {
+        if !known.is_ok_and(|reference| reference.created_at <= announcement.at) {
             return Ok(None);
         }
         self.drop_here(&tenant, &artifact, false).await?;

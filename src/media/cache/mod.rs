@@ -44,7 +44,7 @@ use bytes::Bytes;
 pub(crate) use self::checksum::Summing;
 use self::{
     behind::Behind,
-    catalogue::{Announcement, Catalogue, Learned, Subject},
+    catalogue::{Announcement, Catalogue, Gap, Learned},
     disk::{Disk, Found},
     durable::{Durable, ObjectStore, Resting},
     fleet::Heard,
@@ -312,13 +312,13 @@ impl Cache {
     /// This and the other lookups fail only if the catalogue cannot be read. A record that a later version wrote and this one cannot
     /// read counts as absent.
     pub async fn source(&self, tenant: &Tenant, key: &SourceKey) -> Result<Option<Arc<SourceRecord>>, CacheError> {
-        let known = self.catalogue.source(tenant, key).await?;
         let is_purged = |record: &Arc<SourceRecord>| self.purges.cover_source(tenant, record);
-        if let Some(record) = known.as_ref().filter(|record| !is_purged(record)) {
-            return Ok(Some(Arc::clone(record)));
-        }
         // Another node may know it, or have asked for it anew since it was purged.
-        let record = self.learn_source(tenant, key, known.as_deref()).await?;
+        let record = match self.catalogue.source(tenant, key).await? {
+            Ok(record) if !is_purged(&record) => return Ok(Some(record)),
+            Ok(known) => self.learn_newer_source(tenant, key, &known).await?,
+            Err(gap) => self.learn_source(tenant, key, None, &gap).await?,
+        };
         Ok(record.filter(|record| !is_purged(record)))
     }
 
@@ -332,8 +332,21 @@ impl Cache {
         key: &SourceKey,
         known: &SourceRecord,
     ) -> Result<Option<Arc<SourceRecord>>, CacheError> {
-        let record = self.learn_source(tenant, key, Some(known)).await?;
+        let record = self.learn_newer_source(tenant, key, known).await?;
         Ok(record.filter(|record| !self.purges.cover_source(tenant, record)))
+    }
+
+    async fn learn_newer_source(
+        &self,
+        tenant: &Tenant,
+        key: &SourceKey,
+        known: &SourceRecord,
+    ) -> Result<Option<Arc<SourceRecord>>, CacheError> {
+        if self.durable.is_none() {
+            return Ok(None);
+        }
+        let gap = self.catalogue.older_source(tenant, key).await?;
+        self.learn_source(tenant, key, Some(known), &gap).await
     }
 
     async fn learn_source(
@@ -341,23 +354,23 @@ impl Cache {
         tenant: &Tenant,
         key: &SourceKey,
         known: Option<&SourceRecord>,
+        gap: &Gap,
     ) -> Result<Option<Arc<SourceRecord>>, CacheError> {
         let Some(durable) = &self.durable else { return Ok(None) };
-        let subject = Subject::Source(tenant.clone(), *key);
-        if self.catalogue.is_pending(subject).await? {
+        if gap.is_pending {
             return Ok(None);
         }
         let Some(record) = durable.source(tenant, key).await else { return Ok(None) };
         if known.is_some_and(|known| record.checked_at <= known.checked_at) {
             return Ok(None);
         }
-        self.learn(Learned::Source(tenant.clone(), *key, record.clone())).await;
+        self.learn(Learned::Source(tenant.clone(), *key, record.clone()), gap).await;
         Ok(Some(Arc::new(record)))
     }
 
     /// Notes what the durable tier knew. One that cannot be noted is asked for again the next time.
-    async fn learn(&self, learned: Learned) {
-        if let Err(error) = self.catalogue.learn(learned).await {
+    async fn learn(&self, learned: Learned, gap: &Gap) {
+        if let Err(error) = self.catalogue.learn(learned, gap).await {
             tracing::error!(%error, "what the durable tier knows cannot be noted");
         }
     }
@@ -377,12 +390,13 @@ impl Cache {
         tenant: &Tenant,
         artifact: &ArtifactId,
     ) -> Result<Option<Arc<Reference>>, CacheError> {
-        if let Some(reference) = self.catalogue.reference(tenant, artifact).await? {
-            return Ok(Some(reference));
-        }
+        let gap = match self.catalogue.reference(tenant, artifact).await? {
+            Ok(reference) => return Ok(Some(reference)),
+            Err(gap) => gap,
+        };
         let Some(durable) = &self.durable else { return Ok(None) };
         // One that was dropped here may not have left the durable tier yet.
-        if self.catalogue.is_pending(Subject::Reference(tenant.clone(), *artifact)).await? {
+        if gap.is_pending {
             return Ok(None);
         }
         let Some(shared) = durable.reference(tenant, artifact).await? else { return Ok(None) };
@@ -391,7 +405,7 @@ impl Cache {
         if is_forgotten() {
             return Ok(None);
         }
-        self.learn(Learned::Reference(tenant.clone(), *artifact, shared)).await;
+        self.learn(Learned::Reference(tenant.clone(), *artifact, shared), &gap).await;
         // While it was on its way it may have been heard of as dropped.
         if is_forgotten() {
             self.drop_here(tenant, artifact, false).await?;
@@ -483,12 +497,13 @@ impl Cache {
     /// # Errors
     /// As [`source`](Cache::source).
     pub async fn manifest(&self, artifact: &ArtifactId) -> Result<Option<Arc<Manifest>>, CacheError> {
-        if let Some(manifest) = self.catalogue.manifest(artifact).await? {
-            return Ok(Some(manifest));
-        }
+        let gap = match self.catalogue.manifest(artifact).await? {
+            Ok(manifest) => return Ok(Some(manifest)),
+            Err(gap) => gap,
+        };
         let Some(durable) = &self.durable else { return Ok(None) };
         let Some(manifest) = durable.manifest(artifact).await else { return Ok(None) };
-        self.learn(Learned::Manifest(manifest.clone())).await;
+        self.learn(Learned::Manifest(manifest.clone()), &gap).await;
         Ok(Some(Arc::new(manifest)))
     }
 
@@ -502,12 +517,13 @@ impl Cache {
     /// # Errors
     /// As [`source`](Cache::source).
     pub async fn kept_source(&self, hash: &ContentHash) -> Result<Option<Arc<KeptSource>>, CacheError> {
-        if let Some(kept) = self.catalogue.kept_source(hash).await? {
-            return Ok(Some(kept));
-        }
+        let gap = match self.catalogue.kept_source(hash).await? {
+            Ok(kept) => return Ok(Some(kept)),
+            Err(gap) => gap,
+        };
         let Some(durable) = &self.durable else { return Ok(None) };
         let Some(kept) = durable.kept(hash).await else { return Ok(None) };
-        self.learn(Learned::Kept(kept.clone())).await;
+        self.learn(Learned::Kept(kept.clone()), &gap).await;
         Ok(Some(Arc::new(kept)))
     }
 

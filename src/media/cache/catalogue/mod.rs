@@ -2,8 +2,10 @@
 //!
 //! One thread writes, in transactions that take up everything that waits (group commit). Readers ask the front, then one of a few
 //! read connections. Write-ahead log and `synchronous = NORMAL`: a commit survives the process, a loss of power can cost the last ones.
+//! What was only learned of the durable tier nobody waits for: it is written with the next change, or a little later.
 
 mod front;
+mod learning;
 mod pending;
 mod query;
 mod schema;
@@ -23,6 +25,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 pub(super) use self::pending::{Announcement, Pending, Subject};
 use self::{
     front::{Front, Key, Record},
+    learning::Learning,
     writer::{Change, Job, LiveCounts},
 };
 use super::{
@@ -68,6 +71,15 @@ pub(super) enum Learned {
     Kept(KeptSource),
 }
 
+/// A record that is not here, or is not the newest. What the durable tier knows of it may be [learned](Catalogue::learn).
+#[derive(Debug)]
+pub(super) struct Gap {
+    /// Whether the durable tier is still to be told of the record: what it has under the name is not the last word.
+    pub(super) is_pending: bool,
+    /// As of when.
+    generation: u64,
+}
+
 impl Commit {
     /// A commit of nothing yet.
     pub fn new(tenant: Tenant, source_key: SourceKey) -> Commit {
@@ -109,6 +121,9 @@ pub(super) struct Catalogue {
     front: Front,
     readers: Arc<Readers>,
     writer: mpsc::Sender<Job>,
+    learning: Learning,
+    /// Whether there is a durable tier that has to be told of changes.
+    has_outbox: bool,
     counts: Arc<LiveCounts>,
     /// Told when there is something for the durable tier.
     news: Arc<Notify>,
@@ -143,40 +158,50 @@ impl Catalogue {
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
         let outbox = writer::Outbox { rows_max: pending_max, news: Arc::default() };
         let news = Arc::clone(&outbox.news);
-        let writing = writer::Writer::new(connection, front.clone(), counts.clone(), outbox, metrics.clone(), data_dir);
+        let learning = Learning::new(writer.downgrade());
+        let writing = writer::Writer {
+            connection,
+            front: front.clone(),
+            learning: learning.clone(),
+            counts: counts.clone(),
+            outbox,
+            metrics: metrics.clone(),
+            _data_dir: data_dir,
+        };
         writing
             .spawn(jobs)
             .map_err(|source| CacheError::DataDirectory { path: path.to_owned(), source: Arc::new(source) })?;
         let readers = Arc::new(Readers { turns: Arc::new(Semaphore::new(READERS)), idle: Mutex::new(idle) });
-        Ok(Catalogue { front, readers, writer, counts, news, metrics })
+        let has_outbox = pending_max.is_some();
+        Ok(Catalogue { front, readers, writer, learning, has_outbox, counts, news, metrics })
     }
 
     pub(super) async fn source(
         &self,
         tenant: &Tenant,
         key: &SourceKey,
-    ) -> Result<Option<Arc<SourceRecord>>, CacheError> {
-        Ok(self.lookup(Key::Source(tenant.clone(), *key)).await?.and_then(Record::into_source))
+    ) -> Result<Result<Arc<SourceRecord>, Gap>, CacheError> {
+        self.find(Key::Source(tenant.clone(), *key), Record::into_source).await
     }
 
     pub(super) async fn reference(
         &self,
         tenant: &Tenant,
         id: &ArtifactId,
-    ) -> Result<Option<Arc<Reference>>, CacheError> {
-        Ok(self.lookup(Key::Reference(tenant.clone(), *id)).await?.and_then(Record::into_reference))
+    ) -> Result<Result<Arc<Reference>, Gap>, CacheError> {
+        self.find(Key::Reference(tenant.clone(), *id), Record::into_reference).await
     }
 
-    pub(super) async fn manifest(&self, id: &ArtifactId) -> Result<Option<Arc<Manifest>>, CacheError> {
-        Ok(self.lookup(Key::Manifest(*id)).await?.and_then(Record::into_manifest))
+    pub(super) async fn manifest(&self, id: &ArtifactId) -> Result<Result<Arc<Manifest>, Gap>, CacheError> {
+        self.find(Key::Manifest(*id), Record::into_manifest).await
     }
 
-    pub(super) async fn kept_source(&self, hash: &ContentHash) -> Result<Option<Arc<KeptSource>>, CacheError> {
-        Ok(self.lookup(Key::Kept(*hash)).await?.and_then(Record::into_kept))
+    pub(super) async fn kept_source(&self, hash: &ContentHash) -> Result<Result<Arc<KeptSource>, Gap>, CacheError> {
+        self.find(Key::Kept(*hash), Record::into_kept).await
     }
 
     pub(super) async fn responses(&self, key: &ResponseKey) -> Result<Option<Arc<Responses>>, CacheError> {
-        Ok(self.lookup(Key::Responses(*key)).await?.and_then(Record::into_responses))
+        Ok(self.find(Key::Responses(*key), Record::into_responses).await?.ok())
     }
 
     pub(super) fn responses_in_memory(&self, key: &ResponseKey) -> Option<Arc<Responses>> {
@@ -260,9 +285,25 @@ impl Catalogue {
         self.writer.try_send(Job { change: Change::TellAgain(tenant.clone(), *artifact), reply }).is_ok()
     }
 
-    /// Notes what the durable tier knew and this node did not.
-    pub(super) async fn learn(&self, learned: Learned) -> Result<(), CacheError> {
-        self.change(Change::learn(learned)?).await.map(drop)
+    /// Notes what the durable tier knew and this node did not: at once where it is looked up, in the file soon. What is lost on the way is learned
+    /// again.
+    pub(super) async fn learn(&self, learned: Learned, gap: &Gap) -> Result<(), CacheError> {
+        let rows = writer::Rows::learn(learned)?;
+        for (key, record) in rows.records(None).into_iter().filter_map(|(key, record)| Some((key, record?))) {
+            self.front.fill(key, record, gap.generation);
+        }
+        if self.learning.note(rows) { Ok(()) } else { self.write_learned().await }
+    }
+
+    /// Has what was learned written down.
+    pub(super) async fn write_learned(&self) -> Result<(), CacheError> {
+        self.change(Change::WriteLearned).await.map(drop)
+    }
+
+    /// Has another node's manifest take the place of ours.
+    pub(super) async fn adopt(&self, manifest: Manifest) -> Result<(), CacheError> {
+        let rows = writer::Rows::learn(Learned::Manifest(manifest))?;
+        self.change(Change::Commit(Box::new(rows))).await.map(drop)
     }
 
     /// Waits until something was noted for the durable tier since the last time.
@@ -270,9 +311,12 @@ impl Catalogue {
         self.news.notified().await;
     }
 
-    /// Whether the durable tier is still to be told of a record: what it has under the name is not the last word.
-    pub(super) async fn is_pending(&self, subject: Subject) -> Result<bool, CacheError> {
-        self.read(move |db| pending::names(db, &subject)).await
+    /// A source of which something newer is to be learned.
+    pub(super) async fn older_source(&self, tenant: &Tenant, key: &SourceKey) -> Result<Gap, CacheError> {
+        let key = Key::Source(tenant.clone(), *key);
+        let generation = self.front.generation(&key);
+        let has_outbox = self.has_outbox;
+        self.read(move |db| Ok(Gap { is_pending: has_outbox && pending::names_record(db, &key)?, generation })).await
     }
 
     /// Whether a tenant has a reference to an artifact.
@@ -285,17 +329,6 @@ impl Catalogue {
     pub(super) async fn is_referenced_original(&self, hash: &ContentHash) -> Result<bool, CacheError> {
         let hash = *hash;
         self.read(move |db| query::is_referenced_original(db, &hash)).await
-    }
-
-    /// A reference as the durable tier is to have it.
-    pub(super) async fn shared_reference(
-        &self,
-        tenant: &Tenant,
-        artifact: &ArtifactId,
-    ) -> Result<Option<SharedReference>, CacheError> {
-        let (tenant, artifact) = (tenant.clone(), *artifact);
-        let found = self.read(move |db| query::reference_with_key(db, &tenant, &artifact)).await?;
-        Ok(found.map(|(reference, source_key)| SharedReference { source_key, reference }))
     }
 
     /// A tenant's references in order of their artifacts, `limit` of them behind `after`, of one original or of all, with the manifests
@@ -368,28 +401,31 @@ impl Catalogue {
         Some(record)
     }
 
-    async fn lookup(&self, key: Key) -> Result<Option<Record>, CacheError> {
-        if let Some(record) = self.recall(&key) {
-            return Ok(Some(record));
+    async fn find<T>(&self, key: Key, into: fn(Record) -> Option<T>) -> Result<Result<T, Gap>, CacheError> {
+        if let Some(found) = self.recall(&key).and_then(into) {
+            return Ok(Ok(found));
         }
         self.metrics.catalogue_reads.increment(1);
-        let (front, metrics) = (self.front.clone(), self.metrics.clone());
+        let (front, metrics, has_outbox) = (self.front.clone(), self.metrics.clone(), self.has_outbox);
         let read = move |connection: &Connection| {
             let generation = front.generation(&key);
-            let Some(text) = query::record(connection, &key)? else { return Ok(None) };
-            match Record::read(&key, &text) {
-                Ok(record) => {
-                    front.fill(key, record.clone(), generation);
-                    Ok(Some(record))
-                }
-                Err(error) => {
-                    metrics.catalogue_unreadable.increment(1);
-                    tracing::warn!(%error, "a catalogue record cannot be read and counts as absent");
-                    Ok(None)
+            if let Some(text) = query::record(connection, &key)? {
+                match Record::read(&key, &text) {
+                    Ok(record) => {
+                        front.fill(key, record.clone(), generation);
+                        return Ok(Ok(record));
+                    }
+                    Err(error) => {
+                        metrics.catalogue_unreadable.increment(1);
+                        tracing::warn!(%error, "a catalogue record cannot be read and counts as absent");
+                    }
                 }
             }
+            Ok(Err(Gap { is_pending: has_outbox && pending::names_record(connection, &key)?, generation }))
         };
-        self.read(read).await
+        let found = self.read(read).await?;
+        // A record is of the kind that its key says.
+        Ok(found.and_then(|record| into(record).ok_or(Gap { is_pending: true, generation: 0 })))
     }
 
     /// Reads from the file, on the blocking pool.

@@ -8,10 +8,13 @@ use std::time::SystemTime;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::front::Key;
+use super::{front::Key, query};
 use crate::{
     ids::{ArtifactId, BodyDigest, ContentHash, SourceKey, Tenant},
-    media::cache::purges::{Purge, Rule},
+    media::cache::{
+        purges::{Purge, Rule},
+        records::SharedReference,
+    },
 };
 
 /// What is to be told.
@@ -91,6 +94,8 @@ pub(in crate::media::cache) struct Pending {
     /// Its number: a later row has a higher one.
     pub(in crate::media::cache) number: i64,
     pub(in crate::media::cache) subject: Subject,
+    /// The reference that it speaks of, as it is by now: nowhere else it is kept with its source.
+    pub(in crate::media::cache) reference: Option<Box<SharedReference>>,
 }
 
 impl Subject {
@@ -196,7 +201,13 @@ pub(super) fn first(db: &Connection, after: i64, limit: usize) -> rusqlite::Resu
             row.get_ref(4)?.as_str()?,
         );
         if let Some(subject) = subject {
-            pending.push(Pending { number: row.get(0)?, subject });
+            let reference = match &subject {
+                Subject::Reference(tenant, artifact) => query::reference_with_key(db, tenant, artifact)?,
+                _ => None,
+            };
+            let reference =
+                reference.map(|(reference, source_key)| Box::new(SharedReference { source_key, reference }));
+            pending.push(Pending { number: row.get(0)?, subject, reference });
         }
     }
     Ok(pending)
@@ -208,6 +219,11 @@ pub(super) fn names(db: &Connection, subject: &Subject) -> rusqlite::Result<bool
     let (kind, tenant, key, _) = subject.to_row()?;
     db.prepare_cached("SELECT 1 FROM pending WHERE kind = ?1 AND tenant = ?2 AND key = ?3")?
         .exists(params![kind, tenant, key])
+}
+
+/// The same of the record under a key.
+pub(super) fn names_record(db: &Connection, key: &Key) -> rusqlite::Result<bool> {
+    Subject::of(key).map_or(Ok(false), |subject| names(db, &subject))
 }
 
 /// Removes rows that were told.

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::{
     Commit, Counts, Dropped, Learned,
     front::{Front, Key, Record},
+    learning::Learning,
     pending::{self, Announcement, News, Noted, Subject},
     query,
 };
@@ -59,6 +60,8 @@ pub(super) enum Change {
     TellAgain(Tenant, ArtifactId),
     /// Rows of the outbox that were told.
     Settle(Vec<i64>),
+    /// Nothing but what waits.
+    WriteLearned,
     /// With the most addresses of which responses are kept.
     KeepResponse(ResponseKey, Box<StoredResponse>, u64),
     /// One of them, or all.
@@ -93,23 +96,30 @@ impl<T: Serialize> Row<T> {
 
 impl Change {
     pub(super) fn commit(commit: Commit) -> Result<Change, CacheError> {
+        Ok(Change::Commit(Box::new(Rows::new(commit, true)?)))
+    }
+}
+
+impl Rows {
+    fn new(commit: Commit, is_news: bool) -> Result<Rows, CacheError> {
         let Commit { tenant, source_key, source, manifest, reference, kept } = commit;
         let reference = match reference {
             Some((artifact, record)) => Some((artifact, Row::new(record)?)),
             None => None,
         };
-        Ok(Change::Commit(Box::new(Rows {
+        Ok(Rows {
             tenant,
             source_key,
             source: source.map(Row::new).transpose()?,
             manifest: manifest.map(Row::new).transpose()?,
             reference,
             kept: kept.map(Row::new).transpose()?,
-            is_news: true,
-        })))
+            is_news,
+        })
     }
 
-    pub(super) fn learn(learned: Learned) -> Result<Change, CacheError> {
+    /// What the durable tier knew: no news to it.
+    pub(super) fn learn(learned: Learned) -> Result<Rows, CacheError> {
         let (tenant, key) = match &learned {
             Learned::Source(tenant, key, _) => (tenant.clone(), *key),
             Learned::Reference(tenant, _, shared) => (tenant.clone(), shared.source_key),
@@ -123,11 +133,7 @@ impl Change {
             Learned::Manifest(manifest) => commit.manifest = Some(manifest),
             Learned::Kept(kept) => commit.kept = Some(kept),
         }
-        let mut change = Change::commit(commit)?;
-        if let Change::Commit(rows) = &mut change {
-            rows.is_news = false;
-        }
-        Ok(change)
+        Rows::new(commit, false)
     }
 }
 
@@ -175,13 +181,14 @@ pub(super) struct Outbox {
 
 /// Who writes, on a thread of its own.
 pub(super) struct Writer {
-    connection: Connection,
-    front: Front,
-    counts: Arc<LiveCounts>,
-    outbox: Outbox,
-    metrics: Metrics,
+    pub(super) connection: Connection,
+    pub(super) front: Front,
+    pub(super) learning: Learning,
+    pub(super) counts: Arc<LiveCounts>,
+    pub(super) outbox: Outbox,
+    pub(super) metrics: Metrics,
     /// The lock on the data directory, given back with the connection.
-    _data_dir: Arc<File>,
+    pub(super) _data_dir: Arc<File>,
 }
 
 /// What the front and the durable tier learn from a change, and what its sender is told.
@@ -209,17 +216,6 @@ impl Effect {
 }
 
 impl Writer {
-    pub(super) fn new(
-        connection: Connection,
-        front: Front,
-        counts: Arc<LiveCounts>,
-        outbox: Outbox,
-        metrics: Metrics,
-        data_dir: Arc<File>,
-    ) -> Writer {
-        Writer { connection, front, counts, outbox, metrics, _data_dir: data_dir }
-    }
-
     /// Starts the thread. It ends at [`Change::Close`], or when nobody can send any more and all is written.
     pub(super) fn spawn(self, jobs: mpsc::Receiver<Job>) -> io::Result<()> {
         thread::Builder::new().name("catalogue".to_owned()).spawn(move || self.run(jobs)).map(drop)
@@ -245,6 +241,7 @@ impl Writer {
             }
             self.apply(&mut batch);
         }
+        self.apply(&mut batch);
         self.checkpoint();
         // With the lock on the directory, before anybody is told.
         drop(self);
@@ -263,6 +260,12 @@ impl Writer {
     }
 
     fn apply(&mut self, batch: &mut Vec<Job>) {
+        // First: who asked for a change may have learned what it changes before.
+        let learned = self.learning.take().into_iter().map(|rows| {
+            let (reply, _) = oneshot::channel();
+            Job { change: Change::Commit(Box::new(rows)), reply }
+        });
+        batch.splice(..0, learned);
         if batch.is_empty() {
             return;
         }
@@ -382,6 +385,7 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
             pending::settle(db, numbers)?;
             Effect::default()
         }
+        Change::WriteLearned => Effect::default(),
         Change::KeepResponse(key, response, addresses_max) => {
             let together = query::responses(db, key)?.with(StoredResponse::clone(response));
             query::put_responses(db, key, &together)?;
@@ -444,7 +448,7 @@ impl Rows {
     }
 
     /// What the front learns, with `reference` as it was written in place of what was given.
-    fn records(&self, reference: Option<Reference>) -> Vec<(Key, Option<Record>)> {
+    pub(super) fn records(&self, reference: Option<Reference>) -> Vec<(Key, Option<Record>)> {
         let rewritten = reference.map(Arc::new);
         let source = self
             .source
