@@ -39,13 +39,16 @@ use ringback::{
 
 use crate::node::Node;
 
-const USAGE: &str = "durable NODE_BINARY [ROUNDS [FILLS [SIDES]]]
+const USAGE: &str = "durable NODE_BINARY [ROUNDS [FILLS [SIDES [PART]]]]
 ROUNDS of hits from S3, FILLS before the write-behind, SIDES of hits in memory on each side of each comparison.
+PART: hits, unknown (hits of which the node knows nothing), fills or ill; all of them without it.
 Run it by `make bench-durable`.";
 
 const BUCKET: &str = "bench";
 /// The first few rounds warm connections and caches.
 const WARMING: usize = 5;
+/// Hits of which the node knows nothing that are measured together.
+const TURN: usize = 16;
 /// What is learned is written down a little later.
 const LEARNING: Duration = Duration::from_millis(150);
 /// As the node allocates: what is received and kept is most of what a hit costs.
@@ -75,10 +78,21 @@ async fn main() -> Result<()> {
     ringback::outbound::install_crypto_provider();
     let server = S3Server::start().await?;
     server.create_bucket(BUCKET).await?;
-    hits(&server, rounds).await?;
-    hits_without_state(&server, rounds / 4).await?;
-    write_behind(&server, binary, fills).await?;
-    memory_beside_a_bad_store(&server, binary, sides).await
+    let part = rest.get(3).map(String::as_str);
+    let is_wanted = |name: &str| part.is_none_or(|part| part == name);
+    if is_wanted("hits") {
+        hits(&server, rounds).await?;
+    }
+    if is_wanted("unknown") {
+        hits_without_state(&server, rounds / 10).await?;
+    }
+    if is_wanted("fills") {
+        write_behind(&server, binary, fills).await?;
+    }
+    if is_wanted("ill") {
+        memory_beside_a_bad_store(&server, binary, sides).await?;
+    }
+    Ok(())
 }
 
 fn config(endpoint: String) -> Config {
@@ -168,15 +182,14 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
 /// Hits of a node that knows nothing, beside bare GETs of the same three objects: reference, manifest, body.
 async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
     println!(
-        "\na hit from S3 of which the node knows nothing beside bare GETs of the same three objects, kept until their ends; medians of {rounds} \
-         rounds, another artifact each. What it learns is written to the catalogue, which is counted"
+        "\nhits from S3 of which the node knows nothing beside bare GETs of the same three objects, kept until their ends: so many at once, another \
+         artifact each, medians of turns of {TURN}. What is learned is written to the catalogue, which is counted"
     );
-    println!("{:>9} {:>14} {:>14}   time CPU", "bytes", "GETs ms (CPU)", "hit ms (CPU)");
+    println!("{:>9} {:>8} {:>14} {:>14}   time CPU", "bytes", "at once", "GETs ms (CPU)", "hit ms (CPU)");
     let settings = Config { disk: ByteCount::bytes(0), ..config(server.endpoint()) };
     let store = S3::open(&settings.durable.s3).await;
     let store = Arc::new(Resting::new(Arc::new(store), &settings.durable, Clock::system()));
-    let tenant = Tenant::default_tenant();
-    for length in [80_000, 5_000_000] {
+    for (length, at_once) in [(80_000, 1), (80_000, TURN), (5_000_000, 1), (5_000_000, 4)] {
         let directories = [tempfile::tempdir()?, tempfile::tempdir()?];
         let [full, empty] = &directories;
         let open = async |directory: &tempfile::TempDir| {
@@ -184,41 +197,32 @@ async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
             Cache::open_on(&settings, directory.path(), Some(shared), Clock::system()).await
         };
         let cache = open(full).await?;
+        let turns = (rounds * 80_000 / length).max(4) + 1;
         let mut manifests = Vec::new();
-        for round in 0..rounds + WARMING {
-            manifests.push(artifact(&cache, length, round).await?);
+        for number in 0..turns * TURN {
+            let manifest = artifact(&cache, length, number).await?;
+            // So many would drive out others that the bucket has not got yet.
+            forget(&cache, &manifest).await;
+            manifests.push(manifest);
         }
         cache.close().await;
         let cache = open(empty).await?;
         let (mut gets, mut hits) = (Vec::new(), Vec::new());
-        for (round, manifest) in manifests.iter().enumerate() {
-            let id = manifest.artifact.to_string();
-            let name = |folder: &str, end: &str| ObjectKey::new(format!("{folder}/{}/{id}{end}", &id[..2]));
-            let records = [name("references", &format!("/{tenant}"))?, name("manifests", "")?];
-            let body = name("artifacts", ".ulaw")?;
-            let bare = async {
-                for key in &records {
-                    let got: Vec<Bytes> = store.get(key, None).await?.body.try_collect().await?;
-                    ensure!(!got.is_empty(), "{key} is empty");
-                }
-                read_kept(&store, &body, manifest).await
-            };
-            let get = spent(bare, async {}).await?;
-            let hit = async {
-                cache.reference(&tenant, &manifest.artifact).await?.context("no reference")?;
-                let found = cache.manifest(&manifest.artifact).await?.context("no manifest")?;
-                read_hit(&cache, &found).await
-            };
-            let hit = spent(hit, tokio::time::sleep(LEARNING)).await?;
-            if round >= WARMING {
-                gets.push(get);
-                hits.push(hit);
+        for (turn, manifests) in manifests.chunks(TURN).enumerate() {
+            let bare = stream::iter(manifests).map(|manifest| get_all(&store, manifest)).buffer_unordered(at_once);
+            let get = spent(bare.try_for_each(async |()| Ok(())), async {}).await?;
+            let hit = stream::iter(manifests).map(|manifest| hit_unknown(&cache, manifest)).buffer_unordered(at_once);
+            let hit = spent(hit.try_for_each(async |()| Ok(())), tokio::time::sleep(LEARNING)).await?;
+            // The first warms connections and statements.
+            if turn > 0 {
+                gets.push(get.each(TURN));
+                hits.push(hit.each(TURN));
             }
         }
         cache.close().await;
         let (get, hit) = (Spent::median(gets), Spent::median(hits));
         println!(
-            "{length:>9} {:>14} {:>14} {:>6.2} {:>4.2}",
+            "{length:>9} {at_once:>8} {:>14} {:>14} {:>6.2} {:>4.2}",
             get.text(),
             hit.text(),
             hit.wall / get.wall,
@@ -226,6 +230,24 @@ async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The three objects that an artifact is.
+async fn get_all(store: &Resting, manifest: &Manifest) -> Result<()> {
+    let id = manifest.artifact.to_string();
+    let name = |folder: &str, end: &str| ObjectKey::new(format!("{folder}/{}/{id}{end}", &id[..2]));
+    for key in [name("references", &format!("/{}", Tenant::default_tenant()))?, name("manifests", "")?] {
+        let got: Vec<Bytes> = store.get(&key, None).await?.body.try_collect().await?;
+        ensure!(!got.is_empty(), "{key} is empty");
+    }
+    read_kept(store, &name("artifacts", ".ulaw")?, manifest).await
+}
+
+/// A hit by a node that has to learn of all three.
+async fn hit_unknown(cache: &Cache, manifest: &Manifest) -> Result<()> {
+    cache.reference(&Tenant::default_tenant(), &manifest.artifact).await?.context("no reference")?;
+    let found = cache.manifest(&manifest.artifact).await?.context("no manifest")?;
+    read_hit(cache, &found).await
 }
 
 async fn read_bare(store: &Resting, key: &ObjectKey, length: usize) -> Result<()> {
@@ -268,7 +290,14 @@ async fn forget(cache: &Cache, manifest: &Manifest) {
 
 /// An artifact of `length` bytes that lies in the bucket, the same for the same number.
 async fn artifact(cache: &Cache, length: usize, number: usize) -> Result<Manifest> {
-    let body: Vec<u8> = (0..length).map(|i| (((i + number) * 2_654_435_761) >> 11) as u8).collect();
+    let noise = |place: usize| {
+        // SplitMix64: no chunk is like another.
+        let z = ((number << 32 | place) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (z ^ (z >> 27)).to_le_bytes()
+    };
+    let mut body: Vec<u8> = (0..length.div_ceil(8)).flat_map(noise).collect();
+    body.truncate(length);
     let chunks: Vec<Bytes> = body.chunks(CHUNK_MAX).map(Bytes::copy_from_slice).collect();
     for chunk in &chunks {
         cache.admit(ChunkId::of(chunk), chunk.clone()).await;

@@ -31,6 +31,8 @@ pub(super) struct Caller {
 /// What a request stands on.
 enum Ground<'a> {
     Credentials(Header<'a>),
+    /// What may be credentials, where nobody needs any: some clients must send some, and send anything.
+    Perhaps(Header<'a>),
     /// The tenant whose signature or capability the path has.
     Path(Tenant),
     /// An account's signing key, which the path says it is signed with.
@@ -52,15 +54,20 @@ pub(super) struct Admission {
 impl Admission {
     /// For whom a request acts, if that can be told without waiting for anything.
     pub(super) fn at_once(&self, room: Room, head: &request::Parts, from: IpAddr) -> Option<Result<Caller, Problem>> {
-        let ground = match self.ground(room, head) {
+        let mut ground = match self.ground(room, head) {
             Ok(ground) => ground,
             Err(problem) => return Some(Err(problem)),
         };
-        Some(match ground {
-            Ground::Credentials(header) => {
-                let principal = self.accounts.recognise(header, access(&head.method))?;
-                principal.map_err(refusal_problem).and_then(|principal| self.judge(principal, room, head, from))
+        if let Ground::Credentials(header) | Ground::Perhaps(header) = ground {
+            if let Some(principal) = self.accounts.recognise(header, access(&head.method)) {
+                let principal = principal.map_err(refusal_problem);
+                return Some(principal.and_then(|principal| self.judge(principal, room, head, from)));
             }
+            // Looked at only now: whoever is known need not be read.
+            ground = ground.settled();
+        }
+        Some(match ground {
+            Ground::Credentials(_) | Ground::Perhaps(_) => return None,
             Ground::Path(tenant) => {
                 let is_served = self.accounts.recognise_tenant(&tenant, access(&head.method))?;
                 is_served.map(|()| Caller::of(tenant, from)).map_err(refusal_problem)
@@ -84,8 +91,8 @@ impl Admission {
         if let Some(caller) = self.at_once(room, head, from) {
             return caller;
         }
-        match self.ground(room, head)? {
-            Ground::Credentials(header) => {
+        match self.ground(room, head)?.settled() {
+            Ground::Credentials(header) | Ground::Perhaps(header) => {
                 let principal = self.accounts.authenticate(header, from, access(&head.method)).await;
                 self.judge(principal.map_err(refusal_problem)?, room, head, from)
             }
@@ -127,9 +134,8 @@ impl Admission {
             }
             Room::Prompts | Room::V1 | Room::V2010 | Room::Docs | Room::Other => {}
         }
-        // Where strangers are let in, so are those who show something that could never be credentials here.
-        let shown = shown.filter(|shown| !self.opens(room, &head.method) || shown.is_ours());
-        Ok(shown.map_or(Ground::Nothing, Ground::Credentials))
+        let ground = if self.opens(room, &head.method) { Ground::Perhaps } else { Ground::Credentials };
+        Ok(shown.map_or(Ground::Nothing, ground))
     }
 
     /// What strangers may do.
@@ -191,6 +197,17 @@ impl Admission {
             Ok(Caller { tenant: principal.tenant.clone(), principal: Some(principal), from })
         } else {
             Err(forbidden())
+        }
+    }
+}
+
+impl Ground<'_> {
+    /// Where strangers are let in, so are those who show something that could never be credentials here.
+    fn settled(self) -> Self {
+        match self {
+            Ground::Perhaps(header) if header.is_ours() => Ground::Credentials(header),
+            Ground::Perhaps(_) => Ground::Nothing,
+            known => known,
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Rows that are read at once. Of many, few writers wait for the last of a stage.
-const BATCH: usize = 1024;
+const BATCH: usize = 2048;
 /// Rows that are looked up at once: as many as the catalogue reads at a time.
 const PLANNERS: usize = 4;
 /// Pause after a store failed; doubled each time.

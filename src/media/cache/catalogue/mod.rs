@@ -4,6 +4,7 @@
 //! read connections. Write-ahead log and `synchronous = NORMAL`: a commit survives the process, a loss of power can cost the last ones.
 //! What was only learned of the durable tier nobody waits for: it is written with the next change, or a little later.
 
+mod filter;
 mod front;
 mod learning;
 mod pending;
@@ -21,9 +22,11 @@ use std::{
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(super) use self::pending::{Announcement, Pending, Subject};
 use self::{
+    filter::Filter,
     front::{Front, Key, Record},
     learning::Learning,
     writer::{Change, Job, LiveCounts},
@@ -42,6 +45,8 @@ use crate::{
 
 /// Read connections, and so lookups at a time that memory cannot answer. A lookup takes microseconds unless the disk must be read.
 const READERS: usize = 4;
+/// Keys that are read at once to fill the filter, in about a millisecond.
+const KEYS_PAGE: u32 = 1024;
 /// Changes that may wait for the writer; beyond, committers wait.
 const QUEUE_MAX: usize = 1024;
 
@@ -119,6 +124,9 @@ pub struct Counts {
 #[derive(Clone, Debug)]
 pub(super) struct Catalogue {
     front: Front,
+    filter: Filter,
+    /// Fills the filter while the catalogue is there.
+    _filling: Arc<DropGuard>,
     readers: Arc<Readers>,
     writer: mpsc::Sender<Job>,
     learning: Learning,
@@ -135,6 +143,68 @@ struct Readers {
     /// Permits for the connections below, so that no blocking thread waits for one.
     turns: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    /// Reads from the file, on the blocking pool.
+    async fn read<T: Send + 'static>(
+        self: &Arc<Readers>,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, CacheError> {
+        let turn = self.turns.clone().acquire_owned().await.map_err(|_| CacheError::Closed)?;
+        let readers = self.clone();
+        let read = move || {
+            let _turn = turn;
+            let Some(connection) = lock(&readers.idle).pop() else { return Err(CacheError::Closed) };
+            let found = read(&connection);
+            lock(&readers.idle).push(connection);
+            Ok(found?)
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| CacheError::Closed)?
+    }
+}
+
+/// Fills the filter from the file.
+struct Filling {
+    filter: Filter,
+    front: Front,
+    readers: Arc<Readers>,
+    counts: Arc<LiveCounts>,
+}
+
+impl Filling {
+    async fn run(self) {
+        loop {
+            if let Err(error) = self.fill().await {
+                self.filter.give_up();
+                tracing::warn!(%error, "which records there are cannot be read; each is looked up");
+                return;
+            }
+            self.filter.crowded().await;
+        }
+    }
+
+    async fn fill(&self) -> Result<(), CacheError> {
+        let Counts { sources, references, artifacts, kept_sources, responses, pending } = self.counts.load();
+        let bits = self.filter.begin(sources + references + artifacts + kept_sources + responses + pending);
+        for table in query::KEYS {
+            let mut after = None;
+            loop {
+                let (front, bits) = (self.front.clone(), Arc::clone(&bits));
+                let page = move |db: &Connection| {
+                    // A transaction that began before the filter is over: what it has written is seen.
+                    front.caught_up();
+                    query::keys(db, table, after, KEYS_PAGE, |kind, digest| bits.add(filter::hash_of(kind, digest)))
+                };
+                after = self.readers.read(page).await?;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        self.filter.finish();
+        Ok(())
+    }
 }
 
 impl Catalogue {
@@ -159,9 +229,11 @@ impl Catalogue {
         let outbox = writer::Outbox { rows_max: pending_max, news: Arc::default() };
         let news = Arc::clone(&outbox.news);
         let learning = Learning::new(writer.downgrade());
+        let filter = Filter::default();
         let writing = writer::Writer {
             connection,
             front: front.clone(),
+            filter: filter.clone(),
             learning: learning.clone(),
             counts: counts.clone(),
             outbox,
@@ -173,7 +245,17 @@ impl Catalogue {
             .map_err(|source| CacheError::DataDirectory { path: path.to_owned(), source: Arc::new(source) })?;
         let readers = Arc::new(Readers { turns: Arc::new(Semaphore::new(READERS)), idle: Mutex::new(idle) });
         let has_outbox = pending_max.is_some();
-        Ok(Catalogue { front, readers, writer, learning, has_outbox, counts, news, metrics })
+        let ended = CancellationToken::new();
+        let filling = Filling {
+            filter: filter.clone(),
+            front: front.clone(),
+            readers: Arc::clone(&readers),
+            counts: Arc::clone(&counts),
+        };
+        let until = ended.clone();
+        tokio::spawn(async move { until.run_until_cancelled(filling.run()).await });
+        let _filling = Arc::new(ended.drop_guard());
+        Ok(Catalogue { front, filter, _filling, readers, writer, learning, has_outbox, counts, news, metrics })
     }
 
     pub(super) async fn source(
@@ -405,6 +487,11 @@ impl Catalogue {
         if let Some(found) = self.recall(&key).and_then(into) {
             return Ok(Ok(found));
         }
+        // Before the filter is asked: what is committed after it has said no is a change since.
+        let generation = self.front.generation(&key);
+        if !self.filter.may_have(&key) {
+            return Ok(Err(Gap { is_pending: false, generation }));
+        }
         self.metrics.catalogue_reads.increment(1);
         let (front, metrics, has_outbox) = (self.front.clone(), self.metrics.clone(), self.has_outbox);
         let read = move |connection: &Connection| {
@@ -428,21 +515,11 @@ impl Catalogue {
         Ok(found.and_then(|record| into(record).ok_or(Gap { is_pending: true, generation: 0 })))
     }
 
-    /// Reads from the file, on the blocking pool.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, CacheError> {
-        let turn = self.readers.turns.clone().acquire_owned().await.map_err(|_| CacheError::Closed)?;
-        let readers = self.readers.clone();
-        let read = move || {
-            let _turn = turn;
-            let Some(connection) = lock(&readers.idle).pop() else { return Err(CacheError::Closed) };
-            let found = read(&connection);
-            lock(&readers.idle).push(connection);
-            Ok(found?)
-        };
-        tokio::task::spawn_blocking(read).await.map_err(|_| CacheError::Closed)?
+        self.readers.read(read).await
     }
 
     async fn change(&self, change: Change) -> Result<Option<Dropped>, CacheError> {

@@ -28,6 +28,80 @@ pub(super) fn record(db: &Connection, key: &Key) -> rusqlite::Result<Option<Stri
     }
 }
 
+/// A table's keys, as its index has them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keys {
+    /// The number of the kind of record (`filter.rs`).
+    kind: u64,
+    /// Those behind a tenant and a key, in order.
+    sql: &'static str,
+}
+
+/// All keys by which records are looked up, and what the outbox names: that may be of something which is not there any more.
+pub(super) const KEYS: [Keys; 9] = [
+    Keys {
+        kind: 1,
+        sql: "SELECT tenant, key FROM sources WHERE (tenant, key) > (?1, ?2) ORDER BY tenant, key LIMIT ?3",
+    },
+    Keys {
+        kind: 2,
+        sql: "SELECT tenant, artifact FROM refs WHERE (artifact, tenant) > (?2, ?1) ORDER BY artifact, tenant LIMIT ?3",
+    },
+    Keys {
+        kind: 3,
+        sql: "SELECT '', artifact FROM manifests WHERE artifact > ?2 AND ?1 = ?1 ORDER BY artifact LIMIT ?3",
+    },
+    Keys {
+        kind: 4,
+        sql: "SELECT '', content_hash FROM kept WHERE content_hash > ?2 AND ?1 = ?1 ORDER BY content_hash LIMIT ?3",
+    },
+    Keys { kind: 5, sql: "SELECT '', key FROM responses WHERE key > ?2 AND ?1 = ?1 ORDER BY key LIMIT ?3" },
+    Keys {
+        kind: 1,
+        sql: "SELECT tenant, key FROM pending WHERE kind = 'source' AND (tenant, key) > (?1, ?2) ORDER BY tenant, key LIMIT ?3",
+    },
+    Keys {
+        kind: 2,
+        sql: "SELECT tenant, key FROM pending WHERE kind = 'reference' AND (tenant, key) > (?1, ?2) ORDER BY tenant, key LIMIT ?3",
+    },
+    Keys {
+        kind: 3,
+        sql: "SELECT tenant, key FROM pending WHERE kind = 'artifact' AND (tenant, key) > (?1, ?2) ORDER BY tenant, key LIMIT ?3",
+    },
+    Keys {
+        kind: 4,
+        sql: "SELECT tenant, key FROM pending WHERE kind = 'original' AND (tenant, key) > (?1, ?2) ORDER BY tenant, key LIMIT ?3",
+    },
+];
+
+/// A key by which [`keys`] goes on.
+pub(super) type After = (String, [u8; 32]);
+
+/// Tells at most `limit` keys of a table behind `after`; the last of them, unless these were the last of all.
+///
+/// **Cost**: reads the table's index only.
+pub(super) fn keys(
+    db: &Connection,
+    table: Keys,
+    after: Option<After>,
+    limit: u32,
+    mut tell: impl FnMut(u64, &[u8; 32]),
+) -> rusqlite::Result<Option<After>> {
+    let mut statement = db.prepare_cached(table.sql)?;
+    let (tenant, key) = after.as_ref().map_or(("", [].as_slice()), |(tenant, key)| (tenant, key));
+    let mut rows = statement.query(params![tenant, key, limit])?;
+    let (mut last, mut told) = (None, 0);
+    while let Some(row) = rows.next()? {
+        let key: [u8; 32] = row.get(1)?;
+        tell(table.kind, &key);
+        told += 1;
+        if told == limit {
+            last = Some((row.get(0)?, key));
+        }
+    }
+    Ok(last)
+}
+
 /// Rows of each table, as the triggers keep them.
 pub(super) fn counts(db: &Connection) -> rusqlite::Result<Counts> {
     let mut counts = Counts::default();

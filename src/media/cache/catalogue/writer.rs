@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
     Commit, Counts, Dropped, Learned,
+    filter::Filter,
     front::{Front, Key, Record},
     learning::Learning,
     pending::{self, Announcement, News, Noted, Subject},
@@ -183,6 +184,7 @@ pub(super) struct Outbox {
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) front: Front,
+    pub(super) filter: Filter,
     pub(super) learning: Learning,
     pub(super) counts: Arc<LiveCounts>,
     pub(super) outbox: Outbox,
@@ -312,6 +314,8 @@ impl Writer {
             }
         }
         let counts = query::counts(&transaction)?;
+        // What the outbox has rows of is among it.
+        self.filter.add(effects.iter().flat_map(|effect| &effect.changed).map(|(key, _)| key));
         transaction.commit()?;
         self.counts.store(counts);
         self.metrics.pending_refused.increment(unnoted);

@@ -28,7 +28,7 @@ pub struct Config {
     pub store: StoreKind,
     /// The directory of `store = "directory"`; without it, `durable` in the data directory.
     pub directory: Option<PathBuf>,
-    /// Requests to the store at once. 64: enough to keep a store busy, and a bound on connections and files.
+    /// Requests to the store at once. 256: enough to keep a store busy, and a bound on connections and files.
     pub requests_max: usize,
     /// How long a request waits for its turn before it fails. 1 s: what is behind that is faster made again.
     #[serde(with = "duration_text")]
@@ -47,8 +47,8 @@ pub struct Config {
     /// How long an index entry is waited for before the origin is asked instead. 500 ms: callers hear nothing meanwhile.
     #[serde(with = "duration_text")]
     pub index_wait: Duration,
-    /// Writes to the store at once, behind what callers wait for. 32: where the store answers within 2 ms, ten thousand objects a
-    /// second, more than two CPUs fill.
+    /// Writes to the store at once, behind what callers wait for. 192: more tasks than fills have where these take all CPUs, so that writes
+    /// get the turns that they need; fewer than `requests_max`, so that who reads finds a place.
     pub writers: usize,
     /// Changes that may wait to be written there; they wait in the catalogue, about 100 bytes each, and across restarts. 1,000,000.
     pub pending_max: u64,
@@ -91,14 +91,14 @@ impl Default for Config {
         Config {
             store: StoreKind::Off,
             directory: None,
-            requests_max: 64,
+            requests_max: 256,
             requests_wait: Duration::from_secs(1),
             slow: Duration::from_secs(2),
             rest_after_failures: 5,
             rest_first: Duration::from_secs(1),
             rest_max: Duration::from_secs(30),
             index_wait: Duration::from_millis(500),
-            writers: 32,
+            writers: 192,
             pending_max: 1_000_000,
             drain: Duration::from_secs(10),
             artifacts_keep: Duration::ZERO,

@@ -309,3 +309,35 @@ async fn a_directory_is_given_back_when_its_last_change_is_written() {
     assert!(cache.reference(&tenant(), &artifact).await.unwrap().is_some(), "it was written before");
     assert_eq!(cache.stats().counts.references, 1);
 }
+
+/// With a front that holds next to nothing, so that the file is asked for each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_there_is_found_before_and_after_it_is_known_what_is_not() {
+    const RECORDS: u32 = 3_000;
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { catalogue_memory: ByteCount::kib(1), ..memory_only() };
+    let one = |number: u32| commit(&format!("prompt-{number}"), "ulaw", &[chunk(1, 100)]);
+    let is_there = async |cache: &Cache, number: u32| {
+        let (artifact, records) = one(number);
+        cache.reference(&tenant(), &artifact).await.unwrap().is_some()
+            && cache.manifest(&artifact).await.unwrap().is_some()
+            && cache.source(&tenant(), &records.source_key).await.unwrap().is_some()
+    };
+    let cache = open(&config, dir.path()).await;
+    // The first time while it is filled, the second time when it has long been.
+    for round in 0..2 {
+        for number in round * RECORDS..(round + 1) * RECORDS {
+            cache.commit(one(number).1).await.unwrap();
+            assert!(is_there(&cache, number).await, "{number} in round {round}");
+            assert!(!is_there(&cache, u32::MAX - number).await);
+        }
+    }
+    cache.close().await;
+    drop(cache);
+    let cache = open(&config, dir.path()).await;
+    for number in (0..2 * RECORDS).step_by(7).chain(0..50) {
+        assert!(is_there(&cache, number).await, "{number} after a restart");
+        assert!(!is_there(&cache, u32::MAX - number).await);
+    }
+    cache.close().await;
+}
