@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     Accounts, AccountsError, Actor, Listed, Page,
-    account::check_name,
+    account::{check_has_credentials, check_name},
     change::Deed,
     page::{Listing, listing},
     records::{Key, KeyKind, NewKey},
@@ -54,6 +54,7 @@ impl Accounts {
         by: &Actor,
     ) -> Result<(Key, Secret), AccountsError> {
         check_name(&new.friendly_name)?;
+        check_has_credentials(&self.account(account).await?)?;
         let latest = self.inner.clock.now_wall() + LIFE_MAX;
         if new.expires.is_some_and(|expires| latest < expires) {
             return Err(AccountsError::Invalid {
@@ -74,7 +75,7 @@ impl Accounts {
         let insert = Statement::new(
             "INSERT INTO api_keys (sid, account, kind, friendly_name, scopes, mac, secret, expires_at, version, created_at, updated_at) \
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9 FROM accounts WHERE sid = $2 AND status <> 'closed' \
-             AND (SELECT count(*) FROM api_keys WHERE account = $2 AND kind = $3) < $10",
+             AND connect_app IS NULL AND (SELECT count(*) FROM api_keys WHERE account = $2 AND kind = $3) < $10",
         )
         .bind(name.as_str())
         .bind(account.to_string())
@@ -230,6 +231,6 @@ fn key_of(row: &Row) -> Result<Key, AccountsError> {
         scopes: Scopes::of_kept(&row.text(5)?),
         expires: row.maybe_int(6)?.map(time),
         used: row.maybe_int(7)?.map(time),
-        stamps: stamps(row, 8)?,
+        stamps: stamps(row, 1, 8)?,
     })
 }

@@ -69,6 +69,6 @@ impl Principal {
             Credential::Key(key) | Credential::Signature(key) => key.to_string(),
             Credential::Client { key, identity } => format!("{key} {identity}"),
         };
-        Actor { who: self.account.to_string(), credential }
+        Actor { who: self.account.to_string(), credential, application: None }
     }
 }

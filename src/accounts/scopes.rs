@@ -112,6 +112,16 @@ impl Scopes {
         Scopes(self.0 & other.0)
     }
 
+    /// What a word gives that an application may be allowed: no word of theirs reaches what makes credentials.
+    ///
+    /// # Errors
+    /// It is none of those words.
+    pub(super) fn of_profile_word(word: &str) -> Result<Scopes, NotAScope> {
+        let scopes = Scopes::parse_word(word)?;
+        let is_one = !matches!(word, "all" | "standard") && Scopes::standard().include(scopes);
+        if is_one { Ok(scopes) } else { Err(NotAScope(word.to_owned())) }
+    }
+
     fn parse_word(word: &str) -> Result<Scopes, NotAScope> {
         let work = |access| move |resource: Resource, of| resource.class() == Class::Work && of == access;
         match word {
