@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    Accounts, AccountsError, Actor, Listed, Page,
+    Accounts, AccountsError, Actor, Credential, Listed, Page,
     account::{check_has_credentials, check_name},
     change::Deed,
     page::{Listing, listing},
@@ -179,15 +179,21 @@ impl Accounts {
     /// The store cannot be written; what was to be noted is lost.
     pub async fn note_uses(&self) -> Result<(), AccountsError> {
         let uses = self.inner.callers.uses.take();
-        let notes: Vec<Statement> = uses
-            .into_iter()
-            .map(|(sid, at)| {
-                // No change that anybody has to hear of.
-                Statement::new("UPDATE api_keys SET used_at = $1 WHERE sid = $2 AND (used_at IS NULL OR used_at < $1)")
-                    .bind(micros(at))
-                    .bind(sid.to_string())
-            })
-            .collect();
+        // No change that anybody has to hear of.
+        let note = |used: Used, at| {
+            let (sql, sid) = match used {
+                Used::Key(sid) => (
+                    "UPDATE api_keys SET used_at = $1 WHERE sid = $2 AND (used_at IS NULL OR used_at < $1)",
+                    sid.to_string(),
+                ),
+                Used::Authorization(sid) => (
+                    "UPDATE authorizations SET used_at = $1 WHERE sid = $2 AND (used_at IS NULL OR used_at < $1)",
+                    sid.to_string(),
+                ),
+            };
+            Statement::new(sql).bind(micros(at)).bind(sid)
+        };
+        let notes: Vec<Statement> = uses.into_iter().map(|(used, at)| note(used, at)).collect();
         for notes in notes.chunks(NOTES_AT_ONCE) {
             self.inner.store.write(notes).await?;
         }
@@ -195,16 +201,30 @@ impl Accounts {
     }
 }
 
-/// When keys were used, until it is written down. A std lock: held for map operations only.
+/// When keys, and what applications are allowed, were used, until it is written down. A std lock: held for map operations only.
 #[derive(Debug, Default)]
-pub(super) struct Uses(Mutex<HashMap<KeySid, SystemTime>>);
+pub(super) struct Uses(Mutex<HashMap<Used, SystemTime>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Used {
+    Key(KeySid),
+    /// By its subaccount.
+    Authorization(AccountSid),
+}
 
 impl Uses {
-    pub(super) fn note(&self, key: KeySid, at: SystemTime) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, at);
+    /// Notes that a credential was used on an account.
+    pub(super) fn note(&self, credential: &Credential, account: AccountSid, at: SystemTime) {
+        let key = credential.key().map(Used::Key);
+        let authorization = credential.connected().map(|_| Used::Authorization(account));
+        if key.is_none() && authorization.is_none() {
+            return;
+        }
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        uses.extend([key, authorization].into_iter().flatten().map(|used| (used, at)));
     }
 
-    fn take(&self) -> HashMap<KeySid, SystemTime> {
+    fn take(&self) -> HashMap<Used, SystemTime> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

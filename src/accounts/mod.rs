@@ -29,6 +29,8 @@ mod key_file;
 
 mod keys;
 
+mod lookup;
+
 mod memory;
 
 mod numbers;
@@ -68,7 +70,7 @@ pub use connect::{
 };
 pub use error::AccountsError;
 pub use page::{Cursor, Listed, NotACursor, PAGE_MAX, Page};
-pub use principal::{Credential, Principal};
+pub use principal::{Connected, Credential, Principal, ShownByDeveloper};
 pub use records::{
     Account, Application, ApplicationFields, AuditEntry, Key, KeyKind, Method, NewKey, NotAPhoneNumber, Number,
     NumberFields, PhoneNumber, Stamps, Status, Unknown, VoiceFields,

@@ -96,8 +96,8 @@ CREATE TABLE deauthorizations (
     connect_app TEXT NOT NULL REFERENCES connect_apps (sid),
     tries BIGINT NOT NULL, due_at BIGINT NOT NULL, leased_until BIGINT NOT NULL, lease TEXT NOT NULL, created_at BIGINT NOT NULL
 );
-CREATE INDEX deauthorizations_by_due ON deauthorizations (due_at);
-CREATE INDEX deauthorizations_by_app ON deauthorizations (connect_app);
+CREATE INDEX deauthorizations_by_app ON deauthorizations (connect_app, due_at, id);
+CREATE INDEX deauthorizations_by_lease ON deauthorizations (connect_app, leased_until);
 
 -- As which application somebody acted.
 ALTER TABLE audit ADD COLUMN application TEXT NOT NULL DEFAULT '';

@@ -49,6 +49,10 @@ resources! {
     Keys = "keys", Control;
     /// Who did what.
     Audit = "audit", Control;
+    /// Applications that the account offers to others.
+    ConnectApps = "connect-apps", Control;
+    /// What the account allows applications of others.
+    Authorizations = "authorizations", Control;
 }
 
 /// Reading or changing.
@@ -190,7 +194,8 @@ mod tests {
         for resource in Resource::ALL {
             for access in [Access::Read, Access::Write] {
                 assert!(all.may(*resource, access));
-                let makes_credentials = matches!(resource, Resource::Accounts | Resource::Keys | Resource::Audit);
+                let makes_credentials =
+                    !matches!(resource, Resource::Media | Resource::Applications | Resource::Numbers);
                 assert_eq!(standard.may(*resource, access), !makes_credentials, "{resource:?}");
                 assert!(!Scopes::NONE.may(*resource, access));
             }

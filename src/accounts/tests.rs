@@ -1,5 +1,11 @@
 //! Accounts on both engines: what must hold, whichever keeps them.
 
+mod connect;
+
+mod deauthorizations;
+
+mod grants;
+
 mod versions;
 
 use std::{

@@ -27,6 +27,9 @@ const DESCRIPTION_MAX: usize = 1_000;
 /// Bytes of an address at most.
 const URL_MAX: usize = 2_048;
 
+/// The status of one that is there. Deleted ones are kept for what names them.
+pub(in crate::accounts) const ACTIVE_APP: &str = "active";
+
 macro_rules! columns {
     () => {
         "sid, created_at, account, friendly_name, record, updated_at, version"

@@ -258,16 +258,30 @@ impl Accounts {
         app: &ConnectAppSid,
         by: &Actor,
     ) -> Result<(), AccountsError> {
-        let there = self.authorization(user_account, app).await?;
-        let revoked = self.revocation(user_account, Some(app));
-        if !there.is_active() {
+        if !self.authorization(user_account, app).await?.is_active() {
             return Err(NOT_FOUND);
         }
+        self.note_room(app).await?;
+        let revoked = self.revocation(user_account, Some(app));
         match self.change(Deed::on_callers(user_account, by, "connect.revoke", app), revoked).await {
             // Twice is once.
             Err(AccountsError::Store(StoreError::Duplicate)) => Ok(()),
             done => done,
         }
+    }
+
+    /// Counts a developer who will not be told, because too many wait for that already.
+    async fn note_room(&self, app: &ConnectAppSid) -> Result<(), AccountsError> {
+        let untold = Statement::new(
+            "SELECT count(*), (SELECT count(*) FROM deauthorizations WHERE connect_app = $1) FROM deauthorizations",
+        );
+        let rows = self.inner.store.read(untold.bind(app.to_string())).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        if UNTOLD_MAX <= row.int(0)? || UNTOLD_OF_APP_MAX <= row.int(1)? {
+            tracing::warn!(%app, "too many developers wait to be told of revocations: this one is not");
+            metrics::counter!("ringback_deauthorizations_total", "outcome" => "no-room").increment(1);
+        }
+        Ok(())
     }
 
     /// What revokes what an account allows one application, or all: first what tells the developers, while it says who they are.

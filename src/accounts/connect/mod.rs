@@ -5,7 +5,7 @@
 //! [`Limits`]. Those are kept, shown and narrowed here; spending is held to them by the room that meters it, and calls at once by the one that counts them.
 //! For who prefers OAuth 2.1 to that subaccount's name and the developer's own secret there are codes and tokens (`grants.rs`).
 
-mod access;
+pub(super) mod access;
 
 mod apps;
 
@@ -13,12 +13,15 @@ mod authorizations;
 
 mod challenge;
 
+mod deauthorizations;
+
 mod grants;
 
 mod limits;
 
 mod profile;
 
+pub(super) use apps::ACTIVE_APP;
 pub use apps::{ConnectApp, ConnectAppFields};
 pub use authorizations::{Authorization, AuthorizationStatus};
 pub use challenge::{NotAChallenge, S256};
