@@ -87,7 +87,10 @@ async fn an_application_is_allowed_once_however_often_and_wherever_it_is_clicked
         assert!(matches!(twice, Err(AccountsError::NotFound(_))), "{twice:?}");
         let again = pair.allow(&there, "post-all").await;
         assert_eq!((again.sid, again.profile.to_string().as_str()), (first.sid, "post-all"));
-        assert_eq!(here.authorizations(&pair.user.sid, &whole(10)).await.unwrap().records, [again.clone()]);
+        assert_eq!(
+            here.authorizations(&pair.user.sid, &whole(10)).await.unwrap().records,
+            std::slice::from_ref(&again)
+        );
         assert_eq!(here.authorization_on(&first.sid).await.unwrap(), again);
         // Another's of the same application is another.
         let other = here.create_account(None, "Other", &operator()).await.unwrap();

@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::{Scene, ask_as};
 use crate::accounts::{Credentials, ask, post, subaccount};
 
+/// Fields of a form.
+type Form = &'static [(&'static str, &'static str)];
+
 #[tokio::test]
 async fn who_acts_for_a_user_cannot_get_more_than_it_was_allowed() {
     let origin = Origin::start().await.unwrap();
@@ -20,7 +23,7 @@ async fn who_acts_for_a_user_cannot_get_more_than_it_was_allowed() {
     let bearer = scene.tokens(&on).await;
     let bearer = format!("Bearer {}", bearer["access_token"].as_str().unwrap());
     let root = "/2010-04-01/Accounts";
-    let refused: [(Method, String, &[(&str, &str)], u16); 17] = [
+    let refused: [(Method, String, Form, u16); 17] = [
         // Credentials.
         (Method::POST, format!("{root}/{sid}/Keys.json"), &[("Scopes", "all")], 403),
         (Method::POST, format!("{root}/{sid}/SigningKeys.json"), &[], 403),

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
+use ring::hmac;
 use ringback::testing::origin::Origin;
 use serde_json::Value;
 
@@ -183,6 +185,22 @@ async fn key(node: &TestNode, of: &Credentials, words: &str) -> Credentials {
     Credentials::new(&made["sid"], &made["secret"])
 }
 
+/// What an account's server gives a client: a token with these words, signed with a key that has others.
+async fn clients_token(node: &TestNode, of: &Credentials, key: &str, words: &str) -> String {
+    let path = format!("/2010-04-01/Accounts/{}/SigningKeys.json", of.name);
+    let (status, made) = post(node, of, &path, &[("Scopes", key)]).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let now = node.node.clock.now_wall().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let claims = serde_json::json!({
+        "iss": made["sid"], "sub": of.name, "aud": "ringback", "exp": now + 600,
+        "grants": { "identity": "alice", "ringback": { "scopes": words } },
+    });
+    let parts = [r#"{"alg":"HS256","typ":"JWT"}"#.to_owned(), claims.to_string()];
+    let message = parts.map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    let key = hmac::Key::new(hmac::HMAC_SHA256, made["secret"].as_str().unwrap().as_bytes());
+    format!("Bearer {message}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes())))
+}
+
 #[tokio::test]
 async fn every_operation_is_done_for_who_was_given_it_and_for_nobody_else() {
     let origin = Origin::start().await.unwrap();
@@ -209,6 +227,11 @@ async fn every_operation_is_done_for_who_was_given_it_and_for_nobody_else() {
             askers.push(asker(format!("key {}", words[0]), key.header(), &scene.user.name, &words));
         }
     }
+    // A client of the user's, with what its grant and the key that signed it both have.
+    let both = ["media:read", "keys:write"];
+    let (by, words) = ("media:read keys:write numbers:write", "media:read keys:write applications:read");
+    let token = clients_token(node, &scene.user, by, words).await;
+    askers.push(asker("client".to_owned(), token, &scene.user.name, &both));
     // The developer, by each way, for each profile.
     let developers_key = key(node, &scene.developer, "media:read numbers:write keys:write accounts:write").await;
     for words in profiles() {
@@ -246,7 +269,10 @@ async fn every_operation_is_done_for_who_was_given_it_and_for_nobody_else() {
     let on = scene.allow(&app, &["get-all"]).await.sid.to_string();
     let nobodys = format!("AC{}", "5".repeat(32));
     let stranger = account(&scene.accounts).await;
-    for header in [stranger.header(), key(node, &stranger, "all").await.header()] {
+    let strangers_key = key(node, &stranger, "all").await;
+    // To its own clients a developer does not give what it was given.
+    let developers_client = clients_token(node, &scene.developer, "all", "all").await;
+    for header in [stranger.header(), strangers_key.header(), developers_client] {
         for operation in operations.iter().filter(|operation| operation.is_of_an_account()) {
             let mut said = Vec::new();
             for account in [&on, &nobodys] {
