@@ -95,6 +95,8 @@ impl From<Profile> for String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::accounts::{Access, Resource};
 
@@ -141,5 +143,28 @@ mod tests {
         );
         assert!(parts.covers(&profile("media:read")) && parts.covers(&Profile::default()) && parts.covers(&parts));
         assert!(!Profile::default().covers(&parts));
+    }
+
+    fn any_profile() -> impl Strategy<Value = Profile> {
+        let works =
+            ["media", "applications", "numbers"].map(|slug| ["read", "write"].map(|access| format!("{slug}:{access}")));
+        let words: Vec<String> = works.into_iter().flatten().chain([GET_ALL.to_owned(), POST_ALL.to_owned()]).collect();
+        prop::collection::btree_set(prop::sample::select(words), 0..5).prop_map(Profile)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_covered_gives_no_more_and_is_kept_as_it_is(one in any_profile(), other in any_profile(), third in any_profile()) {
+            if one.covers(&other) {
+                prop_assert!(one.scopes().include(other.scopes()));
+                prop_assert!(!other.covers(&third) || one.covers(&third));
+            }
+            prop_assert!(Scopes::standard().include(one.scopes()));
+            prop_assert!(one.covers(&one) && one.covers(&Profile::default()));
+            prop_assert_eq!(&one.to_string().parse::<Profile>().unwrap(), &one);
+            prop_assert_eq!(&Profile::of_kept(&one.to_string()), &one);
+            let json = serde_json::to_string(&one).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Profile>(&json).unwrap(), &one);
+        }
     }
 }
