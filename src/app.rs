@@ -126,6 +126,7 @@ impl Node {
         let speech =
             Speech::start(config.media.speech.clone(), &config.outbound, guard.clone(), &loop_id, clock.clone())
                 .await?;
+        let teller = client.clone();
         let origin = Origin::new(client, config.media.origin.clone(), clock.clone());
         let remembered_max = config.media.fill.remembered_max;
         let ignored_query = IgnoredQuery::new(&config.media.address.ignored_query)?;
@@ -157,6 +158,7 @@ impl Node {
             tasks.spawn(hear(media.clone(), stopped.clone()));
         }
         tasks.spawn(hear_of_accounts(accounts.clone(), stopped.clone()));
+        tasks.spawn(tell_developers(accounts.clone(), teller, stopped.clone()));
         let watched = Watched { media: media.clone(), accounts: accounts.clone(), data_dir: config.data_dir.clone() };
         tasks.spawn(watch(watched, health.clone(), stopped.clone()));
 
@@ -267,6 +269,14 @@ async fn hear_of_accounts(accounts: Accounts, stopped: CancellationToken) {
     tokio::select! {
         () = stopped.cancelled() => {}
         () = accounts.keep_hearing() => {}
+    }
+}
+
+/// Tells developers what was revoked.
+async fn tell_developers(accounts: Accounts, client: Client, stopped: CancellationToken) {
+    tokio::select! {
+        () = stopped.cancelled() => {}
+        () = accounts.keep_telling(&client) => {}
     }
 }
 

@@ -218,6 +218,10 @@ sid_name!(
     /// Name of a phone number that somebody has.
     NumberSid, "PN"
 );
+sid_name!(
+    /// Name of a connect app: an application that acts for accounts that allow it.
+    ConnectAppSid, "CN"
+);
 
 /// The text is not the name of such a thing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -20,7 +20,7 @@ use super::{
 };
 
 /// Subaccounts of an account at most.
-const SUBACCOUNTS_MAX: i64 = 1_000;
+pub(super) const SUBACCOUNTS_MAX: i64 = 1_000;
 /// Characters of a name for people at most.
 pub(super) const NAME_MAX: usize = 64;
 /// The file that the first account's credentials are left in.
@@ -28,7 +28,7 @@ const FIRST_FILE: &str = "first-credentials";
 
 macro_rules! columns {
     () => {
-        "sid, created_at, parent, friendly_name, status, primary_token, secondary_token, updated_at, version"
+        "sid, created_at, parent, friendly_name, status, primary_token, secondary_token, updated_at, version, connect_app"
     };
 }
 
@@ -92,6 +92,7 @@ impl Accounts {
             status: Status::Active,
             primary_token: draw_token(),
             secondary_token: None,
+            connect_app: None,
             stamps: super::Stamps { created: now, updated: now, version: 1 },
         }
     }
@@ -177,7 +178,7 @@ impl Accounts {
     /// Changes name or status. A closed account stays closed.
     ///
     /// # Errors
-    /// There is none of this name, the name is too long, or it is closed.
+    /// There is none of this name, the name is too long, or it is closed; or an application's subaccount is to be, which is revoked instead.
     pub async fn update_account(
         &self,
         sid: &AccountSid,
@@ -192,12 +193,20 @@ impl Accounts {
         if account.status == Status::Closed && status != Status::Closed {
             return Err(AccountsError::Conflict("the account is closed, for ever"));
         }
+        if account.connect_app.is_some() && status == Status::Closed {
+            return Err(AccountsError::Conflict(
+                "it is an application's subaccount: revoke what the application is allowed",
+            ));
+        }
         let name = change.friendly_name.as_ref().unwrap_or(&account.friendly_name);
         let sql = "UPDATE accounts SET friendly_name = $1, status = $2, updated_at = $3, version = version + 1 \
                    WHERE sid = $4 AND version = $5";
         let statement = Statement::new(sql).bind(name.as_str()).bind(status.as_str());
         let detail = if status == account.status { String::new() } else { format!("status {status}") };
-        self.update(&account, statement, Deed::on_callers(sid, by, "account.update", sid).detail(detail)).await
+        let deed = Deed::on_callers(sid, by, "account.update", sid).detail(detail);
+        // Whoever closes an account revokes what it has allowed.
+        let revoked = if status == Status::Closed { self.revocation(sid, None) } else { Vec::new() };
+        self.update_with(&account, statement, revoked, deed).await
     }
 
     /// Makes a second token beside the first.
@@ -206,6 +215,7 @@ impl Accounts {
     /// There is no such account, or it has two already.
     pub async fn create_secondary_token(&self, sid: &AccountSid, by: &Actor) -> Result<Account, AccountsError> {
         let account = self.account(sid).await?;
+        check_has_credentials(&account)?;
         if account.secondary_token.is_some() {
             return Err(AccountsError::Conflict("the account has a secondary auth token"));
         }
@@ -325,13 +335,26 @@ impl Accounts {
 
     /// Makes a change to an account as it was read. `statement` lacks `$3` to `$5`: when, which, and the version that was read.
     async fn update(&self, account: &Account, statement: Statement, deed: Deed<'_>) -> Result<Account, AccountsError> {
+        self.update_with(account, statement, Vec::new(), deed).await
+    }
+
+    /// The same, with what else happens then.
+    async fn update_with(
+        &self,
+        account: &Account,
+        statement: Statement,
+        with: Vec<Statement>,
+        deed: Deed<'_>,
+    ) -> Result<Account, AccountsError> {
         let statement = statement
             .bind(micros(self.inner.clock.now_wall()))
             .bind(account.sid.to_string())
             .bind(account.stamps.version)
             .changing(1);
-        match self.change(deed, vec![statement]).await {
-            Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => Err(AccountsError::OVERTAKEN),
+        match self.change(deed, [vec![statement], with].concat()).await {
+            Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. } | StoreError::Duplicate)) => {
+                Err(AccountsError::OVERTAKEN)
+            }
             done => done,
         }?;
         self.account(&account.sid).await
@@ -347,8 +370,17 @@ impl Accounts {
             status: parsed(row, 4, "an account")?,
             primary_token: open(&row.bytes(5)?)?,
             secondary_token: row.maybe_bytes(6)?.map(|sealed| open(&sealed)).transpose()?,
-            stamps: stamps(row, 7)?,
+            connect_app: maybe_parsed(row, 9, "an account")?,
+            stamps: stamps(row, 1, 7)?,
         })
+    }
+}
+
+/// Whether an account has credentials of its own.
+pub(super) fn check_has_credentials(account: &Account) -> Result<(), AccountsError> {
+    match account.connect_app {
+        None => Ok(()),
+        Some(_) => Err(AccountsError::Forbidden("an application's subaccount has no tokens and no keys")),
     }
 }
 
@@ -375,6 +407,6 @@ pub(super) fn check_filter(text: Option<&str>) -> Result<(), AccountsError> {
 }
 
 /// 128 bits as 32 hexadecimal digits, as clients expect an auth token.
-fn draw_token() -> Secret {
+pub(super) fn draw_token() -> Secret {
     Secret::new(format!("{:032x}", rand::rng().random::<u128>()))
 }

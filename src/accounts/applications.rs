@@ -141,6 +141,6 @@ fn application_of(row: &Row) -> Result<Application, AccountsError> {
         account: parsed(row, 2, "an application")?,
         friendly_name: row.text(3)?,
         fields: from_json(&row.text(4)?)?,
-        stamps: stamps(row, 5)?,
+        stamps: stamps(row, 1, 5)?,
     })
 }

@@ -11,8 +11,10 @@ use super::{
     rows::{parsed, time},
 };
 
-const BEFORE: &str = "SELECT number, at, account, actor, credential, action, target, detail FROM audit \
+const BEFORE: &str = "SELECT number, at, account, actor, credential, action, target, detail, application FROM audit \
                       WHERE number < $1 AND ($2 = '' OR account = $2) ORDER BY number DESC LIMIT $3";
+
+const MISREAD: AccountsError = AccountsError::Misread("the audit log");
 
 impl Accounts {
     /// What was done on an account, or on any: the newest before the entry `before`, `limit` at most.
@@ -34,10 +36,13 @@ impl Accounts {
 }
 
 fn entry_of(row: &Row) -> Result<AuditEntry, AccountsError> {
+    let application = row.text(8)?;
+    let application = if application.is_empty() { None } else { Some(application) };
     Ok(AuditEntry {
+        application: application.map(|sid| sid.parse().map_err(|_| MISREAD)).transpose()?,
         number: row.int(0)?,
         at: time(row.int(1)?),
-        account: parsed(row, 2, "an entry of the audit log")?,
+        account: parsed(row, 2, "the audit log")?,
         actor: row.text(3)?,
         credential: row.text(4)?,
         action: row.text(5)?,

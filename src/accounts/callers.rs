@@ -17,33 +17,25 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use metrics::counter;
 use ring::hmac;
-use subtle::ConstantTimeEq as _;
 
 use crate::{
     clock::Clock,
     ids::{AccountSid, KeySid, Tenant},
-    store::{Row, Statement},
 };
 
 use super::{
-    Access, Accounts, AccountsError, Credential, KeyKind, Principal, Scopes, Status, account,
+    Access, Accounts, AccountsError, KeyKind, Principal, Status,
     ceiling::Ceiling,
+    connect,
     feed::Standing,
-    keys::{self, Uses},
+    keys::Uses,
     memory::{Memory, Of},
-    rows::{maybe_parsed, parsed, time},
     signers::Signer,
     tokens,
 };
 
 /// Bytes of what is looked at in `Authorization` at most.
 const LENGTH_MAX: usize = 8 << 10;
-
-const ACCOUNT: &str = "SELECT a.status, a.parent, p.status, a.primary_token, a.secondary_token \
-                       FROM accounts a LEFT JOIN accounts p ON p.sid = a.parent WHERE a.sid = $1";
-const KEY: &str = "SELECT a.status, a.parent, p.status, k.account, k.scopes, k.expires_at, k.mac, k.secret, a.epoch \
-                   FROM api_keys k JOIN accounts a ON a.sid = k.account LEFT JOIN accounts p ON p.sid = a.parent \
-                   WHERE k.sid = $1 AND k.kind = $2";
 
 /// The kind of key that signs.
 pub(super) const SIGNING_KEY: &str = KeyKind::Signing.as_str();
@@ -55,6 +47,8 @@ pub enum Refusal {
     Wrong,
     /// They are right, and the account may not be used.
     Inactive(Status),
+    /// They are right, and the account has revoked what it allowed the application, or the application is no more.
+    Revoked,
     /// This address was wrong too often.
     TooOften(Duration),
     /// The store cannot be asked.
@@ -79,13 +73,14 @@ impl<'a> Header<'a> {
         match self.parse() {
             Some(Shown::Basic { name, .. }) => is_name(&name),
             Some(Shown::Bearer(token)) => {
-                token.split_once(':').is_some_and(|(name, _)| is_name(name)) || tokens::key_of(&token).is_some()
+                let is_pair = token.split_once(':').is_some_and(|(name, _)| is_name(name));
+                is_pair || tokens::key_of(&token).is_some() || connect::access::is_one(&token)
             }
             None => false,
         }
     }
 
-    fn parse(self) -> Option<Shown> {
+    pub(super) fn parse(self) -> Option<Shown> {
         let text = std::str::from_utf8(self.0).ok().filter(|text| text.len() <= LENGTH_MAX)?;
         let (scheme, rest) = text.trim().split_once(' ')?;
         let rest = rest.trim();
@@ -99,7 +94,7 @@ impl<'a> Header<'a> {
     }
 }
 
-enum Shown {
+pub(super) enum Shown {
     Basic { name: String, secret: String },
     Bearer(String),
 }
@@ -110,7 +105,7 @@ pub(super) struct Callers {
     /// Drawn at start: what is looked up means nothing to another process.
     key: hmac::Key,
     pub(super) known: Memory<u128, Arc<Known>>,
-    tenants: Memory<Tenant, Status>,
+    tenants: Memory<Tenant, Result<(), Refusal>>,
     /// Signing keys, and names of which there is none. Names are drawn: what there is not will never be.
     pub(super) signers: Memory<KeySid, Option<Arc<Signer>>>,
     pub(super) uses: Uses,
@@ -123,10 +118,11 @@ pub(super) struct Callers {
 /// A caller whose credentials were right, and whether its account may be used.
 #[derive(Debug)]
 pub(super) struct Known {
-    principal: Arc<Principal>,
-    status: Status,
+    pub(super) principal: Arc<Principal>,
+    /// Whether what it shows may be used.
+    pub(super) standing: Result<(), Refusal>,
     /// The round in which it was noted last that its key is used.
-    noted: AtomicU32,
+    pub(super) noted: AtomicU32,
 }
 
 impl Callers {
@@ -182,9 +178,7 @@ impl Callers {
             return;
         }
         noted.store(round, Ordering::Relaxed);
-        if let Some(key) = principal.credential.key() {
-            self.uses.note(key, clock.now_wall());
-        }
+        self.uses.note(&principal.credential, principal.account, clock.now_wall());
     }
 }
 
@@ -201,7 +195,7 @@ impl Accounts {
         }
         count_stale(standing);
         inner.callers.note_use(&known.principal, &known.noted, &inner.clock);
-        Some(active(known.status).map(|()| known.principal.clone()))
+        Some(known.standing.clone().map(|()| known.principal.clone()))
     }
 
     /// Who a caller is.
@@ -224,10 +218,9 @@ impl Accounts {
             Ok(known) => {
                 let known = Arc::new(known);
                 inner.callers.note_use(&known.principal, &known.noted, &inner.clock);
-                let Known { principal, status, .. } = &*known;
-                let (of, name) =
-                    (Of { account: principal.account, parent: principal.parent }, inner.callers.name(header));
-                let answer = active(*status).map(|()| principal.clone());
+                let Known { principal, standing, .. } = &*known;
+                let (of, name) = (Of::principal(principal), inner.callers.name(header));
+                let answer = standing.clone().map(|()| principal.clone());
                 inner.callers.known.insert(name, known, of, &inner.callers.heard, read_at);
                 answer
             }
@@ -253,12 +246,12 @@ impl Accounts {
         Err(refusal)
     }
 
-    /// Whether a caller who was let in is to be let in still: what takes long to be sent is not done for one who was revoked meanwhile.
+    /// Who a caller is by now who was let in: what takes long to be sent is not done for one who was revoked meanwhile.
     ///
     /// # Errors
-    /// Why not.
-    pub async fn check_again(&self, header: Header<'_>, from: IpAddr) -> Result<(), Refusal> {
-        self.authenticate(header, from, Access::Write).await.map(drop)
+    /// Why it is not let in any more.
+    pub async fn authenticate_again(&self, header: Header<'_>, from: IpAddr) -> Result<Arc<Principal>, Refusal> {
+        self.authenticate(header, from, Access::Write).await
     }
 
     /// Whether a tenant that nobody has to authenticate for may be served: whose signature, or whose address, a caller has.
@@ -271,13 +264,11 @@ impl Accounts {
         }
         let Some(account) = tenant.account() else { return Ok(()) };
         let read_at = self.inner.callers.heard.load(Ordering::Acquire);
-        let rows = self.inner.store.read(Statement::new(ACCOUNT).bind(account.to_string())).await;
-        let rows = rows.map_err(|error| refusal(&error.into()))?;
-        let row = rows.first().ok_or(Refusal::Wrong)?;
-        let (status, parent) = status_of(row).map_err(|error| refusal(&error))?;
-        let callers = &self.inner.callers;
-        callers.tenants.insert(tenant.clone(), status, Of { account, parent }, &callers.heard, read_at);
-        active(status)
+        let found = self.look_up_account(&account, None).await.map_err(|error| refusal(&error))?;
+        let found = found.ok_or(Refusal::Wrong)?;
+        let (callers, standing) = (&self.inner.callers, found.standing());
+        callers.tenants.insert(tenant.clone(), standing.clone(), found.of(), &callers.heard, read_at);
+        standing
     }
 
     /// The same, if that can be told without waiting for anything.
@@ -285,7 +276,7 @@ impl Accounts {
         if tenant.account().is_none() {
             return Some(Ok(()));
         }
-        self.inner.callers.tenants.get(tenant).filter(|_| self.standing().suffices(access)).map(active)
+        self.inner.callers.tenants.get(tenant).filter(|_| self.standing().suffices(access))
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -295,95 +286,10 @@ impl Accounts {
     pub(super) fn is_in_time(&self, principal: &Principal) -> bool {
         principal.expires.is_none_or(|expires| self.inner.clock.now_wall() < expires)
     }
-
-    async fn look_up(&self, header: Header<'_>) -> Result<Known, Refusal> {
-        let found = match header.parse().ok_or(Refusal::Wrong)? {
-            Shown::Basic { name, secret } => match (name.parse(), name.parse()) {
-                (Ok(account), _) => self.by_token(account, &secret).await,
-                (_, Ok(key)) => self.by_key(key, &secret).await,
-                _ => Ok(None),
-            },
-            // For clients that can send nothing else.
-            Shown::Bearer(token) => match token.split_once(':').map(|(name, secret)| (name.parse(), secret)) {
-                Some((Ok(key), secret)) => self.by_key(key, secret).await,
-                Some((Err(_), _)) => Ok(None),
-                None => self.by_client_token(&token).await,
-            },
-        };
-        let found = found.map_err(|error| refusal(&error))?;
-        let (principal, status) = found.ok_or(Refusal::Wrong)?;
-        if !self.is_in_time(&principal) {
-            return Err(Refusal::Wrong);
-        }
-        Ok(Known { principal: Arc::new(principal), status, noted: AtomicU32::new(0) })
-    }
-
-    async fn by_token(&self, sid: AccountSid, shown: &str) -> Result<Option<(Principal, Status)>, AccountsError> {
-        let rows = self.inner.store.read(Statement::new(ACCOUNT).bind(sid.to_string())).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let mut is_right = subtle::Choice::from(0);
-        for sealed in [Some(row.bytes(3)?), row.maybe_bytes(4)?].into_iter().flatten() {
-            let token = self.inner.sealer.open(&account::purpose(&sid), &sealed)?;
-            is_right |= token.reveal().as_bytes().ct_eq(shown.as_bytes());
-        }
-        let (status, parent) = status_of(row)?;
-        let principal = Principal {
-            account: sid,
-            parent,
-            tenant: Tenant::of(&sid),
-            credential: Credential::Token,
-            scopes: Scopes::all(),
-            expires: None,
-        };
-        Ok(bool::from(is_right).then_some((principal, status)))
-    }
-
-    async fn by_key(&self, sid: KeySid, shown: &str) -> Result<Option<(Principal, Status)>, AccountsError> {
-        let Some(row) = self.key_row(sid, KeyKind::Api.as_str()).await? else { return Ok(None) };
-        let is_right = self.inner.sealer.recognises(&sid.to_string(), shown, &row.bytes(6)?);
-        let found = of_key(&row, Credential::Key(sid))?;
-        Ok(is_right.then_some(found))
-    }
-
-    async fn by_client_token(&self, token: &str) -> Result<Option<(Principal, Status)>, AccountsError> {
-        let Some(sid) = tokens::key_of(token) else { return Ok(None) };
-        let Some(row) = self.key_row(sid, SIGNING_KEY).await? else { return Ok(None) };
-        let secret = self.inner.sealer.open(&keys::purpose(&sid), &row.bytes(7)?)?;
-        let Some(token) = tokens::read(token, &secret, self.inner.clock.now_wall()) else { return Ok(None) };
-        let (principal, status) = of_key(&row, Credential::Client { key: sid, identity: token.identity })?;
-        let expires = principal.expires.map_or(token.expires, |expires| expires.min(token.expires));
-        let scopes = principal.scopes.and(token.scopes);
-        let is_its_own = token.account == principal.account && token.epoch == row.int(8)?;
-        Ok(is_its_own.then_some((Principal { scopes, expires: Some(expires), ..principal }, status)))
-    }
-
-    pub(super) async fn key_row(&self, sid: KeySid, kind: &str) -> Result<Option<Row>, AccountsError> {
-        Ok(self.inner.store.read(Statement::new(KEY).bind(sid.to_string()).bind(kind)).await?.into_iter().next())
-    }
 }
 
 pub(super) fn active(status: Status) -> Result<(), Refusal> {
     if status == Status::Active { Ok(()) } else { Err(Refusal::Inactive(status)) }
-}
-
-/// What holds for an account, and its parent.
-fn status_of(row: &Row) -> Result<(Status, Option<AccountSid>), AccountsError> {
-    let own: Status = parsed(row, 0, "an account")?;
-    Ok((own.under(maybe_parsed(row, 2, "an account")?), maybe_parsed(row, 1, "an account")?))
-}
-
-pub(super) fn of_key(row: &Row, credential: Credential) -> Result<(Principal, Status), AccountsError> {
-    let (status, parent) = status_of(row)?;
-    let account: AccountSid = parsed(row, 3, "a key")?;
-    let principal = Principal {
-        account,
-        parent,
-        tenant: Tenant::of(&account),
-        credential,
-        scopes: Scopes::of_kept(&row.text(4)?),
-        expires: row.maybe_int(5)?.map(time),
-    };
-    Ok((principal, status))
 }
 
 /// Counts a caller who is let in by how things were.
@@ -399,6 +305,7 @@ pub(super) fn count(refusal: Option<&Refusal>) {
         None => "known",
         Some(Refusal::Wrong) => "wrong",
         Some(Refusal::Inactive(_)) => "inactive",
+        Some(Refusal::Revoked) => "revoked",
         Some(Refusal::TooOften(_)) => "too-often",
         Some(Refusal::Away) => "away",
         Some(Refusal::Failed) => "failed",

@@ -1,6 +1,9 @@
 //! What every change has in common: it is counted, told to the other nodes and written into the audit log, in one transaction.
 
-use crate::{ids::AccountSid, store::Statement};
+use crate::{
+    ids::{AccountSid, ConnectAppSid},
+    store::Statement,
+};
 
 use super::{Accounts, AccountsError, rows::micros};
 
@@ -14,12 +17,14 @@ pub struct Actor {
     pub who: String,
     /// What it authenticated with.
     pub credential: String,
+    /// As which application it acts, where an account has allowed it one.
+    pub application: Option<ConnectAppSid>,
 }
 
 impl Actor {
     /// The operator, who came this way (`command line`, `first start`).
     pub fn operator(way: &str) -> Actor {
-        Actor { who: "operator".to_owned(), credential: way.to_owned() }
+        Actor { who: "operator".to_owned(), credential: way.to_owned(), application: None }
     }
 }
 
@@ -100,8 +105,8 @@ impl Accounts {
             Statement::new("DELETE FROM changes WHERE number <= (SELECT number FROM revision WHERE id = 1) - $1")
                 .bind(CHANGES_KEPT),
             Statement::new(
-                "INSERT INTO audit (number, at, account, actor, credential, action, target, detail) \
-                 SELECT number, $1, $2, $3, $4, $5, $6, $7 FROM revision WHERE id = 1",
+                "INSERT INTO audit (number, at, account, actor, credential, action, target, detail, application) \
+                 SELECT number, $1, $2, $3, $4, $5, $6, $7, $8 FROM revision WHERE id = 1",
             )
             .bind(micros(self.inner.clock.now_wall()))
             .bind(account)
@@ -109,7 +114,8 @@ impl Accounts {
             .bind(deed.by.credential.as_str())
             .bind(deed.action)
             .bind(deed.target)
-            .bind(deed.detail),
+            .bind(deed.detail)
+            .bind(deed.by.application.map(|application| application.to_string()).unwrap_or_default()),
         ]);
         self.inner.store.write(&change).await?;
         // On this node it holds at once; that others hear it is their business, and so is a store that went away right after.

@@ -15,8 +15,8 @@ use crate::{
 };
 
 use super::{
-    Accounts, AccountsError, Actor, Listed, Page,
-    account::check_name,
+    Accounts, AccountsError, Actor, Credential, Listed, Page,
+    account::{check_has_credentials, check_name},
     change::Deed,
     page::{Listing, listing},
     records::{Key, KeyKind, NewKey},
@@ -54,6 +54,7 @@ impl Accounts {
         by: &Actor,
     ) -> Result<(Key, Secret), AccountsError> {
         check_name(&new.friendly_name)?;
+        check_has_credentials(&self.account(account).await?)?;
         let latest = self.inner.clock.now_wall() + LIFE_MAX;
         if new.expires.is_some_and(|expires| latest < expires) {
             return Err(AccountsError::Invalid {
@@ -74,7 +75,7 @@ impl Accounts {
         let insert = Statement::new(
             "INSERT INTO api_keys (sid, account, kind, friendly_name, scopes, mac, secret, expires_at, version, created_at, updated_at) \
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9 FROM accounts WHERE sid = $2 AND status <> 'closed' \
-             AND (SELECT count(*) FROM api_keys WHERE account = $2 AND kind = $3) < $10",
+             AND connect_app IS NULL AND (SELECT count(*) FROM api_keys WHERE account = $2 AND kind = $3) < $10",
         )
         .bind(name.as_str())
         .bind(account.to_string())
@@ -178,15 +179,21 @@ impl Accounts {
     /// The store cannot be written; what was to be noted is lost.
     pub async fn note_uses(&self) -> Result<(), AccountsError> {
         let uses = self.inner.callers.uses.take();
-        let notes: Vec<Statement> = uses
-            .into_iter()
-            .map(|(sid, at)| {
-                // No change that anybody has to hear of.
-                Statement::new("UPDATE api_keys SET used_at = $1 WHERE sid = $2 AND (used_at IS NULL OR used_at < $1)")
-                    .bind(micros(at))
-                    .bind(sid.to_string())
-            })
-            .collect();
+        // No change that anybody has to hear of.
+        let note = |used: Used, at| {
+            let (sql, sid) = match used {
+                Used::Key(sid) => (
+                    "UPDATE api_keys SET used_at = $1 WHERE sid = $2 AND (used_at IS NULL OR used_at < $1)",
+                    sid.to_string(),
+                ),
+                Used::Authorization(sid) => (
+                    "UPDATE authorizations SET used_at = $1 WHERE sid = $2 AND (used_at IS NULL OR used_at < $1)",
+                    sid.to_string(),
+                ),
+            };
+            Statement::new(sql).bind(micros(at)).bind(sid)
+        };
+        let notes: Vec<Statement> = uses.into_iter().map(|(used, at)| note(used, at)).collect();
         for notes in notes.chunks(NOTES_AT_ONCE) {
             self.inner.store.write(notes).await?;
         }
@@ -194,16 +201,30 @@ impl Accounts {
     }
 }
 
-/// When keys were used, until it is written down. A std lock: held for map operations only.
+/// When keys, and what applications are allowed, were used, until it is written down. A std lock: held for map operations only.
 #[derive(Debug, Default)]
-pub(super) struct Uses(Mutex<HashMap<KeySid, SystemTime>>);
+pub(super) struct Uses(Mutex<HashMap<Used, SystemTime>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Used {
+    Key(KeySid),
+    /// By its subaccount.
+    Authorization(AccountSid),
+}
 
 impl Uses {
-    pub(super) fn note(&self, key: KeySid, at: SystemTime) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, at);
+    /// Notes that a credential was used on an account.
+    pub(super) fn note(&self, credential: &Credential, account: AccountSid, at: SystemTime) {
+        let key = credential.key().map(Used::Key);
+        let authorization = credential.connected().map(|_| Used::Authorization(account));
+        if key.is_none() && authorization.is_none() {
+            return;
+        }
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        uses.extend([key, authorization].into_iter().flatten().map(|used| (used, at)));
     }
 
-    fn take(&self) -> HashMap<KeySid, SystemTime> {
+    fn take(&self) -> HashMap<Used, SystemTime> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -230,6 +251,6 @@ fn key_of(row: &Row) -> Result<Key, AccountsError> {
         scopes: Scopes::of_kept(&row.text(5)?),
         expires: row.maybe_int(6)?.map(time),
         used: row.maybe_int(7)?.map(time),
-        stamps: stamps(row, 8)?,
+        stamps: stamps(row, 1, 8)?,
     })
 }

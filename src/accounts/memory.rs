@@ -11,6 +11,8 @@ use std::{
 
 use crate::ids::AccountSid;
 
+use super::Principal;
+
 /// The part of all that is remembered which one account and its subaccounts may have at most: who makes tokens without end drives out
 /// its own.
 const SHARE: usize = 16;
@@ -25,7 +27,7 @@ pub(super) struct Memory<K, V> {
 #[derive(Debug)]
 struct Entries<K, V> {
     all: HashMap<K, Entry<V>>,
-    /// The names of each account's own entries.
+    /// The names of the entries that rest on each account, beside those that it owns.
     own: HashMap<AccountSid, HashSet<K>>,
     /// The names of the entries of each account at the top and of its subaccounts, the oldest first.
     owned: HashMap<AccountSid, BTreeMap<u64, K>>,
@@ -42,14 +44,32 @@ struct Entry<V> {
     number: u64,
 }
 
-/// Whose an entry is.
+/// Whose an entry is, and whose changes forget it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Of {
     pub(super) account: AccountSid,
     pub(super) parent: Option<AccountSid>,
+    /// Of an application's subaccount: who offers the application.
+    pub(super) developer: Option<AccountSid>,
+    pub(super) developer_parent: Option<AccountSid>,
 }
 
 impl Of {
+    pub(super) fn principal(principal: &Principal) -> Of {
+        let connected = principal.credential.connected();
+        Of {
+            account: principal.account,
+            parent: principal.parent,
+            developer: connected.map(|connected| connected.developer),
+            developer_parent: connected.and_then(|connected| connected.developer_parent),
+        }
+    }
+
+    /// The accounts that it rests on, but for the one at the top.
+    fn rests_on(self) -> HashSet<AccountSid> {
+        [Some(self.account), self.developer, self.developer_parent].into_iter().flatten().collect()
+    }
+
     /// The account at the top.
     fn owner(self) -> AccountSid {
         self.parent.unwrap_or(self.account)
@@ -93,7 +113,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
         self.write().remove(key);
     }
 
-    /// Forgets all entries of these accounts and of their subaccounts.
+    /// Forgets all entries of these accounts and of their subaccounts, and of those that their applications act on.
     pub(super) fn forget(&self, named: &HashSet<AccountSid>) {
         if named.is_empty() {
             return;
@@ -128,7 +148,9 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
 
     fn add(&mut self, key: K, value: V, of: Of) {
         self.number += 1;
-        self.own.entry(of.account).or_default().insert(key.clone());
+        for account in of.rests_on() {
+            self.own.entry(account).or_default().insert(key.clone());
+        }
         let owned = self.owned.entry(of.owner()).or_default();
         self.by_size.remove(&(owned.len(), of.owner()));
         owned.insert(self.number, key.clone());
@@ -138,10 +160,12 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
 
     fn remove(&mut self, key: &K) {
         let Some(Entry { of, number, .. }) = self.all.remove(key) else { return };
-        if let Some(own) = self.own.get_mut(&of.account) {
-            own.remove(key);
-            if own.is_empty() {
-                self.own.remove(&of.account);
+        for account in of.rests_on() {
+            if let Some(own) = self.own.get_mut(&account) {
+                own.remove(key);
+                if own.is_empty() {
+                    self.own.remove(&account);
+                }
             }
         }
         if let Some(owned) = self.owned.get_mut(&of.owner()) {
@@ -170,7 +194,13 @@ mod tests {
 
     fn of(number: u8) -> Of {
         // Those with an even number stand at the top, each with the next as its child.
-        Of { account: account(number), parent: (number % 2 == 1).then(|| account(number - 1)) }
+        // The next one's application acts on every third, and that one is a subaccount of the one after it.
+        Of {
+            account: account(number),
+            parent: (number % 2 == 1).then(|| account(number - 1)),
+            developer: number.is_multiple_of(3).then(|| account(number + 100)),
+            developer_parent: number.is_multiple_of(3).then(|| account(number + 101)),
+        }
     }
 
     #[derive(Clone, Debug)]
@@ -183,7 +213,10 @@ mod tests {
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let insert = (0..400_u16, 0..12_u8).prop_map(|(key, number)| Step::Insert(key, number));
         let remove = (0..400_u16).prop_map(Step::Remove);
-        prop::collection::vec(prop_oneof![9 => insert, 1 => remove, 1 => (0..12_u8).prop_map(Step::Forget)], 0..300)
+        prop::collection::vec(
+            prop_oneof![9 => insert, 1 => remove, 1 => prop_oneof![0..12_u8, 100..113_u8].prop_map(Step::Forget)],
+            0..300,
+        )
     }
 
     proptest! {
@@ -204,14 +237,19 @@ mod tests {
                     }
                     Step::Forget(number) => {
                         memory.forget(&HashSet::from([account(number)]));
-                        model.retain(|_, of| *of != number && (number % 2 == 1 || *of != number + 1));
+                        model.retain(|_, of| {
+                            let is_parent = number % 2 == 0 && *of == number + 1;
+                            let is_developer = of.is_multiple_of(3) && (number == *of + 100 || number == *of + 101);
+                            *of != number && !is_parent && !is_developer
+                        });
                     }
                 }
                 let entries = memory.read();
                 prop_assert!(entries.all.len() <= max);
                 prop_assert!(entries.own.values().all(|own| !own.is_empty()));
                 prop_assert!(entries.owned.values().all(|owned| !owned.is_empty() && owned.len() <= (max / SHARE).max(1)));
-                prop_assert_eq!(entries.own.values().map(HashSet::len).sum::<usize>(), entries.all.len());
+                let named = entries.all.values().map(|entry| entry.of.rests_on().len()).sum::<usize>();
+                prop_assert_eq!(entries.own.values().map(HashSet::len).sum::<usize>(), named);
                 prop_assert_eq!(entries.owned.values().map(BTreeMap::len).sum::<usize>(), entries.all.len());
                 let sizes = entries.owned.iter().map(|(owner, owned)| (owned.len(), *owner)).collect::<BTreeSet<_>>();
                 prop_assert_eq!(&sizes, &entries.by_size);

@@ -19,6 +19,8 @@ mod change;
 
 mod config;
 
+mod connect;
+
 mod error;
 
 mod feed;
@@ -26,6 +28,8 @@ mod feed;
 mod key_file;
 
 mod keys;
+
+mod lookup;
 
 mod memory;
 
@@ -60,9 +64,13 @@ pub use account::{AccountChange, AccountFilter, FirstAccount, check_name};
 pub use callers::{Header, Refusal};
 pub use change::Actor;
 pub use config::Config;
+pub use connect::{
+    Amount, Authorization, AuthorizationStatus, ConnectApp, ConnectAppFields, GrantError, Limits, NotAChallenge,
+    NotAProfile, NotAnAmount, Profile, S256, Tokens,
+};
 pub use error::AccountsError;
 pub use page::{Cursor, Listed, NotACursor, PAGE_MAX, Page};
-pub use principal::{Credential, Principal};
+pub use principal::{Connected, Credential, Principal, ShownByDeveloper};
 pub use records::{
     Account, Application, ApplicationFields, AuditEntry, Key, KeyKind, Method, NewKey, NotAPhoneNumber, Number,
     NumberFields, PhoneNumber, Stamps, Status, Unknown, VoiceFields,

@@ -253,6 +253,6 @@ fn number_of(row: &Row) -> Result<Number, AccountsError> {
         offered_to: maybe_parsed(row, 4, "a number")?,
         friendly_name: row.text(5)?,
         fields: from_json(&row.text(6)?)?,
-        stamps: stamps(row, 7)?,
+        stamps: stamps(row, 1, 7)?,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::ids::{AccountSid, KeySid, Tenant};
+use crate::ids::{AccountSid, ConnectAppSid, KeySid, RandomId, Tenant};
 
 use super::{Access, Actor, Resource, Scopes};
 
@@ -39,14 +39,46 @@ pub enum Credential {
     },
     /// A path that a signing key has signed.
     Signature(KeySid),
+    /// What the developer of an application shows, on an account that allows it.
+    Connected(Connected),
+}
+
+/// A developer who acts as an application on the subaccount that an account has allowed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// As which application.
+    pub app: ConnectAppSid,
+    /// The developer's account.
+    pub developer: AccountSid,
+    /// Whose subaccount that is.
+    pub developer_parent: Option<AccountSid>,
+    /// What it has shown.
+    pub by: ShownByDeveloper,
+}
+
+/// What the developer of an application shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShownByDeveloper {
+    /// Its account's auth token.
+    Token,
+    /// An API key of its account.
+    Key(KeySid),
+    /// An access token that came of this grant.
+    Access(RandomId),
 }
 
 impl Credential {
+    /// The application that it acts as.
+    pub fn connected(&self) -> Option<&Connected> {
+        if let Credential::Connected(connected) = self { Some(connected) } else { None }
+    }
+
     /// The key that it rests on.
     pub fn key(&self) -> Option<KeySid> {
         match self {
-            Credential::Token => None,
             Credential::Key(key) | Credential::Client { key, .. } | Credential::Signature(key) => Some(*key),
+            Credential::Connected(Connected { by: ShownByDeveloper::Key(key), .. }) => Some(*key),
+            Credential::Token | Credential::Connected(_) => None,
         }
     }
 }
@@ -64,11 +96,22 @@ impl Principal {
 
     /// As the audit log names it.
     pub fn actor(&self) -> Actor {
-        let credential = match &self.credential {
-            Credential::Token => "auth token".to_owned(),
-            Credential::Key(key) | Credential::Signature(key) => key.to_string(),
-            Credential::Client { key, identity } => format!("{key} {identity}"),
+        /// As the API calls it.
+        const TOKEN: &str = "auth token";
+        let (who, credential) = match &self.credential {
+            Credential::Token => (self.account, TOKEN.to_owned()),
+            Credential::Key(key) | Credential::Signature(key) => (self.account, key.to_string()),
+            Credential::Client { key, identity } => (self.account, format!("{key} {identity}")),
+            Credential::Connected(Connected { developer, by, .. }) => {
+                let credential = match by {
+                    ShownByDeveloper::Token => TOKEN.to_owned(),
+                    ShownByDeveloper::Key(key) => key.to_string(),
+                    ShownByDeveloper::Access(grant) => format!("access token of {grant}"),
+                };
+                (*developer, credential)
+            }
         };
-        Actor { who: self.account.to_string(), credential }
+        let application = self.credential.connected().map(|connected| connected.app);
+        Actor { who: who.to_string(), credential, application }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scopes::Scopes;
 use crate::{
-    ids::{AccountSid, ApplicationSid, KeySid, NumberSid},
+    ids::{AccountSid, ApplicationSid, ConnectAppSid, KeySid, NumberSid},
     secret::Secret,
 };
 
@@ -21,6 +21,7 @@ pub struct Stamps {
     pub(super) version: i64,
 }
 
+/// An enum of words that are kept and shown as they are.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$word_doc:meta])* $word:ident = $text:literal,)* }) => {
         $(#[$doc])*
@@ -36,31 +37,33 @@ macro_rules! words {
             }
         }
 
-        impl FromStr for $name {
-            type Err = Unknown;
+        impl std::str::FromStr for $name {
+            type Err = $crate::accounts::records::Unknown;
 
-            fn from_str(text: &str) -> Result<$name, Unknown> {
+            fn from_str(text: &str) -> Result<$name, $crate::accounts::records::Unknown> {
                 match text {
                     $($text => Ok($name::$word),)*
-                    _ => Err(Unknown { what: $what, text: text.to_owned() }),
+                    _ => Err($crate::accounts::records::Unknown { what: $what, text: text.to_owned() }),
                 }
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
     };
 }
 
+pub(super) use words;
+
 /// A word is none of those that there are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no {what}")]
 pub struct Unknown {
-    what: &'static str,
-    text: String,
+    pub(super) what: &'static str,
+    pub(super) text: String,
 }
 
 words!(
@@ -101,6 +104,8 @@ pub struct Account {
     pub primary_token: Secret,
     /// A second one, while the first is being replaced.
     pub secondary_token: Option<Secret>,
+    /// The application that it is the subaccount for: no token of its own lets anybody in then, and it can have no keys.
+    pub connect_app: Option<ConnectAppSid>,
     /// When.
     pub stamps: Stamps,
 }
@@ -312,6 +317,8 @@ pub struct AuditEntry {
     pub actor: String,
     /// What it authenticated with: a key's name, `auth token`, or how the operator came.
     pub credential: String,
+    /// As which application, where the account has allowed one to act for it.
+    pub application: Option<ConnectAppSid>,
     /// What was done.
     pub action: String,
     /// To which of its things.

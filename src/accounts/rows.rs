@@ -37,9 +37,9 @@ pub(super) fn maybe_parsed<T: std::str::FromStr>(
     text.map(|text| text.parse().map_err(|_| AccountsError::Misread(what))).transpose()
 }
 
-/// `updated_at, version` in two columns beside `created_at` in the second.
-pub(super) fn stamps(row: &Row, updated: usize) -> Result<Stamps, StoreError> {
-    Ok(Stamps { created: time(row.int(1)?), updated: time(row.int(updated)?), version: row.int(updated + 1)? })
+/// `created_at` in a column, and `updated_at, version` in two others.
+pub(super) fn stamps(row: &Row, created: usize, updated: usize) -> Result<Stamps, StoreError> {
+    Ok(Stamps { created: time(row.int(created)?), updated: time(row.int(updated)?), version: row.int(updated + 1)? })
 }
 
 pub(super) fn to_json(record: &impl Serialize) -> Result<String, AccountsError> {

@@ -59,5 +59,47 @@ ALTER TABLE changes ADD COLUMN concerns TEXT NOT NULL DEFAULT 'callers';
 ALTER TABLE accounts ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;
 -- What an account has goes back to where only that account may take it.
 UPDATE numbers SET offered_to = account WHERE account IS NOT NULL AND offered_to IS NULL;
+", "
+-- Applications that ask accounts to act for them. Deleted ones stay, because what was allowed to them names them.
+CREATE TABLE connect_apps (
+    sid TEXT NOT NULL PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts (sid),
+    friendly_name TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL,
+    version BIGINT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL
+);
+CREATE INDEX connect_apps_by_account ON connect_apps (account, created_at, sid);
+
+-- The application that a subaccount was made for: nobody but its developer acts on it by credentials, and it has none of its own.
+ALTER TABLE accounts ADD COLUMN connect_app TEXT REFERENCES connect_apps (sid);
+
+-- What accounts allow applications, once for each two: sid is the subaccount.
+CREATE TABLE authorizations (
+    sid TEXT NOT NULL PRIMARY KEY REFERENCES accounts (sid),
+    user_account TEXT NOT NULL REFERENCES accounts (sid), connect_app TEXT NOT NULL REFERENCES connect_apps (sid),
+    status TEXT NOT NULL, profile TEXT NOT NULL, limits TEXT NOT NULL, allowed_by TEXT NOT NULL, used_at BIGINT,
+    version BIGINT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX authorizations_once ON authorizations (user_account, connect_app);
+CREATE INDEX authorizations_by_app ON authorizations (connect_app);
+
+-- Codes and what they gave: a row is a code, then the refresh token that it became, the newest of its family. What is revoked is not there.
+CREATE TABLE connect_grants (
+    id TEXT NOT NULL PRIMARY KEY, authorized TEXT NOT NULL REFERENCES authorizations (sid),
+    code_mac BYTES NOT NULL, redirect_url TEXT NOT NULL, challenge TEXT, exchanged_at BIGINT, refresh_mac BYTES,
+    expires_at BIGINT NOT NULL, version BIGINT NOT NULL, created_at BIGINT NOT NULL
+);
+CREATE INDEX connect_grants_by_authorized ON connect_grants (authorized, created_at);
+CREATE INDEX connect_grants_by_end ON connect_grants (expires_at);
+
+-- Developers who are to be told that they may not any more. A node that tells one holds the row until leased_until.
+CREATE TABLE deauthorizations (
+    id TEXT NOT NULL PRIMARY KEY, authorized TEXT NOT NULL REFERENCES accounts (sid),
+    connect_app TEXT NOT NULL REFERENCES connect_apps (sid),
+    tries BIGINT NOT NULL, due_at BIGINT NOT NULL, leased_until BIGINT NOT NULL, lease TEXT NOT NULL, created_at BIGINT NOT NULL
+);
+CREATE INDEX deauthorizations_by_app ON deauthorizations (connect_app, due_at, id);
+CREATE INDEX deauthorizations_by_lease ON deauthorizations (connect_app, leased_until);
+
+-- As which application somebody acted.
+ALTER TABLE audit ADD COLUMN application TEXT NOT NULL DEFAULT '';
 "],
 };

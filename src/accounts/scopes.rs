@@ -49,6 +49,10 @@ resources! {
     Keys = "keys", Control;
     /// Who did what.
     Audit = "audit", Control;
+    /// Applications that the account offers to others.
+    ConnectApps = "connect-apps", Control;
+    /// What the account allows applications of others.
+    Authorizations = "authorizations", Control;
 }
 
 /// Reading or changing.
@@ -110,6 +114,16 @@ impl Scopes {
     #[must_use]
     pub fn and(self, other: Scopes) -> Scopes {
         Scopes(self.0 & other.0)
+    }
+
+    /// What a word gives that an application may be allowed: no word of theirs reaches what makes credentials.
+    ///
+    /// # Errors
+    /// It is none of those words.
+    pub(super) fn of_profile_word(word: &str) -> Result<Scopes, NotAScope> {
+        let scopes = Scopes::parse_word(word)?;
+        let is_one = !matches!(word, "all" | "standard") && Scopes::standard().include(scopes);
+        if is_one { Ok(scopes) } else { Err(NotAScope(word.to_owned())) }
     }
 
     fn parse_word(word: &str) -> Result<Scopes, NotAScope> {
@@ -180,7 +194,8 @@ mod tests {
         for resource in Resource::ALL {
             for access in [Access::Read, Access::Write] {
                 assert!(all.may(*resource, access));
-                let makes_credentials = matches!(resource, Resource::Accounts | Resource::Keys | Resource::Audit);
+                let makes_credentials =
+                    !matches!(resource, Resource::Media | Resource::Applications | Resource::Numbers);
                 assert_eq!(standard.may(*resource, access), !makes_credentials, "{resource:?}");
                 assert!(!Scopes::NONE.may(*resource, access));
             }

@@ -7,6 +7,7 @@
 //! ```text
 //! sealed = version 1, 1 byte | key id, 4 bytes | nonce, 12 bytes | AES-256-GCM(text; the purpose is authenticated, too) | tag, 16 bytes
 //! mac    = version 1, 1 byte | key id, 4 bytes | HMAC-SHA256(HMAC-SHA256(key, "ringback api key 1"), <name> \n <secret>)
+//! tokens = signed with HMAC-SHA256(key, "ringback token 1") in hexadecimal digits, under the key id in hexadecimal digits
 //! ```
 #![deny(clippy::indexing_slicing, clippy::as_conversions)]
 
@@ -34,6 +35,7 @@ struct Key {
     id: [u8; KEY_ID_BYTES],
     aead: aead::LessSafeKey,
     mac: hmac::Key,
+    token: Secret,
 }
 
 /// What is sealed cannot be opened.
@@ -107,6 +109,17 @@ impl Sealer {
         key.tag(name, secret).as_ref().ct_eq(said).into()
     }
 
+    /// What the node signs its own tokens with, and the name of that key.
+    pub(super) fn token_key(&self) -> Result<(String, &Secret), SealError> {
+        let key = self.keys.first().ok_or(SealError::NoKey)?;
+        Ok((hex(&key.id), &key.token))
+    }
+
+    /// What tokens were signed with that name this key.
+    pub(super) fn token_key_of(&self, name: &str) -> Option<&Secret> {
+        self.keys.iter().find(|key| hex(&key.id) == name).map(|key| &key.token)
+    }
+
     fn key_of<'a>(&self, made: &'a [u8]) -> Result<(&Key, &'a [u8]), SealError> {
         let (version, rest) = made.split_first().ok_or(SealError::Damaged)?;
         let (id, rest) = rest.split_first_chunk::<KEY_ID_BYTES>().ok_or(SealError::Damaged)?;
@@ -127,12 +140,17 @@ impl Key {
             id: derive("ringback seal key id 1").as_ref().first_chunk().copied().ok_or(SealError::NoKey)?,
             aead: aead::LessSafeKey::new(aead),
             mac: hmac::Key::new(hmac::HMAC_SHA256, derive("ringback api key 1").as_ref()),
+            token: Secret::new(hex(derive("ringback token 1").as_ref())),
         })
     }
 
     fn tag(&self, name: &str, secret: &str) -> hmac::Tag {
         hmac::sign(&self.mac, format!("{name}\n{secret}").as_bytes())
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -15,8 +15,9 @@ use crate::ids::{AccountSid, KeySid};
 
 use super::{
     Access, Accounts, AccountsError, Credential, Principal, Refusal, Status,
-    callers::{SIGNING_KEY, active, count, count_stale, of_key, refusal},
+    callers::{SIGNING_KEY, active, count, count_stale, refusal},
     keys,
+    lookup::of_key,
     memory::Of,
 };
 
@@ -83,8 +84,8 @@ impl Accounts {
             Ok(found) => {
                 let found = found.map(Arc::new);
                 let of = found.as_ref().map(|signer| &signer.principal);
-                let nobodys = Of { account: AccountSid::NOBODY, parent: None };
-                let of = of.map_or(nobodys, |principal| Of { account: principal.account, parent: principal.parent });
+                let nobodys = Of { account: AccountSid::NOBODY, parent: None, developer: None, developer_parent: None };
+                let of = of.map_or(nobodys, |principal| Of::principal(principal));
                 callers.signers.insert(sid, found.clone(), of, &callers.heard, read_at);
                 found.ok_or(Refusal::Wrong)
             }

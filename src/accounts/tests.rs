@@ -1,5 +1,11 @@
 //! Accounts on both engines: what must hold, whichever keeps them.
 
+mod connect;
+
+mod deauthorizations;
+
+mod grants;
+
 mod versions;
 
 use std::{
@@ -561,7 +567,7 @@ async fn no_secret_lies_in_the_store_and_each_deed_in_the_audit_log() {
         let accounts = world.node().await;
         let top = accounts.create_account(None, "Top", &operator()).await.unwrap();
         let two = accounts.create_secondary_token(&top.sid, &operator()).await.unwrap();
-        let by = Actor { who: top.sid.to_string(), credential: "auth token".to_owned() };
+        let by = Actor { who: top.sid.to_string(), credential: "auth token".to_owned(), application: None };
         let (key, secret) = accounts.create_key(&top.sid, &new_key(KeyKind::Api), &by).await.unwrap();
         let (_, signing) = accounts.create_key(&top.sid, &new_key(KeyKind::Signing), &by).await.unwrap();
         let entries = accounts.audit(Some(&top.sid), None, 10).await.unwrap();

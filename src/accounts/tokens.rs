@@ -31,7 +31,7 @@ use crate::{
 use super::Scopes;
 
 /// For whom tokens are.
-const AUDIENCE: &str = "ringback";
+pub(super) const AUDIENCE: &str = "ringback";
 /// What the ecosystem's libraries say of theirs instead.
 const ECOSYSTEM_TYPE: &str = "twilio-fpa;v=1";
 /// How long a token is good at most.
@@ -149,7 +149,7 @@ impl JwtVerifier for Hs256 {
     }
 }
 
-fn install_cryptography() {
+pub(super) fn install_cryptography() {
     static PROVIDER: CryptoProvider = CryptoProvider {
         signer_factory: |algorithm: &Algorithm, key: &EncodingKey| match algorithm {
             Algorithm::HS256 => Ok(Box::new(Hs256(hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes())))),

@@ -9,13 +9,13 @@ use axum::{extract::FromRequestParts, http::request};
 use http::{HeaderValue, Method, header};
 
 use crate::{
-    accounts::{Access, Accounts, Header, Principal, Refusal, Resource, Signer},
+    accounts::{Access, Accounts, Header, Principal, Refusal, Signer},
     ids::{KeySid, Tenant},
     media::{Media, Signing, Standing},
     problem::{Kind, Problem},
 };
 
-use super::{config::Anonymous, edge::Room};
+use super::{config::Anonymous, edge::Room, permission::Needs};
 
 /// For whom a request acts.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ impl Admission {
                     return Ok(Ground::Path(tenant));
                 }
             }
-            Room::Prompts | Room::V1 | Room::V2010 | Room::Docs | Room::Other => {}
+            Room::Prompts | Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Other => {}
         }
         let ground = if self.opens(room, &head.method) { Ground::Perhaps } else { Ground::Credentials };
         Ok(shown.map_or(Ground::Nothing, ground))
@@ -143,8 +143,8 @@ impl Admission {
         match (self.anonymous, room) {
             // How the API is used is no secret.
             (_, Room::Docs) => true,
-            // Whose accounts, keys or numbers?
-            (_, Room::V2010) => false,
+            // Whose accounts, keys, numbers or tokens?
+            (_, Room::V2010 | Room::Connect) => false,
             (Anonymous::All, _) => true,
             // What is told of artifacts and fills is more than audio: their sources, tags and formats.
             (Anonymous::Read, Room::V1) => false,
@@ -167,7 +167,7 @@ impl Admission {
             return Err(self.signing.refusal());
         }
         let principal = self.accounts.admit(&signer).map_err(|refusal| self.signature_problem(refusal))?;
-        if !principal.may(Resource::Media, access(&head.method)) {
+        if !Needs::media(access(&head.method)).are_met_by(&principal, true) {
             return Err(forbidden());
         }
         // The path's, as one that the node's own keys have signed: it may do this and nothing else.
@@ -187,10 +187,10 @@ impl Admission {
         from: IpAddr,
     ) -> Result<Caller, Problem> {
         let may = match room {
-            // Each of its resources is judged where it is known which one is asked for.
-            Room::V2010 | Room::Docs | Room::Other => true,
-            Room::Media | Room::Fetch | Room::Say | Room::Prompts | Room::V1 => {
-                principal.may(Resource::Media, access(&head.method))
+            // What is routed is judged where it is known what is asked for: by what each operation needs.
+            Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Other => true,
+            Room::Media | Room::Fetch | Room::Say | Room::Prompts => {
+                Needs::media(access(&head.method)).are_met_by(&principal, true)
             }
         };
         if may {
@@ -237,7 +237,7 @@ pub(super) fn reads(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-fn forbidden() -> Problem {
+pub(super) fn forbidden() -> Problem {
     Problem::new(Kind::Forbidden, "these credentials may not do this")
 }
 
@@ -254,6 +254,10 @@ pub(super) fn refusal_problem(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Wrong => Problem::new(Kind::Unauthorized, "there are no such credentials"),
         Refusal::Inactive(status) => Problem::new(Kind::AccountInactive, format!("the account is {status}")),
+        Refusal::Revoked => Problem::new(
+            Kind::Forbidden,
+            "the account has revoked what it allowed the application, or the application is no more",
+        ),
         Refusal::TooOften(wait) => {
             Problem::new(Kind::TooManyRequests, "this address has shown too many wrong credentials").retry_after(wait)
         }

@@ -17,18 +17,24 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use utoipa::{
     OpenApi,
     openapi::{
-        self, PathItem, RefOr, Response as Documented,
+        self, HttpMethod, PathItem, RefOr, Response as Documented,
+        extensions::ExtensionsBuilder,
         path::Operation,
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
 
+use crate::accounts::Access;
+
 use super::{
-    audio,
+    audio, connect,
+    permission::Needs,
     told::{self, Responses},
     v1, v2010,
 };
 
+/// What an operation says that it needs: a word of scopes, `own or` such a word, or `auth token`.
+const PERMISSION: &str = "x-permission";
 /// Where the document is.
 const DOCUMENT: &str = "/docs/openapi.json";
 /// The page runs its own scripts and shows its own pictures, and talks to this node alone.
@@ -54,6 +60,9 @@ const CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type
         (name = "SigningKeys", description = "What signs the tokens of clients."),
         (name = "Applications", description = "What calls do, under a name."),
         (name = "IncomingPhoneNumbers", description = "Numbers, and what calls to them do."),
+        (name = "ConnectApps", description = "Applications that an account offers to others, to act for them."),
+        (name = "AuthorizedConnectApps", description = "What an account allows applications of others."),
+        (name = "Connect", description = "Codes and tokens for developers whose applications accounts allow."),
     ),
 )]
 struct Document;
@@ -61,13 +70,33 @@ struct Document;
 /// Everything that is served, as one document.
 fn document() -> openapi::OpenApi {
     let mut document = Document::openapi();
-    for part in [audio::Document::openapi(), v1::Document::openapi(), v2010::Document::openapi()] {
+    for part in
+        [audio::Document::openapi(), v1::Document::openapi(), v2010::Document::openapi(), connect::Document::openapi()]
+    {
         document.merge(part);
     }
     authenticate(&mut document);
     let mut problems = BTreeMap::new();
-    for item in document.paths.paths.values_mut() {
+    let needs = [v1::Document::needs(), v2010::Document::needs(), connect::Document::needs()].concat();
+    for (path, item) in &mut document.paths.paths {
         let PathItem { get, head, post, put, patch, delete, options, .. } = item;
+        for (method, operation) in [
+            (HttpMethod::Get, &mut *get),
+            (HttpMethod::Head, &mut *head),
+            (HttpMethod::Post, &mut *post),
+            (HttpMethod::Put, &mut *put),
+            (HttpMethod::Patch, &mut *patch),
+            (HttpMethod::Delete, &mut *delete),
+            (HttpMethod::Options, &mut *options),
+        ] {
+            let said = needs.iter().find(|need| need.path == *path && need.methods.contains(&method));
+            // What is not routed is audio, which is read.
+            let needs = said.map_or(Needs::media(Access::Read), |need| need.needs);
+            let extension = ExtensionsBuilder::new().add(PERMISSION, needs.to_string()).build();
+            if let Some(operation) = operation {
+                operation.extensions.get_or_insert_default().merge(extension);
+            }
+        }
         if let Some(head) = head {
             without_bodies(head);
         }

@@ -26,7 +26,7 @@ use super::{
     answer::Answer,
     audio,
     config::Config,
-    docs,
+    connect, docs,
     peer::TrustedProxies,
     v1, v2010,
 };
@@ -68,6 +68,7 @@ struct Inner {
     trusted_proxies: TrustedProxies,
     v1: Router,
     v2010: Router,
+    connect: Router,
     docs: Router,
     from_memory: FromMemory,
 }
@@ -118,6 +119,7 @@ impl Edge {
     /// The edge in front of `parts`, behind a listener that only this machine reaches (`loopback`) or any other.
     pub fn new(config: &Config, loopback: bool, parts: Parts) -> Edge {
         let (v1, v2010) = (v1::router(&parts, config), v2010::router(&parts, config));
+        let connect = connect::router(&parts, config);
         let admission = Admission {
             accounts: parts.accounts.clone(),
             media: parts.media.clone(),
@@ -128,7 +130,16 @@ impl Edge {
         let trusted_proxies = TrustedProxies::new(&config.trusted_proxies);
         let from_memory = FromMemory::new();
         Edge {
-            inner: Arc::new(Inner { parts, admission, trusted_proxies, v1, v2010, docs: docs::router(), from_memory }),
+            inner: Arc::new(Inner {
+                parts,
+                admission,
+                trusted_proxies,
+                v1,
+                v2010,
+                connect,
+                docs: docs::router(),
+                from_memory,
+            }),
         }
     }
 
@@ -159,7 +170,7 @@ impl Edge {
             Room::Fetch => media_http::fetch_in_memory(media, tenant, ignored_query, addresses, head),
             Room::Say => media_http::say_in_memory(media, tenant, addresses, head),
             Room::Prompts => media_http::prompt_in_memory(media, tenant, addresses, head),
-            Room::V1 | Room::V2010 | Room::Docs | Room::Other => None,
+            Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Other => None,
         }
     }
 
@@ -185,18 +196,20 @@ impl Edge {
     async fn room(&self, room: Room, request: Request<Incoming>, peer: IpAddr) -> Response<ResponseBody> {
         let (mut head, body) = request.into_parts();
         let is_routed = match room {
-            Room::V1 | Room::V2010 | Room::Docs => true,
+            Room::V1 | Room::V2010 | Room::Connect | Room::Docs => true,
             Room::Prompts => !reads(&head.method),
             Room::Media | Room::Fetch | Room::Say | Room::Other => false,
         };
         let answered = match self.admit(room, &head, peer).await {
             Err(problem) if room == Room::V2010 => return v2010::refuse(&problem).map(ResponseBody::Right),
+            Err(problem) if room == Room::Connect => return connect::refuse(&problem).map(ResponseBody::Right),
             Err(problem) => Err(problem),
             Ok(caller) if is_routed => {
                 head.extensions.insert(caller);
                 let request = Request::from_parts(head, Body::new(body));
                 let router = match room {
                     Room::V2010 => &self.inner.v2010,
+                    Room::Connect => &self.inner.connect,
                     Room::Docs => &self.inner.docs,
                     _ => &self.inner.v1,
                 };
@@ -301,6 +314,7 @@ pub(super) enum Room {
     Prompts,
     V1,
     V2010,
+    Connect,
     Docs,
     Other,
 }
@@ -316,6 +330,7 @@ impl Room {
             Some("v1") if parts.next() == Some("AuthTokens") => Room::V2010,
             Some("v1") => Room::V1,
             Some("2010-04-01") => Room::V2010,
+            Some("connect") if matches!(parts.next(), Some("token" | "revoke")) => Room::Connect,
             Some("docs") => Room::Docs,
             _ => Room::Other,
         }
@@ -329,6 +344,7 @@ impl Room {
             Room::Prompts => "prompts",
             Room::V1 => "v1",
             Room::V2010 => "v2010",
+            Room::Connect => "connect",
             Room::Docs => "docs",
             Room::Other => "other",
         }

@@ -8,6 +8,8 @@ mod audio;
 
 mod config;
 
+mod connect;
+
 mod edge;
 
 mod head_timer;
@@ -21,6 +23,10 @@ mod listener;
 mod peer;
 
 mod operations;
+
+mod permission;
+
+mod posted;
 
 mod proxy;
 

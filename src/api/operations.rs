@@ -1,5 +1,5 @@
-//! Routes and what the document says of them, declared together: by [`operations!`] there is no route without its operation, and none
-//! whose path or method is another than the document's.
+//! Routes, what they need and what the document says of them, declared together: by [`operations!`] there is no route without its operation or its
+//! permission, and none whose path or method is another than the document's.
 
 use axum::{
     Router,
@@ -8,28 +8,43 @@ use axum::{
 };
 use utoipa::openapi::HttpMethod;
 
+use super::permission::{Gate, Gated, Needs};
+
 /// A document of operations, and a function that routes requests to them.
 ///
-/// Each operation is a handler with `#[utoipa::path]` and the type that the attribute makes beside it: `keys::{list, __path_list}`. Where a
-/// parameter has slashes in it, which a document cannot say, `at` gives the route as the router wants it. `schemas` are those that only
-/// parameters and what is made by code refer to.
+/// Each operation is a handler with `#[utoipa::path]`, the type that the attribute makes beside it, and what it [`Needs`]:
+/// `keys::{list, __path_list} needs Read(Keys)`. Where a parameter has slashes in it, which a document cannot say, `at` gives the route as the router
+/// wants it. `schemas` are those that only parameters and what is made by code refer to.
 macro_rules! operations {
     (
         $(#[$doc:meta])*
         $document:ident, $routes:ident, $state:ty, schemas($($schema:ident),*):
-        $($module:ident::{$handler:ident, $operation:ident} $(at $route:literal)?,)*
+        $($module:ident::{$handler:ident, $operation:ident} $(at $route:literal)? needs $needs:ident $(($resource:ident))?,)*
     ) => {
         $(#[$doc])*
         #[derive(utoipa::OpenApi)]
         #[openapi(paths($($module::$handler),*), components(schemas($($schema),*)))]
         pub(super) struct $document;
 
+        impl $document {
+            /// What each operation needs.
+            pub(super) fn needs() -> Vec<$crate::api::operations::Need> {
+                vec![$(
+                    $crate::api::operations::need::<$module::$operation>(
+                        $crate::api::permission::Needs::$needs $(($crate::accounts::Resource::$resource))?
+                    )
+                ),*]
+            }
+        }
+
         /// Routes requests to the operations of the document.
         fn $routes() -> axum::Router<$state> {
             let router = axum::Router::new();
             $(
                 let at: &[&str] = &[$($route)?];
-                let router = $crate::api::operations::serve::<$module::$operation, _, _, _>(router, at, $module::$handler);
+                let needs = $crate::api::permission::Needs::$needs $(($crate::accounts::Resource::$resource))?;
+                let router =
+                    $crate::api::operations::serve::<$module::$operation, _, _, _>(router, at, needs, $module::$handler);
             )*
             router
         }
@@ -38,15 +53,29 @@ macro_rules! operations {
 
 pub(super) use operations;
 
-/// Has `handler` answer what its operation says, at the operation's path or at those of `at`.
-pub(super) fn serve<P, H, T, S>(mut router: Router<S>, at: &[&str], handler: H) -> Router<S>
+/// What one operation needs.
+#[derive(Clone)]
+pub(super) struct Need {
+    /// Its path in the document.
+    pub(super) path: String,
+    pub(super) methods: Vec<HttpMethod>,
+    pub(super) needs: Needs,
+}
+
+/// What an operation needs, as the document is told.
+pub(super) fn need<P: utoipa::Path>(needs: Needs) -> Need {
+    Need { path: P::path(), methods: P::methods(), needs }
+}
+
+/// Has `handler` answer what its operation says, at the operation's path or at those of `at`, to who may.
+pub(super) fn serve<P, H, T, S>(mut router: Router<S>, at: &[&str], needs: Needs, handler: H) -> Router<S>
 where
     P: utoipa::Path,
     H: Handler<T, S>,
     T: 'static,
-    S: Clone + Send + Sync + 'static,
+    S: Gate,
 {
-    let path = P::path();
+    let (path, handler) = (P::path(), Gated { needs, handler });
     let routes = if at.is_empty() { routes(&path) } else { at.iter().map(|route| (*route).to_owned()).collect() };
     for route in &routes {
         for method in P::methods() {

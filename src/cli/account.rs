@@ -278,7 +278,7 @@ impl Desk<'_> {
                     let at = humantime::format_rfc3339_seconds(entry.at).to_string();
                     self.tell(&json!({
                         "at": at, "actor": entry.actor, "credential": entry.credential, "action": entry.action,
-                        "target": entry.target, "account": entry.account, "detail": entry.detail,
+                        "target": entry.target, "account": entry.account, "detail": entry.detail, "application": entry.application,
                     }))?;
                 }
                 Ok(())

@@ -3,7 +3,7 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -140,16 +140,40 @@ impl Client {
         hops.check(self.shared.loop_id.to_str().unwrap_or_default())
     }
 
+    /// Sends a request that was made with [`http`](Client::http), and waits for the head of its answer.
+    pub(super) async fn send(
+        &self,
+        target: &Target,
+        request: reqwest::RequestBuilder,
+        timeout: Duration,
+    ) -> Result<reqwest::Response, OutboundError> {
+        let outcome = self.shared.send(target, request, self.shared.clock.now() + timeout).await;
+        count(&outcome);
+        outcome
+    }
+
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.shared.http
+    }
+
+    pub(super) fn loop_id(&self) -> &HeaderValue {
+        &self.shared.loop_id
+    }
+
     /// Sends one GET, follows its redirects, and answers when the headers of the last response are there.
     ///
     /// # Errors
     /// As [`OutboundError`] names them. A status of 400 and above is an answer, not an error.
     pub async fn get(&self, get: Get) -> Result<Response, OutboundError> {
         let outcome = self.shared.get(get).await;
-        let label = outcome.as_ref().map_or_else(OutboundError::label, |_| "answered");
-        metrics::counter!("ringback_outbound_requests_total", "outcome" => label).increment(1);
+        count(&outcome);
         outcome
     }
+}
+
+fn count<T>(outcome: &Result<T, OutboundError>) {
+    let label = outcome.as_ref().map_or_else(OutboundError::label, |_| "answered");
+    metrics::counter!("ringback_outbound_requests_total", "outcome" => label).increment(1);
 }
 
 /// The header fields that every request has, and always the same.
@@ -193,7 +217,8 @@ impl Shared {
         cdn_loop::append(&mut headers, &self.loop_id);
 
         for _ in 0..=self.config.redirects_max {
-            let response = self.send(&target, &url, &headers, deadline).await?;
+            let request = self.http.get(url.clone()).headers(headers.clone());
+            let response = self.send(&target, request, deadline).await?;
             let next = redirect::next(&url, response.status(), response.headers())
                 .map_err(|why| OutboundError::BadRedirect { host: target.label.clone(), why })?;
             let Some(next) = next else {
@@ -213,8 +238,7 @@ impl Shared {
     async fn send(
         &self,
         target: &Target,
-        url: &Url,
-        headers: &HeaderMap,
+        request: reqwest::RequestBuilder,
         deadline: Instant,
     ) -> Result<reqwest::Response, OutboundError> {
         if let Some(address) = target.literal {
@@ -225,7 +249,6 @@ impl Shared {
         let header_limit = self.clock.now() + self.config.header_timeout;
         let (limit, which) =
             if header_limit < deadline { (header_limit, TimeoutKind::Headers) } else { (deadline, TimeoutKind::Total) };
-        let request = self.http.get(url.clone()).headers(headers.clone());
         let answer = ASKED.scope(target.asked.clone(), request.send());
         match tokio::time::timeout_at(limit.into(), answer).await {
             Ok(Ok(response)) => Ok(response),

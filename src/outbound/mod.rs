@@ -7,7 +7,7 @@
 //!
 //! A [`Forwarder`] passes requests on to one origin that the operator has named, as they are; the [`Client`] fetches.
 //!
-//! Compression, extra certificate authorities, request signing and the outbox for callbacks come with their issues.
+//! A [`Callback`] tells the server of an application something, signed, once; who has to be told for certain keeps it until it is.
 
 mod config;
 
@@ -27,6 +27,8 @@ mod body;
 
 mod client;
 
+mod callback;
+
 mod connect;
 
 mod forward;
@@ -35,6 +37,7 @@ mod forward;
 pub(crate) mod tests;
 
 pub use body::Body;
+pub use callback::{Callback, signature};
 pub use cdn_loop::Hops;
 pub use client::{Client, Follow, Get, Response, install_crypto_provider, own_headers};
 pub use config::Config;

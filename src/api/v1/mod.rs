@@ -38,7 +38,13 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{admission::Caller, config::Config, edge::Parts, operations::operations};
+use super::{
+    admission::{Caller, forbidden},
+    config::Config,
+    edge::Parts,
+    operations::operations,
+    permission::{Gate, Needs},
+};
 
 use fills::Fills;
 
@@ -62,32 +68,43 @@ impl FromRequestParts<V1> for V1 {
     }
 }
 
+impl Gate for V1 {
+    type Refused = Failed;
+
+    /// Who has shown no credentials stands on something else, which the edge has judged.
+    async fn pass(&self, needs: Needs, head: &mut request::Parts) -> Result<(), Failed> {
+        let principal = Caller::from_request_parts(head, self).await?.principal;
+        let is_met = principal.is_none_or(|principal| needs.are_met_by(&principal, true));
+        if is_met { Ok(()) } else { Err(forbidden().into()) }
+    }
+}
+
 /// The last part of a path, or what is wrong with it.
 type Named = Result<Path<String>, PathRejection>;
 
 operations! {
     /// What the document says of these routes.
     Document, operations, V1, schemas(ArtifactId, ContentHash, RandomId, ProblemBody):
-    listing::{list, __path_list},
-    media::{create, __path_create},
-    warm::{warm, __path_warm},
-    purge::{purge, __path_purge},
-    uploads::{receive, __path_receive},
-    resumable::{create, __path_create},
-    resumable::{options, __path_options},
-    resumable::{ask, __path_ask},
-    resumable::{append, __path_append},
-    resumable::{give_up, __path_give_up},
-    resumable::{overridden, __path_overridden},
-    uploads::{serve, __path_serve},
-    uploads::{remove, __path_remove},
-    media::{describe, __path_describe},
-    media::{forget, __path_forget},
-    prompts::{list, __path_list},
-    prompts::{set, __path_set} at "/prompts/{*name}",
-    prompts::{remove, __path_remove} at "/prompts/{*name}",
-    jambonz::{speak, __path_speak},
-    fills::{describe, __path_describe},
+    listing::{list, __path_list} needs Read(Media),
+    media::{create, __path_create} needs Write(Media),
+    warm::{warm, __path_warm} needs Write(Media),
+    purge::{purge, __path_purge} needs Write(Media),
+    uploads::{receive, __path_receive} needs Write(Media),
+    resumable::{create, __path_create} needs Write(Media),
+    resumable::{options, __path_options} needs Read(Media),
+    resumable::{ask, __path_ask} needs Read(Media),
+    resumable::{append, __path_append} needs Write(Media),
+    resumable::{give_up, __path_give_up} needs Write(Media),
+    resumable::{overridden, __path_overridden} needs Write(Media),
+    uploads::{serve, __path_serve} needs Read(Media),
+    uploads::{remove, __path_remove} needs Write(Media),
+    media::{describe, __path_describe} needs Read(Media),
+    media::{forget, __path_forget} needs Write(Media),
+    prompts::{list, __path_list} needs Read(Media),
+    prompts::{set, __path_set} at "/prompts/{*name}" needs Write(Media),
+    prompts::{remove, __path_remove} at "/prompts/{*name}" needs Write(Media),
+    jambonz::{speak, __path_speak} needs Write(Media),
+    fills::{describe, __path_describe} needs Read(Media),
 }
 
 /// The routes below `/v1`, bodies limited as `config` says.

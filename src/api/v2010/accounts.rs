@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::accounts::{Access, Account, AccountChange, AccountFilter, Resource, Status};
+use crate::accounts::{Account, AccountChange, AccountFilter, Status};
 
 use super::{
     answer::{ErrorBody, Failed, answer, date},
@@ -25,7 +25,7 @@ pub(super) struct AccountBody {
     kind: &'static str,
     /// The account that it is a subaccount of, or itself.
     owner_account_sid: String,
-    /// Only for who authenticates with an auth token: it may do more than any key.
+    /// Only for who authenticates with an auth token: it may do more than any key. An application's subaccount has none.
     auth_token: Option<String>,
     date_created: String,
     date_updated: String,
@@ -40,6 +40,8 @@ struct Subresources {
     incoming_phone_numbers: String,
     keys: String,
     signing_keys: String,
+    connect_apps: String,
+    authorized_connect_apps: String,
 }
 
 /// A page of accounts.
@@ -59,7 +61,8 @@ impl AccountBody {
             status: account.status.as_str(),
             kind: "Full",
             owner_account_sid: account.parent.unwrap_or(account.sid).to_string(),
-            auth_token: asked.principal.is_owner().then(|| account.primary_token.reveal().to_owned()),
+            auth_token: (asked.principal.is_owner() && account.connect_app.is_none())
+                .then(|| account.primary_token.reveal().to_owned()),
             date_created: date(account.stamps.created),
             date_updated: date(account.stamps.updated),
             uri: format!("{uri}.json"),
@@ -68,6 +71,8 @@ impl AccountBody {
                 incoming_phone_numbers: format!("{uri}/IncomingPhoneNumbers.json"),
                 keys: format!("{uri}/Keys.json"),
                 signing_keys: format!("{uri}/SigningKeys.json"),
+                connect_apps: format!("{uri}/ConnectApps.json"),
+                authorized_connect_apps: format!("{uri}/AuthorizedConnectApps.json"),
             },
         }
     }
@@ -92,9 +97,6 @@ pub(super) async fn list(
     Query(filter): Query<Filter>,
     Query(paging): Query<Paging>,
 ) -> Result<Response, Failed> {
-    if !asked.principal.may(Resource::Accounts, Access::Read) {
-        return Err(Failed::forbidden());
-    }
     let page = paging.page()?;
     let by = AccountFilter {
         friendly_name: filter.friendly_name.clone(),
@@ -122,9 +124,6 @@ pub(super) struct Create {
     request_body(content = Create, content_type = "application/x-www-form-urlencoded"),
     responses((status = 201, body = AccountBody), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn create(asked: Asked, Form(form): Form<Create>) -> Result<Response, Failed> {
-    if !asked.principal.may(Resource::Accounts, Access::Write) {
-        return Err(Failed::forbidden());
-    }
     let name = form.friendly_name.unwrap_or_else(|| "SubAccount".to_owned());
     let made = asked.accounts.create_account(Some(&asked.principal.account), &name, &asked.actor()).await;
     let made = made.map_err(|error| asked.failed(&error))?;
@@ -135,11 +134,7 @@ pub(super) async fn create(asked: Asked, Form(form): Form<Create>) -> Result<Res
 #[utoipa::path(get, path = "/2010-04-01/Accounts/{account}.json", tag = "Accounts", params(("account" = String, Path)),
     responses((status = 200, body = AccountBody), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn fetch(asked: Asked) -> Result<Response, Failed> {
-    let sid = asked.named().await?;
-    if sid != asked.principal.account && !asked.principal.may(Resource::Accounts, Access::Read) {
-        return Err(Failed::forbidden());
-    }
-    let account = asked.accounts.account(&sid).await.map_err(|error| asked.failed(&error))?;
+    let account = asked.accounts.account(&asked.account).await.map_err(|error| asked.failed(&error))?;
     Ok(answer(StatusCode::OK, AccountBody::new(&account, &asked)))
 }
 
@@ -159,7 +154,7 @@ pub(super) struct Update {
     request_body(content = Update, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = AccountBody), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn update(asked: Asked, Form(form): Form<Update>) -> Result<Response, Failed> {
-    let sid = asked.on(Resource::Accounts, Access::Write).await?;
+    let sid = asked.account;
     let status = form.status.as_deref().map(parse_status).transpose()?;
     if status.is_some() && sid == asked.principal.account {
         // Whoever has a token could lock the account's people out, or let back in what its parent has suspended.

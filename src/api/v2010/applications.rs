@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::accounts::{Access, Application, ApplicationFields, Resource};
+use crate::accounts::{Application, ApplicationFields};
 
 use super::{
     answer::{ErrorBody, Failed, answer, date},
@@ -143,7 +143,7 @@ pub(super) async fn list(
     Query(filter): Query<Filter>,
     Query(paging): Query<Paging>,
 ) -> Result<Response, Failed> {
-    let account = asked.on(Resource::Applications, Access::Read).await?;
+    let account = asked.account;
     let name = filter.friendly_name.as_deref();
     let listed = asked.accounts.applications(&account, name, &paging.page()?).await;
     let listed = listed.map_err(|error| asked.failed(&error))?;
@@ -159,7 +159,7 @@ pub(super) async fn list(
     request_body(content = Said, content_type = "application/x-www-form-urlencoded"),
     responses((status = 201, body = ApplicationBody), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn create(asked: Asked, Form(said): Form<Said>) -> Result<Response, Failed> {
-    let account = asked.on(Resource::Applications, Access::Write).await?;
+    let account = asked.account;
     let mut fields = ApplicationFields::default();
     said.apply(&mut fields)?;
     let name = said.friendly_name.unwrap_or_default();
@@ -172,7 +172,7 @@ pub(super) async fn create(asked: Asked, Form(said): Form<Said>) -> Result<Respo
     params(("account" = String, Path), ("sid" = String, Path)),
     responses((status = 200, body = ApplicationBody), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn fetch(asked: Asked) -> Result<Response, Failed> {
-    let account = asked.on(Resource::Applications, Access::Read).await?;
+    let account = asked.account;
     let application = asked.accounts.application(&account, &asked.sid()?).await;
     Ok(answer(StatusCode::OK, ApplicationBody::new(&application.map_err(|error| asked.failed(&error))?)))
 }
@@ -183,7 +183,7 @@ pub(super) async fn fetch(asked: Asked) -> Result<Response, Failed> {
     request_body(content = Said, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = ApplicationBody), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn update(asked: Asked, Form(said): Form<Said>) -> Result<Response, Failed> {
-    let account = asked.on(Resource::Applications, Access::Write).await?;
+    let account = asked.account;
     let application = asked.accounts.application(&account, &asked.sid()?).await;
     let mut application = application.map_err(|error| asked.failed(&error))?;
     said.apply(&mut application.fields)?;
@@ -199,7 +199,7 @@ pub(super) async fn update(asked: Asked, Form(said): Form<Said>) -> Result<Respo
     params(("account" = String, Path), ("sid" = String, Path)),
     responses((status = 204), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn delete(asked: Asked) -> Result<StatusCode, Failed> {
-    let account = asked.on(Resource::Applications, Access::Write).await?;
+    let account = asked.account;
     let deleted = asked.accounts.delete_application(&account, &asked.sid()?, &asked.actor()).await;
     deleted.map(|()| StatusCode::NO_CONTENT).map_err(|error| asked.failed(&error))
 }

@@ -1,20 +1,20 @@
 //! Bodies and queries: forms, of which what is not known is passed over.
 
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
     extract::{FromRequest, FromRequestParts, Request},
     http::request,
 };
-use http::{Method, header};
-use serde::de::DeserializeOwned;
+use http::Method;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use url::Url;
 
-use crate::{
-    accounts::Header,
-    api::admission::{Caller, refusal_problem},
+use crate::api::{
+    admission::refusal_problem,
+    posted::{NotPosted, posted},
 };
 
-use super::{V2010, answer::Failed};
+use super::{V2010, answer::Failed, asked::Passed};
 
 /// What the form of a body says.
 pub(super) struct Form<T>(pub(super) T);
@@ -26,20 +26,17 @@ impl<T: DeserializeOwned> FromRequest<V2010> for Form<T> {
     type Rejection = Failed;
 
     async fn from_request(request: Request<Body>, state: &V2010) -> Result<Form<T>, Failed> {
-        let shown = request.headers().get(header::AUTHORIZATION).cloned();
-        let from = request.extensions().get::<Caller>().map(|caller| caller.from);
-        let said = request.headers().get(header::CONTENT_TYPE).map(|said| said.to_str().unwrap_or_default().to_owned());
-        let body = tokio::time::timeout(state.body_timeout, Bytes::from_request(request, state)).await;
-        let body = body.map_err(|_| Failed::new(408, 20408, "the body did not come in time"))?;
-        // Whoever sends it slowly may have been revoked meanwhile.
-        if let (Some(shown), Some(from)) = (shown, from) {
-            let again = state.accounts.check_again(Header::new(shown.as_bytes()), from).await;
-            again.map_err(|refusal| Failed::from(&refusal_problem(refusal)))?;
-        }
-        let body = body.map_err(|rejection| Failed::new(rejection.status().as_u16(), 20001, rejection.body_text()))?;
-        let is_form = |said: &String| said.trim_start().starts_with("application/x-www-form-urlencoded");
-        if !body.is_empty() && !said.as_ref().is_some_and(is_form) {
-            return Err(Failed::new(415, 20001, "the body is to be application/x-www-form-urlencoded"));
+        let path = request.uri().path().to_owned();
+        let passed = request.extensions().get::<Passed>().cloned();
+        let posted = posted(request, &state.accounts, state.body_timeout).await;
+        let (body, principal) = posted.map_err(|why| match why {
+            NotPosted::TimedOut => Failed::new(408, 20408, "the body did not come in time"),
+            NotPosted::Refused(refusal) => Failed::from(&refusal_problem(refusal)),
+            NotPosted::Rejected(rejection) => Failed::new(rejection.status().as_u16(), 20001, rejection.body_text()),
+            NotPosted::NotAForm => Failed::new(415, 20001, "the body is to be application/x-www-form-urlencoded"),
+        })?;
+        if let (Some(principal), Some(passed)) = (principal, passed) {
+            passed.holds_for(&principal, state, &path).await?;
         }
         read(&body).map(Form)
     }
@@ -56,6 +53,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
 
 fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failed> {
     serde_html_form::from_bytes(text).map_err(|error| Failed::invalid(error.to_string()))
+}
+
+/// A field that may come several times, once for each word.
+pub(super) fn repeated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    Vec::deserialize(deserializer).map(Some)
 }
 
 /// The address of an application server, or nothing where it is empty.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    accounts::{Access, Key, KeyKind, NewKey, Resource, Scopes},
+    accounts::{Key, KeyKind, NewKey, Scopes},
     secret::Secret,
 };
 
@@ -75,7 +75,7 @@ impl KeyBody {
 pub(super) struct Create {
     /// Its name for people; at most 64 characters.
     friendly_name: Option<String>,
-    /// What it may do, no more than the credentials that make it: `standard` (all but accounts, keys and audit), `all`, or words like
+    /// What it may do, no more than the credentials that make it: `standard` (media, applications and numbers), `all`, or words like
     /// `media:read`. `standard` where it is not said.
     scopes: Option<String>,
     /// Until when it is good, as `2027-01-01T00:00:00Z`; for ever where it is not said.
@@ -92,14 +92,14 @@ pub(super) struct Update {
 }
 
 async fn list_of(asked: &Asked, paging: &Paging, kind: KeyKind, name: &str) -> Result<(Meta, Vec<KeyBody>), Failed> {
-    let account = asked.on(Resource::Keys, Access::Read).await?;
+    let account = asked.account;
     let listed = asked.accounts.keys(&account, kind, &paging.page()?).await.map_err(|error| asked.failed(&error))?;
     let meta = paging.meta(&format!("/2010-04-01/Accounts/{account}/{name}.json"), &[], &listed);
     Ok((meta, listed.records.iter().map(|key| KeyBody::new(key, None)).collect()))
 }
 
 async fn create_of(asked: &Asked, form: Create, kind: KeyKind) -> Result<Response, Failed> {
-    let account = asked.on(Resource::Keys, Access::Write).await?;
+    let account = asked.account;
     let scopes = form.scopes.as_deref().unwrap_or("standard").parse::<Scopes>();
     let scopes = scopes.map_err(|error| Failed::invalid(format!("Scopes: {error}")))?;
     if !asked.principal.scopes.include(scopes) {
@@ -115,13 +115,13 @@ async fn create_of(asked: &Asked, form: Create, kind: KeyKind) -> Result<Respons
 }
 
 async fn fetch_of(asked: &Asked, kind: KeyKind) -> Result<Response, Failed> {
-    let account = asked.on(Resource::Keys, Access::Read).await?;
+    let account = asked.account;
     let key = asked.accounts.key(&account, kind, &asked.sid()?).await.map_err(|error| asked.failed(&error))?;
     Ok(answer(StatusCode::OK, KeyBody::new(&key, None)))
 }
 
 async fn update_of(asked: &Asked, form: Update, kind: KeyKind) -> Result<Response, Failed> {
-    let account = asked.on(Resource::Keys, Access::Write).await?;
+    let account = asked.account;
     let sid = asked.sid()?;
     let key = match form.friendly_name {
         Some(name) => asked.accounts.rename_key(&account, kind, &sid, &name, &asked.actor()).await,
@@ -131,7 +131,7 @@ async fn update_of(asked: &Asked, form: Update, kind: KeyKind) -> Result<Respons
 }
 
 async fn delete_of(asked: &Asked, kind: KeyKind) -> Result<StatusCode, Failed> {
-    let account = asked.on(Resource::Keys, Access::Write).await?;
+    let account = asked.account;
     let deleted = asked.accounts.delete_key(&account, kind, &asked.sid()?, &asked.actor()).await;
     deleted.map(|()| StatusCode::NO_CONTENT).map_err(|error| asked.failed(&error))
 }

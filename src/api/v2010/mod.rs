@@ -1,7 +1,7 @@
 //! `/2010-04-01`: accounts and what belongs to them, in the shapes that the ecosystem's libraries speak (`spec/wire.md` §6).
 //!
 //! Bodies are forms, answers JSON, with and without `.json` at the end of the path. Every path names an account; credentials act on their
-//! own and, of a top-level account, on its subaccounts. What is another's answers as what is not there.
+//! own and, of a top-level account, on its subaccounts, and of a developer on those that allow its application. What is another's answers as what is not there.
 
 mod accounts;
 
@@ -10,6 +10,10 @@ mod answer;
 mod applications;
 
 mod asked;
+
+mod authorized;
+
+mod connect_apps;
 
 mod form;
 
@@ -46,33 +50,42 @@ struct V2010 {
 operations! {
     /// What the document says of these routes.
     Document, operations, V2010, schemas():
-    accounts::{list, __path_list},
-    accounts::{create, __path_create},
-    accounts::{fetch, __path_fetch},
-    accounts::{update, __path_update},
-    keys::{list, __path_list},
-    keys::{create, __path_create},
-    keys::{fetch, __path_fetch},
-    keys::{update, __path_update},
-    keys::{delete, __path_delete},
-    keys::{list_signing, __path_list_signing},
-    keys::{create_signing, __path_create_signing},
-    keys::{fetch_signing, __path_fetch_signing},
-    keys::{update_signing, __path_update_signing},
-    keys::{delete_signing, __path_delete_signing},
-    applications::{list, __path_list},
-    applications::{create, __path_create},
-    applications::{fetch, __path_fetch},
-    applications::{update, __path_update},
-    applications::{delete, __path_delete},
-    numbers::{list, __path_list},
-    numbers::{create, __path_create},
-    numbers::{fetch, __path_fetch},
-    numbers::{update, __path_update},
-    numbers::{delete, __path_delete},
-    tokens::{create, __path_create},
-    tokens::{delete, __path_delete},
-    tokens::{promote, __path_promote},
+    accounts::{list, __path_list} needs Read(Accounts),
+    accounts::{create, __path_create} needs Write(Accounts),
+    accounts::{fetch, __path_fetch} needs OwnOrRead(Accounts),
+    accounts::{update, __path_update} needs Write(Accounts),
+    keys::{list, __path_list} needs Read(Keys),
+    keys::{create, __path_create} needs Write(Keys),
+    keys::{fetch, __path_fetch} needs Read(Keys),
+    keys::{update, __path_update} needs Write(Keys),
+    keys::{delete, __path_delete} needs Write(Keys),
+    keys::{list_signing, __path_list_signing} needs Read(Keys),
+    keys::{create_signing, __path_create_signing} needs Write(Keys),
+    keys::{fetch_signing, __path_fetch_signing} needs Read(Keys),
+    keys::{update_signing, __path_update_signing} needs Write(Keys),
+    keys::{delete_signing, __path_delete_signing} needs Write(Keys),
+    applications::{list, __path_list} needs Read(Applications),
+    applications::{create, __path_create} needs Write(Applications),
+    applications::{fetch, __path_fetch} needs Read(Applications),
+    applications::{update, __path_update} needs Write(Applications),
+    applications::{delete, __path_delete} needs Write(Applications),
+    numbers::{list, __path_list} needs Read(Numbers),
+    numbers::{create, __path_create} needs Write(Numbers),
+    numbers::{fetch, __path_fetch} needs Read(Numbers),
+    numbers::{update, __path_update} needs Write(Numbers),
+    numbers::{delete, __path_delete} needs Write(Numbers),
+    connect_apps::{list, __path_list} needs Read(ConnectApps),
+    connect_apps::{create, __path_create} needs Write(ConnectApps),
+    connect_apps::{fetch, __path_fetch} needs Read(ConnectApps),
+    connect_apps::{update, __path_update} needs Write(ConnectApps),
+    connect_apps::{delete, __path_delete} needs Write(ConnectApps),
+    authorized::{list, __path_list} needs Read(Authorizations),
+    authorized::{fetch, __path_fetch} needs Read(Authorizations),
+    authorized::{narrow, __path_narrow} needs Write(Authorizations),
+    authorized::{revoke, __path_revoke} needs Write(Authorizations),
+    tokens::{create, __path_create} needs Token,
+    tokens::{delete, __path_delete} needs Token,
+    tokens::{promote, __path_promote} needs Token,
 }
 
 /// The routes below `/2010-04-01`, and those of auth tokens below `/v1`, bodies limited as `config` says.

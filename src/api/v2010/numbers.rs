@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    accounts::{Access, AccountsError, Number, NumberFields, PhoneNumber, Resource, check_name},
+    accounts::{AccountsError, Number, NumberFields, PhoneNumber, check_name},
     ids::{AccountSid, ApplicationSid},
 };
 
@@ -196,7 +196,7 @@ pub(super) async fn list(
     Query(filter): Query<Filter>,
     Query(paging): Query<Paging>,
 ) -> Result<Response, Failed> {
-    let account = asked.on(Resource::Numbers, Access::Read).await?;
+    let account = asked.account;
     let (name, number) = (filter.friendly_name.as_deref(), filter.phone_number.as_deref());
     let listed = asked.accounts.numbers(&account, name, number, &paging.page()?).await;
     let listed = listed.map_err(|error| asked.failed(&error))?;
@@ -212,7 +212,7 @@ pub(super) async fn list(
     request_body(content = Said, content_type = "application/x-www-form-urlencoded"),
     responses((status = 201, body = NumberBody), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn create(asked: Asked, Form(said): Form<Said>) -> Result<Response, Failed> {
-    let account = asked.on(Resource::Numbers, Access::Write).await?;
+    let account = asked.account;
     let text = said.phone_number.as_deref().ok_or_else(|| Failed::new(400, 21404, "PhoneNumber is missing"))?;
     let phone_number: PhoneNumber =
         text.parse().map_err(|error| Failed::new(400, 21421, format!("PhoneNumber: {error}")))?;
@@ -232,7 +232,7 @@ pub(super) async fn create(asked: Asked, Form(said): Form<Said>) -> Result<Respo
     params(("account" = String, Path), ("sid" = String, Path)),
     responses((status = 200, body = NumberBody), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn fetch(asked: Asked) -> Result<Response, Failed> {
-    let account = asked.on(Resource::Numbers, Access::Read).await?;
+    let account = asked.account;
     let number = asked.accounts.number(&account, &asked.sid()?).await.map_err(|error| asked.failed(&error))?;
     Ok(answer(StatusCode::OK, NumberBody::new(&number, &account)))
 }
@@ -243,7 +243,7 @@ pub(super) async fn fetch(asked: Asked) -> Result<Response, Failed> {
     request_body(content = Said, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = NumberBody), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn update(asked: Asked, Form(said): Form<Said>) -> Result<Response, Failed> {
-    let account = asked.on(Resource::Numbers, Access::Write).await?;
+    let account = asked.account;
     let number = asked.accounts.number(&account, &asked.sid()?).await.map_err(|error| asked.failed(&error))?;
     let to = match said.account_sid.as_deref() {
         None | Some("") => account,
@@ -261,7 +261,7 @@ pub(super) async fn update(asked: Asked, Form(said): Form<Said>) -> Result<Respo
     params(("account" = String, Path), ("sid" = String, Path)),
     responses((status = 204), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn delete(asked: Asked) -> Result<StatusCode, Failed> {
-    let account = asked.on(Resource::Numbers, Access::Write).await?;
+    let account = asked.account;
     let released = asked.accounts.release_number(&account, &asked.sid()?, &asked.actor()).await;
     released.map(|()| StatusCode::NO_CONTENT).map_err(|error| asked.failed(&error))
 }

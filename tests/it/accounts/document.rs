@@ -98,6 +98,7 @@ async fn asked_as_the_document_says(
             "Keys": two("Keys").await,
             "SigningKeys": two("SigningKeys").await,
             "Applications": two("Applications").await,
+            "ConnectApps": two("ConnectApps").await,
             "IncomingPhoneNumbers": numbers["incoming_phone_numbers"][0]["sid"],
         },
     });
@@ -241,6 +242,8 @@ async fn the_document_is_whole() {
     assert!(document["openapi"].as_str().unwrap().starts_with("3."));
     for (path, method) in [
         ("/2010-04-01/Accounts/{account}/Keys/{sid}.json", "delete"),
+        ("/2010-04-01/Accounts/{account}/AuthorizedConnectApps/{sid}.json", "post"),
+        ("/connect/token", "post"),
         ("/v1/media", "post"),
         ("/v1/media/uploads/resumable/{id}", "patch"),
         ("/media/{capability}/{artifact}.{extension}", "head"),

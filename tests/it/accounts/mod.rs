@@ -3,6 +3,8 @@
 
 mod clients;
 
+mod connect;
+
 mod document;
 
 mod media;

@@ -4,9 +4,13 @@
 use std::{fs, io::Read as _};
 
 use http::{Method, StatusCode};
-use ringback::testing::{
-    fixture,
-    origin::{Body, Origin, Reply},
+use ringback::{
+    accounts::{Actor, ConnectAppFields, Limits, Profile},
+    config::Config,
+    testing::{
+        fixture,
+        origin::{Body, Origin, Reply},
+    },
 };
 use serde_json::Value;
 
@@ -66,6 +70,48 @@ async fn no_secret_is_told_to_anybody_but_who_asked_for_it() {
         }
         told.push_str(&ask(who, Method::POST, &format!("{own}/Nothing.json"), "x=1").await.1);
     }
+    // What a developer gets for a code, acts with and is told of.
+    origin.set("/gone", Reply::ok("text/plain", Body::of("")));
+    let mut config = Config { data_dir: data.path().to_owned(), ..Config::default() };
+    config.accounts.key_file = Some(key_file.clone());
+    let accounts = ringback::app::open_accounts(&config).await.unwrap();
+    let by = Actor::operator("test");
+    let made = accounts.create_account(None, "", &by).await.unwrap();
+    let developer = Credentials { name: made.sid.to_string(), secret: made.primary_token.reveal().to_owned() };
+    let words: Profile = "get-all".parse().unwrap();
+    let fields = ConnectAppFields {
+        deauthorize_callback_url: Some(origin.url("/gone")),
+        permissions: words.clone(),
+        ..ConnectAppFields::default()
+    };
+    let app = accounts.create_connect_app(&made.sid, &fields, &by).await.unwrap();
+    let user = first.name.parse().unwrap();
+    let allowed = accounts.allow(&user, &app.sid, words, Limits::default(), &by).await.unwrap();
+    let code = accounts.issue_code(&allowed, "https://app.example/", None, &by).await.unwrap();
+    accounts.close().await;
+    let tokens = async |form: String| {
+        let (status, tokens) = ask(&developer, Method::POST, "/connect/token", &form).await;
+        assert_eq!(status, StatusCode::OK, "{tokens}");
+        let tokens: Value = serde_json::from_str(&tokens).unwrap();
+        ["access_token", "refresh_token"].map(|name| tokens[name].as_str().unwrap().to_owned())
+    };
+    let redirect = "redirect_uri=https%3A%2F%2Fapp.example%2F";
+    let form = format!("grant_type=authorization_code&code={}&{redirect}", code.reveal());
+    let [access, refresh] = tokens(form.clone()).await;
+    let [next_access, next_refresh] = tokens(format!("grant_type=refresh_token&refresh_token={refresh}")).await;
+    let bearer = client.get(format!("http://{}{fetch}", node.address)).bearer_auth(&access);
+    assert_eq!(bearer.send().await.unwrap().status(), StatusCode::OK);
+    let acting = Credentials { name: allowed.sid.to_string(), secret: developer.secret.clone() };
+    assert_eq!(ask(&acting, Method::GET, &fetch, "").await.0, StatusCode::OK);
+    told.push_str(&ask(&developer, Method::POST, "/connect/token", &form).await.1);
+    let revoke = format!("token={next_refresh}");
+    told.push_str(&ask(&developer, Method::POST, "/connect/revoke", &revoke).await.1);
+    let asked_before = origin.seen().len();
+    let path = format!("{own}/AuthorizedConnectApps/{}.json", app.sid);
+    assert_eq!(ask(&first, Method::DELETE, &path, "").await.0, StatusCode::NO_CONTENT);
+    origin.wait_for_requests(asked_before + 1).await;
+    let given = [code.reveal().to_owned(), access, refresh, next_access, next_refresh, developer.secret.clone()];
+
     told.push_str(
         &client.get(format!("http://{}/metrics", node.ops_address)).send().await.unwrap().text().await.unwrap(),
     );
@@ -86,10 +132,10 @@ async fn no_secret_is_told_to_anybody_but_who_asked_for_it() {
     assert!(log.contains("request answered") && log.contains("TRACE"), "the log is where they would be");
     told.push_str(&log);
     let secrets = [&first.secret, &key.secret, &second, &wrong.secret, &"the-password".to_owned(), &KEY.to_owned()];
-    for secret in secrets {
+    for secret in secrets.into_iter().chain(&given) {
         assert!(!told.contains(secret.as_str()), "{secret}");
     }
-    let headers = [&first, &key, &wrong].map(Credentials::header);
+    let headers = [&first, &key, &wrong, &developer, &acting].map(Credentials::header);
     for header in &headers {
         assert!(!told.contains(header.trim_start_matches("Basic ")), "{header}");
     }
