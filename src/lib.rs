@@ -24,6 +24,11 @@ pub mod store;
 mod store;
 
 #[cfg(not(fuzzing))]
+pub mod lease;
+#[cfg(fuzzing)]
+mod lease;
+
+#[cfg(not(fuzzing))]
 pub mod outbound;
 #[cfg(fuzzing)]
 mod outbound;
