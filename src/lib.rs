@@ -39,6 +39,11 @@ pub mod accounts;
 mod accounts;
 
 #[cfg(not(fuzzing))]
+pub mod concurrency;
+#[cfg(fuzzing)]
+mod concurrency;
+
+#[cfg(not(fuzzing))]
 pub mod media;
 #[cfg(fuzzing)]
 mod media;

@@ -10,16 +10,17 @@ use super::super::Pool;
 /// Pools that lie together.
 pub(super) struct Table {
     names: HashMap<Name, u32, Seeded>,
-    pools: Vec<Held>,
+    /// How many are held in each. By itself, so that a million pools are a few megabytes and those of one chain lie beside one another.
+    held: Vec<u32>,
+    pools: Vec<Named>,
     /// Places in `pools` that are free.
     free: Vec<u32>,
     seed: u64,
 }
 
 /// One pool.
-struct Held {
+struct Named {
     pool: Pool,
-    held: u32,
     /// Chains that count here.
     chains: u32,
 }
@@ -67,7 +68,7 @@ impl Hasher for Seeded {
 
 impl Table {
     pub(super) fn new(seed: u64) -> Table {
-        Table { names: HashMap::default(), pools: Vec::new(), free: Vec::new(), seed }
+        Table { names: HashMap::default(), held: Vec::new(), pools: Vec::new(), free: Vec::new(), seed }
     }
 
     fn name(&self, pool: Pool) -> Name {
@@ -78,21 +79,22 @@ impl Table {
     pub(super) fn enter(&mut self, pool: Pool) -> (u32, bool) {
         let name = self.name(pool);
         if let Some(index) = self.names.get(&name).copied() {
-            if let Some(held) = self.at(index) {
-                held.chains += 1;
+            if let Some(named) = self.pools.get_mut(index as usize) {
+                named.chains += 1;
             }
             return (index, false);
         }
-        let new = Held { pool, held: 0, chains: 1 };
+        let new = Named { pool, chains: 1 };
         let index = match self.free.pop() {
             Some(index) => {
-                if let Some(held) = self.at(index) {
-                    *held = new;
+                if let Some(named) = self.pools.get_mut(index as usize) {
+                    *named = new;
                 }
                 index
             }
             None => {
                 self.pools.push(new);
+                self.held.push(0);
                 u32::try_from(self.pools.len() - 1).unwrap_or(u32::MAX)
             }
         };
@@ -102,12 +104,13 @@ impl Table {
 
     /// One chain less; whether the pool is gone with it.
     pub(super) fn leave(&mut self, index: u32) -> bool {
-        let Some(held) = self.at(index) else { return false };
-        held.chains = held.chains.saturating_sub(1);
-        if 0 < held.chains || 0 < held.held {
+        let is_held = 0 < self.held(index);
+        let Some(named) = self.pools.get_mut(index as usize) else { return false };
+        named.chains = named.chains.saturating_sub(1);
+        if 0 < named.chains || is_held {
             return false;
         }
-        let pool = held.pool;
+        let pool = named.pool;
         let name = self.name(pool);
         self.names.remove(&name);
         self.free.push(index);
@@ -115,22 +118,18 @@ impl Table {
     }
 
     pub(super) fn held(&self, index: u32) -> u32 {
-        self.pools.get(index as usize).map_or(0, |held| held.held)
+        self.held.get(index as usize).copied().unwrap_or_default()
     }
 
     pub(super) fn count_up(&mut self, index: u32) {
-        if let Some(held) = self.at(index) {
-            held.held += 1;
+        if let Some(held) = self.held.get_mut(index as usize) {
+            *held += 1;
         }
     }
 
     pub(super) fn count_down(&mut self, index: u32) {
-        if let Some(held) = self.at(index) {
-            held.held = held.held.saturating_sub(1);
+        if let Some(held) = self.held.get_mut(index as usize) {
+            *held = held.saturating_sub(1);
         }
-    }
-
-    fn at(&mut self, index: u32) -> Option<&mut Held> {
-        self.pools.get_mut(index as usize)
     }
 }
