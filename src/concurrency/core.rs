@@ -77,6 +77,19 @@ impl Core {
         self.paths.of(subject, resource, &sources)
     }
 
+    /// A decision without any waiting: of a node alone, while nobody waits and there is room. `None` leaves it to [`admit`](Core::admit).
+    pub(super) fn admit_at_once(self: &Arc<Self>, subject: Subject, resource: Resource) -> Option<Place> {
+        if self.lasts.is_some() || 0 < self.waiting.load(Ordering::Acquire) {
+            return None;
+        }
+        let path = self.path(subject, resource).ok()?;
+        let taken = self.take(&path, None, false).at_once().ok()?;
+        match taken {
+            Ok(Taken::Held { lease, values }) => Some(Place::new(self.clone(), path, Held::Here(lease), values)),
+            Ok(Taken::Full { .. }) | Err(_) => None,
+        }
+    }
+
     pub(super) async fn admit(self: &Arc<Self>, subject: Subject, resource: Resource) -> Result<Place, Impeded> {
         let path = match self.path(subject, resource) {
             Ok(path) => path,

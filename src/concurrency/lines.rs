@@ -48,7 +48,7 @@ impl<T> Lines<T> {
     }
 
     /// How many wait.
-    #[cfg(test)]
+    #[cfg(all(test, not(model)))]
     pub(super) fn len(&self) -> usize {
         self.lines.values().map(|line| line.waiters.len()).sum()
     }

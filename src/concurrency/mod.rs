@@ -37,6 +37,8 @@ mod usage;
 
 mod meters;
 
+#[cfg(all(test, model))]
+mod model;
 #[cfg(all(test, not(model)))]
 mod tests;
 
@@ -118,7 +120,11 @@ impl Concurrency {
     ///
     /// Cost: on a node alone, without waiting, under 0.2 µs and no heap allocation; in a fleet one question to the server.
     pub async fn admit(&self, subject: Subject, resource: Resource) -> Result<Place, Impeded> {
-        self.core.admit(subject, resource).await
+        match self.core.admit_at_once(subject, resource) {
+            Some(place) => Ok(place),
+            // In a box, so that what never waits does not carry the room for it about.
+            None => Box::pin(self.core.admit(subject, resource)).await,
+        }
     }
 
     /// When one more may begin, of which only so many may in a second.

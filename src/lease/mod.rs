@@ -30,6 +30,8 @@ mod sync;
 
 #[cfg(all(test, not(model)))]
 mod conformance;
+#[cfg(all(test, model))]
+mod model;
 #[cfg(all(test, not(model)))]
 mod tests;
 

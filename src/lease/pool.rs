@@ -1,6 +1,6 @@
 //! Pools, chains of them, and names of leases.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use super::{LeaseError, local, redis};
 
@@ -53,24 +53,22 @@ pub(super) fn fold(left: u64, right: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64 ^ left.rotate_left(17) ^ right
 }
 
-/// Pools that one decision counts in, made ready by who keeps them. Cheap to clone.
-#[derive(Clone)]
-pub struct Chain(Arc<Links>);
-
-struct Links {
-    pools: Box<[Pool]>,
+/// Pools that one decision counts in, made ready by who keeps them. Made once for many decisions, and kept where they find it: in one piece, because each piece
+/// of a caller's that lies elsewhere in memory costs a decision as much as all the rest of it.
+pub struct Chain {
     ready: Ready,
+    pools: Box<[Pool]>,
 }
 
 /// What whoever keeps the pools has made ready.
 pub(super) enum Ready {
     Local(local::Slots),
-    Redis(redis::Names),
+    Redis(Box<redis::Names>),
 }
 
 impl Chain {
     pub(super) fn new(pools: &[Pool], ready: Ready) -> Chain {
-        Chain(Arc::new(Links { pools: pools.into(), ready }))
+        Chain { ready, pools: pools.into() }
     }
 
     /// Checks what chains have to be.
@@ -92,17 +90,17 @@ impl Chain {
 
     /// The pools, as they were given.
     pub fn pools(&self) -> &[Pool] {
-        &self.0.pools
+        &self.pools
     }
 
     pub(super) fn ready(&self) -> &Ready {
-        &self.0.ready
+        &self.ready
     }
 }
 
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Chain").field(&self.0.pools).finish()
+        f.debug_tuple("Chain").field(&self.pools).finish()
     }
 }
 
@@ -132,6 +130,13 @@ impl Values {
     /// All of them, in the chain's order.
     pub fn as_slice(&self) -> &[u32] {
         self.held.get(..usize::from(self.count)).unwrap_or_default()
+    }
+
+    /// One more in each.
+    pub(super) fn count_up(&mut self) {
+        for held in self.held.iter_mut().take(usize::from(self.count)) {
+            *held = held.saturating_add(1);
+        }
     }
 
     pub(super) fn set(&mut self, level: usize, value: u32) {

@@ -1,4 +1,4 @@
-//! A real Redis server for tests, as `scripts/install-needs` installs it, on a free port of 127.0.0.1. It keeps nothing on disk: started again, it is empty.
+//! A real Redis server for tests, as `scripts/install-needs` installs it, on a free port of 127.0.0.1. It keeps nothing on disk unless it is told to `SAVE`: started again, it is empty.
 
 use std::{
     fs::{self, File},
@@ -48,7 +48,7 @@ impl RedisServer {
         Ok(server)
     }
 
-    /// Starts it where it was before, empty.
+    /// Starts it where it was before, with what it was told to `SAVE`.
     ///
     /// # Errors
     /// It does not start.

@@ -23,11 +23,11 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 
 use super::{
-    Answer, Chain, LEVELS_MAX, Lease, LeaseError, LeaseId, Leases, Mutex, MutexGuard, Paced, Pool, Rate, Standing,
-    Subscription, Take, Taken, Values, lock, pool::Ready, topics::Topics,
+    Answer, Chain, LEVELS_MAX, Lease, LeaseError, LeaseId, Leases, Mutex, Paced, Pool, Rate, Standing, Subscription,
+    Take, Taken, Values, lock, pool::Ready, topics::Topics,
 };
 use counts::Counts;
-use shard::Shard;
+use shard::{Ended, Shard};
 use table::Table;
 
 /// Shards. More than cores that decide at once, so that two seldom want the same; few enough that sweeping all of them is nothing.
@@ -61,34 +61,71 @@ pub(in super::super) struct Slots {
     inner: Arc<Inner>,
     /// No other chain has it.
     number: u64,
-    shard: usize,
+    places: Places,
+    shard: u16,
+}
+
+/// Where pools lie, in a chain's order.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Places {
     places: [Place; LEVELS_MAX],
-    count: usize,
+    count: u8,
     has_shared: bool,
 }
 
-/// Where one pool lies: in the shared table, or in that of the shard.
+/// Where one pool lies: its index, and in the highest bit whether in the shared table or in that of the shard.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Place {
-    is_shared: bool,
-    index: u32,
+struct Place(u32);
+
+impl Place {
+    const SHARED: u32 = 1 << 31;
+
+    const fn new(index: u32, is_shared: bool) -> Place {
+        Place(if is_shared { index | Place::SHARED } else { index })
+    }
+
+    const fn is_shared(self) -> bool {
+        self.0 & Place::SHARED != 0
+    }
+
+    const fn index(self) -> u32 {
+        self.0 & !Place::SHARED
+    }
 }
 
-impl Slots {
-    fn places(&self) -> &[Place] {
-        self.places.get(..self.count).unwrap_or_default()
+// An index never reaches the bit.
+const _: () = assert!(POOLS_MAX < Place::SHARED as usize);
+
+impl Places {
+    fn all(&self) -> impl Iterator<Item = (usize, Place)> + use<> {
+        self.places.into_iter().take(usize::from(self.count)).enumerate()
+    }
+
+    fn own(&self) -> impl Iterator<Item = (usize, Place)> + use<> {
+        self.all().filter(|(_, place)| !place.is_shared())
+    }
+
+    fn shared(&self) -> impl Iterator<Item = (usize, Place)> + use<> {
+        self.all().filter(|(_, place)| place.is_shared())
+    }
+
+    fn push(&mut self, place: Place) {
+        if let Some(free) = self.places.get_mut(usize::from(self.count)) {
+            *free = place;
+            self.count += 1;
+            self.has_shared |= place.is_shared();
+        }
     }
 }
 
 impl Drop for Slots {
     fn drop(&mut self) {
-        let Some(shard) = self.inner.shards.get(self.shard) else { return };
+        let Some(shard) = self.inner.shards.get(usize::from(self.shard)) else { return };
         let mut shard = lock(shard);
-        let mut shared = self.has_shared.then(|| lock(&self.inner.shared));
-        let mut gone = 0;
-        for place in self.places() {
-            let table = if place.is_shared { shared.as_deref_mut() } else { Some(&mut shard.table) };
-            gone += table.map_or(0, |table| usize::from(table.leave(place.index)));
+        let mut gone: usize = self.places.own().map(|(_, place)| usize::from(shard.table.leave(place.index()))).sum();
+        if self.places.has_shared {
+            let mut shared = lock(&self.inner.shared);
+            gone += self.places.shared().map(|(_, place)| usize::from(shared.leave(place.index()))).sum::<usize>();
         }
         self.inner.pools.fetch_sub(gone, Ordering::Relaxed);
     }
@@ -122,7 +159,7 @@ impl Local {
         let taken = self.decide(take, slots)?;
         let Taken::Full { level, .. } = taken else { return Ok(taken) };
         // What is shared may be full of leases of other families that have expired.
-        let is_shared = slots.places().get(level).is_some_and(|place| place.is_shared);
+        let is_shared = slots.places.shared().any(|(at, _)| at == level);
         if is_shared && self.is_expiring() && self.sweep_all() {
             return self.decide(take, slots);
         }
@@ -131,21 +168,14 @@ impl Local {
 
     fn decide(&self, take: Take<'_>, slots: &Slots) -> Result<Taken, LeaseError> {
         let inner = &*self.inner;
-        let Some(shard) = inner.shards.get(slots.shard) else { return Err(FOREIGN) };
+        let Some(shard) = inner.shards.get(usize::from(slots.shard)) else { return Err(FOREIGN) };
         let is_expiring = take.lasts.is_some() || self.is_expiring();
         let now = if is_expiring { inner.clock.since_boot() } else { Duration::ZERO };
         let mut shard = lock(shard);
         if is_expiring {
             self.sweep(&mut shard, now);
         }
-        let taken = self.decide_in(&mut shard, take, slots, now);
-        unlock(shard);
-        Ok(taken)
-    }
-
-    /// The decision itself, with the shard of the chain's family locked.
-    fn decide_in(&self, shard: &mut Shard, take: Take<'_>, slots: &Slots, now: Duration) -> Taken {
-        let inner = &*self.inner;
+        let places = slots.places;
         let mut values = Values::default();
         let mut full = None;
         let mut look = |level: usize, held: u32| {
@@ -155,77 +185,72 @@ impl Local {
                 full = Some(full.map_or(level, |full: usize| full.min(level)));
             }
         };
-        for (level, place) in slots.places().iter().enumerate().filter(|(_, place)| !place.is_shared) {
-            look(level, shard.table.held(place.index));
+        for (level, place) in places.own() {
+            look(level, shard.table.held(place.index()));
         }
         // The memory of the narrow pools is here by now: the lock that all share is held for no more than it must be.
-        if slots.has_shared {
+        if places.has_shared {
             let mut shared = lock(&inner.shared);
-            for (level, place) in slots.places().iter().enumerate().filter(|(_, place)| place.is_shared) {
-                look(level, shared.held(place.index));
+            for (level, place) in places.shared() {
+                look(level, shared.held(place.index()));
             }
             if full.is_none() {
-                for place in slots.places().iter().filter(|place| place.is_shared) {
-                    shared.count_up(place.index);
+                for (_, place) in places.shared() {
+                    shared.count_up(place.index());
                 }
             }
         }
         if let Some(level) = full {
-            return Taken::Full { level, values };
+            return Ok(Taken::Full { level, values });
         }
-        for place in slots.places().iter().filter(|place| !place.is_shared) {
-            shard.table.count_up(place.index);
+        for (_, place) in places.own() {
+            shard.table.count_up(place.index());
         }
-        let expires = take.lasts.map(|lasts| (now + lasts, take.chain.clone()));
+        let expires = take.lasts.map(|lasts| now + lasts);
         if expires.is_some() {
             inner.expiring.fetch_add(1, Ordering::Relaxed);
         }
-        let (slot, turn) = shard.hold(slots.number, expires);
-        let values = values.as_slice().iter().map(|held| held.saturating_add(1)).collect();
-        Taken::Held { lease: lease_id(slots.shard, slot, turn), values }
+        let (slot, turn) = shard.hold(slots.number, places, expires);
+        drop(shard);
+        values.count_up();
+        Ok(Taken::Held { lease: lease_id(slots.shard, slot, turn), values })
     }
 
     /// [`Leases::release`] of one lease, which needs no waiting here: whether it was still held.
     pub fn release_now(&self, lease: Lease<'_>) -> bool {
         let Ok(slots) = self.slots(lease.chain) else { return false };
         let (at, slot, turn) = parts(lease.id);
-        let Some(shard) = self.inner.shards.get(slots.shard).filter(|_| at == slots.shard) else { return false };
-        let mut shard = lock(shard);
-        match shard.end(slot, turn, slots.number) {
-            Some(ended) => {
-                self.count_down(&mut shard, slots);
-                if ended.0.is_some() {
-                    self.inner.expiring.fetch_sub(1, Ordering::Relaxed);
-                }
-                drop(shard);
-                true
-            }
-            None => false,
+        if at != slots.shard {
+            return false;
         }
+        let Some(shard) = self.inner.shards.get(usize::from(at)) else { return false };
+        let mut shard = lock(shard);
+        let Some(ended) = shard.end(slot, turn, slots.number) else { return false };
+        self.count_out(&mut shard, ended);
+        true
     }
 
-    /// Counts down where an ended lease counted. The caller holds the shard's lock.
-    fn count_down(&self, shard: &mut Shard, slots: &Slots) {
-        for place in slots.places().iter().filter(|place| !place.is_shared) {
-            shard.table.count_down(place.index);
-        }
-        if slots.has_shared {
+    /// Counts out a lease that has ended. The caller holds the shard's lock.
+    fn count_out(&self, shard: &mut Shard, ended: Ended) {
+        let places = ended.places;
+        let mut gone: usize = places.own().map(|(_, place)| usize::from(shard.table.count_down(place.index()))).sum();
+        if places.has_shared {
             let mut shared = lock(&self.inner.shared);
-            for place in slots.places().iter().filter(|place| place.is_shared) {
-                shared.count_down(place.index);
-            }
+            gone += places.shared().map(|(_, place)| usize::from(shared.count_down(place.index()))).sum::<usize>();
+        }
+        if 0 < gone {
+            self.inner.pools.fetch_sub(gone, Ordering::Relaxed);
+        }
+        if ended.would_expire {
+            self.inner.expiring.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// Ends what has expired in one shard, and says whether there was anything.
     fn sweep(&self, shard: &mut Shard, now: Duration) -> bool {
         let mut swept = false;
-        while let Some(chain) = shard.next_expired(now) {
-            if let Ready::Local(slots) = chain.ready() {
-                self.count_down(shard, slots);
-            }
-            self.inner.expiring.fetch_sub(1, Ordering::Relaxed);
-            shard.dropped.push(chain);
+        while let Some(ended) = shard.next_expired(now) {
+            self.count_out(shard, ended);
             swept = true;
         }
         swept
@@ -233,13 +258,7 @@ impl Local {
 
     fn sweep_all(&self) -> bool {
         let now = self.inner.clock.since_boot();
-        let mut swept = false;
-        for shard in &self.inner.shards {
-            let mut shard = lock(shard);
-            swept |= self.sweep(&mut shard, now);
-            unlock(shard);
-        }
-        swept
+        self.inner.shards.iter().fold(false, |swept, shard| self.sweep(&mut lock(shard), now) | swept)
     }
 
     fn is_expiring(&self) -> bool {
@@ -255,24 +274,24 @@ impl Local {
         if self.is_expiring() {
             self.sweep_all();
         }
-        let Some(shard) = self.inner.shards.get(slots.shard) else { return Err(FOREIGN) };
+        let Some(shard) = self.inner.shards.get(usize::from(slots.shard)) else { return Err(FOREIGN) };
         let shard = lock(shard);
         let shared = lock(&self.inner.shared);
-        let held =
-            |place: &Place| if place.is_shared { shared.held(place.index) } else { shard.table.held(place.index) };
-        Ok(slots.places().iter().map(held).collect())
+        let table = |place: Place| if place.is_shared() { &*shared } else { &shard.table };
+        Ok(slots.places.all().map(|(_, place)| table(place).held(place.index())).collect())
     }
 
     fn renew_now(&self, lease: Lease<'_>, lasts: Duration) -> bool {
         let Ok(slots) = self.slots(lease.chain) else { return false };
         let (at, slot, turn) = parts(lease.id);
-        let Some(shard) = self.inner.shards.get(slots.shard).filter(|_| at == slots.shard) else { return false };
+        if at != slots.shard {
+            return false;
+        }
+        let Some(shard) = self.inner.shards.get(usize::from(at)) else { return false };
         let now = self.inner.clock.since_boot();
         let mut shard = lock(shard);
         self.sweep(&mut shard, now);
-        let is_there = shard.extend(slot, turn, slots.number, now + lasts);
-        unlock(shard);
-        is_there
+        shard.extend(slot, turn, slots.number, now + lasts)
     }
 
     /// The places of a chain of ours.
@@ -291,24 +310,21 @@ impl Local {
         }
         let family = pools.iter().find_map(|pool| pool.family());
         let mixed = Pool::shared(0, family.unwrap_or_default()).mixed(inner.seed);
-        let shard = usize::try_from(mixed % SHARDS as u64).unwrap_or_default();
-        let mut places = [Place::default(); LEVELS_MAX];
-        let mut has_shared = false;
+        let shard = u16::try_from(mixed % SHARDS as u64).unwrap_or_default();
+        let mut places = Places::default();
         {
-            let Some(locked) = inner.shards.get(shard) else { return Err(FOREIGN) };
+            let Some(locked) = inner.shards.get(usize::from(shard)) else { return Err(FOREIGN) };
             let mut own = lock(locked);
             let mut shared = lock(&inner.shared);
-            for (pool, place) in pools.iter().zip(&mut places) {
+            for pool in pools {
                 let is_shared = pool.family().is_none();
-                has_shared |= is_shared;
                 let (index, is_new) = if is_shared { shared.enter(*pool) } else { own.table.enter(*pool) };
                 inner.pools.fetch_add(usize::from(is_new), Ordering::Relaxed);
-                *place = Place { is_shared, index };
+                places.push(Place::new(index, is_shared));
             }
         }
         let number = inner.chains.fetch_add(1, Ordering::Relaxed);
-        let slots = Slots { inner: inner.clone(), number, shard, places, count: pools.len(), has_shared };
-        Ok(Chain::new(pools, Ready::Local(slots)))
+        Ok(Chain::new(pools, Ready::Local(Slots { inner: inner.clone(), number, places, shard })))
     }
 
     /// Pools that chains in use are made of.
@@ -319,19 +335,12 @@ impl Local {
 
 const FOREIGN: LeaseError = LeaseError::Chain("a chain is used with leases that it was not made for");
 
-/// Unlocks a shard, and drops the chains of what has expired: the last owner of a chain gives its pools back, for which it locks the shard.
-fn unlock(mut shard: MutexGuard<'_, Shard>) {
-    let dropped = std::mem::take(&mut shard.dropped);
-    drop(shard);
-    drop(dropped);
+fn lease_id(shard: u16, slot: u32, turn: u64) -> LeaseId {
+    LeaseId(u128::from(shard) << 96 | u128::from(slot) << 64 | u128::from(turn))
 }
 
-fn lease_id(shard: usize, slot: u32, turn: u64) -> LeaseId {
-    LeaseId((shard as u128) << 96 | u128::from(slot) << 64 | u128::from(turn))
-}
-
-fn parts(LeaseId(id): LeaseId) -> (usize, u32, u64) {
-    ((id >> 96) as usize, (id >> 64) as u32, id as u64)
+fn parts(LeaseId(id): LeaseId) -> (u16, u32, u64) {
+    ((id >> 96) as u16, (id >> 64) as u32, id as u64)
 }
 
 impl Leases for Local {

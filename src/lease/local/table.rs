@@ -10,17 +10,18 @@ use super::super::Pool;
 /// Pools that lie together.
 pub(super) struct Table {
     names: HashMap<Name, u32, Seeded>,
-    /// How many are held in each. By itself, so that a million pools are a few megabytes and those of one chain lie beside one another.
-    held: Vec<u32>,
-    pools: Vec<Named>,
-    /// Places in `pools` that are free.
+    /// By themselves, so that a million pools are a few megabytes and those of one chain lie beside one another.
+    counts: Vec<Counts>,
+    pools: Vec<Pool>,
+    /// Places in both that are free.
     free: Vec<u32>,
     seed: u64,
 }
 
-/// One pool.
-struct Named {
-    pool: Pool,
+/// What is counted of one pool.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    held: u32,
     /// Chains that count here.
     chains: u32,
 }
@@ -68,7 +69,7 @@ impl Hasher for Seeded {
 
 impl Table {
     pub(super) fn new(seed: u64) -> Table {
-        Table { names: HashMap::default(), held: Vec::new(), pools: Vec::new(), free: Vec::new(), seed }
+        Table { names: HashMap::default(), counts: Vec::new(), pools: Vec::new(), free: Vec::new(), seed }
     }
 
     fn name(&self, pool: Pool) -> Name {
@@ -78,58 +79,58 @@ impl Table {
     /// One more chain counts in a pool: where it lies, and whether it is new.
     pub(super) fn enter(&mut self, pool: Pool) -> (u32, bool) {
         let name = self.name(pool);
-        if let Some(index) = self.names.get(&name).copied() {
-            if let Some(named) = self.pools.get_mut(index as usize) {
-                named.chains += 1;
-            }
-            return (index, false);
-        }
-        let new = Named { pool, chains: 1 };
-        let index = match self.free.pop() {
-            Some(index) => {
-                if let Some(named) = self.pools.get_mut(index as usize) {
-                    *named = new;
-                }
-                index
-            }
-            None => {
-                self.pools.push(new);
-                self.held.push(0);
+        let known = self.names.get(&name).copied();
+        let index = known.unwrap_or_else(|| {
+            let index = self.free.pop().unwrap_or_else(|| {
+                self.pools.push(pool);
+                self.counts.push(Counts::default());
                 u32::try_from(self.pools.len() - 1).unwrap_or(u32::MAX)
+            });
+            if let Some(place) = self.pools.get_mut(index as usize) {
+                *place = pool;
             }
-        };
-        self.names.insert(name, index);
-        (index, true)
+            self.names.insert(name, index);
+            index
+        });
+        if let Some(counts) = self.counts.get_mut(index as usize) {
+            counts.chains += 1;
+        }
+        (index, known.is_none())
     }
 
     /// One chain less; whether the pool is gone with it.
     pub(super) fn leave(&mut self, index: u32) -> bool {
-        let is_held = 0 < self.held(index);
-        let Some(named) = self.pools.get_mut(index as usize) else { return false };
-        named.chains = named.chains.saturating_sub(1);
-        if 0 < named.chains || is_held {
-            return false;
-        }
-        let pool = named.pool;
-        let name = self.name(pool);
-        self.names.remove(&name);
-        self.free.push(index);
-        true
+        let Some(counts) = self.counts.get_mut(index as usize) else { return false };
+        counts.chains = counts.chains.saturating_sub(1);
+        self.forget_unused(index)
     }
 
     pub(super) fn held(&self, index: u32) -> u32 {
-        self.held.get(index as usize).copied().unwrap_or_default()
+        self.counts.get(index as usize).map_or(0, |counts| counts.held)
     }
 
     pub(super) fn count_up(&mut self, index: u32) {
-        if let Some(held) = self.held.get_mut(index as usize) {
-            *held += 1;
+        if let Some(counts) = self.counts.get_mut(index as usize) {
+            counts.held += 1;
         }
     }
 
-    pub(super) fn count_down(&mut self, index: u32) {
-        if let Some(held) = self.held.get_mut(index as usize) {
-            *held = held.saturating_sub(1);
+    /// Counts down; whether the pool is gone with it, because its chains went before.
+    pub(super) fn count_down(&mut self, index: u32) -> bool {
+        let Some(counts) = self.counts.get_mut(index as usize) else { return false };
+        counts.held = counts.held.saturating_sub(1);
+        self.forget_unused(index)
+    }
+
+    /// Asked when a chain or a lease is gone: only the last of them finds the pool unused.
+    fn forget_unused(&mut self, index: u32) -> bool {
+        let is_used = self.counts.get(index as usize).is_none_or(|counts| 0 < counts.held || 0 < counts.chains);
+        if is_used {
+            return false;
         }
+        let Some(name) = self.pools.get(index as usize).map(|pool| self.name(*pool)) else { return false };
+        self.names.remove(&name);
+        self.free.push(index);
+        true
     }
 }

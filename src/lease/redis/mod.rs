@@ -220,7 +220,7 @@ impl Leases for Redis {
 
     fn chain(&self, pools: &[Pool]) -> Result<Chain, LeaseError> {
         Chain::check(pools)?;
-        Ok(Chain::new(pools, Ready::Redis(Names::new(pools))))
+        Ok(Chain::new(pools, Ready::Redis(Box::new(Names::new(pools)))))
     }
 
     fn take<'a>(&'a self, take: Take<'a>) -> Answer<'a, Result<Taken, LeaseError>> {

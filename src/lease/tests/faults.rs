@@ -158,3 +158,36 @@ async fn who_listens_hears_that_something_may_be_lost() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_connection_that_is_cut_is_made_again_and_nothing_is_lost() {
+    let server = RedisServer::start().await.unwrap();
+    let node = Node::ready(&config(server.url())).await;
+    let before = node.until(is_deciding).await;
+    let chain = node.leases.chain(&[pool(1, 1)]).unwrap();
+    held(take(&node.leases, &chain, &[], LONG).await);
+    for _ in 0..3 {
+        server.tell("CLIENT KILL TYPE normal SKIPME yes").unwrap();
+        node.until(|standing| standing == Standing::Away).await;
+        assert_eq!(node.until(is_deciding).await, before);
+    }
+    assert_eq!(values(&node.leases, &chain).await, [1]);
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_with_what_it_had_earlier_is_another() {
+    let mut server = RedisServer::start().await.unwrap();
+    let node = Node::ready(&config(server.url())).await;
+    let before = node.until(is_deciding).await;
+    let chain = node.leases.chain(&[pool(1, 1)]).unwrap();
+    held(take(&node.leases, &chain, &[], LONG).await);
+    // As a replica that takes over: it has not heard of the last ones.
+    server.tell("SAVE").unwrap();
+    held(take(&node.leases, &chain, &[], LONG).await);
+    server.stop();
+    server.start_again().await.unwrap();
+    assert_eq!(server.tell("EXISTS {ringback}:held").unwrap(), ":1");
+    let after = node.until(|standing| is_deciding(standing) && standing != before).await;
+    assert_ne!(after.epoch(), before.epoch());
+    assert_eq!(values(&node.leases, &chain).await, [0], "what is still held is registered anew");
+}

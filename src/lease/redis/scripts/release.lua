@@ -1,4 +1,11 @@
 -- Gives places back. ARGV: members. Answers how many of them were held.
+if #ARGV == 1 then
+    local was_held = redis.call('ZREM', leases, ARGV[1])
+    if was_held == 1 then
+        give_back(ARGV)
+    end
+    return was_held
+end
 local scores = redis.call('ZMSCORE', leases, unpack(ARGV))
 local ended, seen = {}, {}
 for at, member in ipairs(ARGV) do
