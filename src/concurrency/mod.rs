@@ -37,9 +37,11 @@ mod usage;
 
 mod meters;
 
-#[cfg(all(test, model))]
+#[cfg(test)]
+#[cfg(model)]
 mod model;
-#[cfg(all(test, not(model)))]
+#[cfg(test)]
+#[cfg(not(model))]
 mod tests;
 
 use std::{

@@ -94,7 +94,6 @@ impl Reserve {
     }
 
     /// The right to end a call, and what to wait for; or whoever is at it already.
-    #[expect(clippy::type_complexity, reason = "one caller")]
     fn join(
         &self,
         account: AccountSid,

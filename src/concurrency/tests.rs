@@ -4,6 +4,7 @@ mod alone;
 mod fleet;
 mod lines;
 mod reserve;
+mod wire;
 
 use std::{sync::Arc, time::Duration};
 

@@ -5,10 +5,12 @@
 
 use std::{
     collections::HashSet,
+    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::{Notify, oneshot};
 
 use crate::lease::{Mutex, Pool, lock};
@@ -19,6 +21,9 @@ use super::{
     lines::LineKey,
     paths::Path,
 };
+
+/// Pools for which a place is tried at once.
+const AT_ONCE_MAX: usize = 64;
 
 /// One who waits.
 pub(super) type Waiter = oneshot::Sender<Place>;
@@ -93,27 +98,46 @@ impl Core {
     /// Hands over what is given back, until it is dropped.
     pub(super) async fn keep_handing_over(self: &Arc<Self>) {
         let mut revisions = self.records.revisions();
+        let is_shared = self.lasts.is_some();
+        // Where leases are not shared nobody else gives anything back, and no timer is made.
+        let mut look = pin!(is_shared.then(|| tokio::time::sleep(self.look_pause())));
         loop {
-            // What other nodes give back nobody tells; a limit that was raised frees something, too.
-            let look_for_oneself = async {
-                if self.lasts.is_some() && 0 < self.waiting.load(Ordering::Acquire) {
-                    tokio::time::sleep(self.config.look_interval.mul_f64(rand::random_range(0.5..1.5))).await;
-                } else if revisions.changed().await.is_err() {
-                    std::future::pending::<()>().await;
+            let is_look_due = async {
+                match look.as_mut().as_pin_mut() {
+                    Some(look) if 0 < self.waiting.load(Ordering::Acquire) => look.await,
+                    _ => std::future::pending().await,
                 }
             };
-            tokio::select! {
-                () = self.freed.notify.notified() => {}
-                () = look_for_oneself => {
-                    let waited_for = lock(&self.lines).pools();
-                    lock(&self.freed.pools).extend(waited_for);
+            let is_look_due = tokio::select! {
+                () = self.freed.notify.notified() => false,
+                () = is_look_due => true,
+                // A limit that was raised frees something, too.
+                changed = revisions.changed() => {
+                    if changed.is_err() {
+                        return std::future::pending().await;
+                    }
+                    self.note_all_freed();
+                    false
                 }
+            };
+            if is_look_due {
+                // What other nodes give back nobody tells.
+                self.note_all_freed();
+                look.set(Some(tokio::time::sleep(self.look_pause())));
             }
             let freed = std::mem::take(&mut *lock(&self.freed.pools));
-            for pool in freed {
-                self.hand_over(pool).await;
-            }
+            stream::iter(freed).for_each_concurrent(AT_ONCE_MAX, |pool| self.hand_over(pool)).await;
         }
+    }
+
+    /// Until one looks again: by chance a little more or less, so that nodes do not ask all at once.
+    fn look_pause(&self) -> Duration {
+        self.config.look_interval.mul_f64(rand::random_range(0.5..1.5))
+    }
+
+    fn note_all_freed(&self) {
+        let waited_for = lock(&self.lines).pools();
+        lock(&self.freed.pools).extend(waited_for);
     }
 
     /// Hands over what is free of one pool.

@@ -28,11 +28,14 @@ mod redis;
 
 mod sync;
 
-#[cfg(all(test, not(model)))]
+#[cfg(test)]
+#[cfg(not(model))]
 mod conformance;
-#[cfg(all(test, model))]
+#[cfg(test)]
+#[cfg(model)]
 mod model;
-#[cfg(all(test, not(model)))]
+#[cfg(test)]
+#[cfg(not(model))]
 mod tests;
 
 use std::{fmt, time::Duration};

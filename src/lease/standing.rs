@@ -18,6 +18,9 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// What [`as_str`](Standing::as_str) may say.
+    pub const STATES: &'static [&'static str] = &["deciding", "recovering", "away"];
+
     /// The number of times that leases were lost, as far as this node knows; `None` while it cannot know.
     pub fn epoch(self) -> Option<u64> {
         match self {

@@ -161,12 +161,12 @@ async fn who_leaves_frees_the_place_in_line_at_once() {
     let held = gate.admit(subject(1)).await.unwrap();
     {
         let mut waits = pin!(gate.admit(subject(1)));
-        poll_fn(|context| Poll::Ready(assert!(waits.as_mut().poll(context).is_pending()))).await;
+        assert!(poll_fn(|context| Poll::Ready(waits.as_mut().poll(context).is_pending())).await);
         impeded(gate.admit(subject(1)).await, Why::QueueFull);
     }
     assert_eq!(gate.concurrency.waiting(subject(1), RESOURCE), 0);
     let mut waits = Box::pin(gate.admit(subject(1)));
-    poll_fn(|context| Poll::Ready(assert!(waits.as_mut().poll(context).is_pending()))).await;
+    assert!(poll_fn(|context| Poll::Ready(waits.as_mut().poll(context).is_pending())).await);
     // It leaves when it was given the place already: the place is given back.
     drop(held);
     settle().await;

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     super::WhenAway, Concurrency, Config, Gate, Leases, Limit, MemoryLimits, Place, Policy, RESOURCE, Resource, Scope,
-    Why, account, delay, impeded, scope, subject,
+    Why, account, delay, impeded, scope, subject, wire::Wire,
 };
 use crate::{
     clock::Clock,
@@ -37,8 +37,8 @@ impl Drop for Node {
 }
 
 impl Node {
-    fn start(server: &RedisServer, when_away: WhenAway, limits: &Arc<MemoryLimits>) -> Node {
-        let config = lease::Config { url: RedisUrl::new(server.url()), lasts: LASTS, ..lease::Config::default() };
+    fn start(url: String, when_away: WhenAway, limits: &Arc<MemoryLimits>) -> Node {
+        let config = lease::Config { url: RedisUrl::new(url), lasts: LASTS, ..lease::Config::default() };
         let leases = Redis::new(&config).unwrap();
         let task = tokio::spawn({
             let leases = leases.clone();
@@ -49,7 +49,11 @@ impl Node {
     }
 
     async fn ready(server: &RedisServer, when_away: WhenAway, limits: &Arc<MemoryLimits>) -> Node {
-        let node = Node::start(server, when_away, limits);
+        Node::ready_at(server.url(), when_away, limits).await
+    }
+
+    async fn ready_at(url: String, when_away: WhenAway, limits: &Arc<MemoryLimits>) -> Node {
+        let node = Node::start(url, when_away, limits);
         node.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
         node
     }
@@ -301,4 +305,37 @@ async fn what_is_reserved_asks_nobody() {
     let reserve = Concurrency::reserve(&node.gate.concurrency);
     assert!(matches!(reserve.hang_up(account(1), 1).await, super::super::HangUp::First(_)));
     assert!(reserve.admin().is_some());
+}
+
+#[tokio::test]
+async fn a_node_that_was_cut_off_finds_by_itself_what_others_took_meanwhile() {
+    let server = RedisServer::start().await.unwrap();
+    let wire = Wire::to(server.address()).await.unwrap();
+    let limits = limited(Limit::hard(1));
+    let cut_off = Node::ready_at(wire.url(), WhenAway::Closed, &limits).await;
+    let other = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let before = other.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
+    let stream = cut_off.admit().await.unwrap();
+    let call = cut_off.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap();
+    wire.cut();
+    other.until_current(0).await;
+    let taken = other.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap();
+    let also = other.admit().await.unwrap();
+    // While nobody can be asked and nothing is admitted so, what is not sure does not go on; but for calls, which do.
+    eventually("doubt", async || !stream.is_sure() && !call.is_sure()).await;
+    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost));
+    assert_eq!(call.confirm().await, Ok(()));
+    wire.mend();
+    assert_eq!(
+        cut_off.until(|standing| matches!(standing, Standing::Deciding { .. })).await,
+        before,
+        "nothing was lost"
+    );
+    eventually("an overcommitted call", async || cut_off.gate.concurrency.overcommitted() == 1).await;
+    assert!(call.is_sure());
+    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost));
+    // What others hold is theirs still.
+    assert!(taken.confirm().await.is_ok() && also.confirm().await.is_ok());
+    drop((stream, call, taken, also));
+    other.until_current(0).await;
 }

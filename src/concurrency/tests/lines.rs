@@ -112,7 +112,7 @@ proptest! {
             match step {
                 Step::Join(number) => {
                     let of_account = waiting.entry(number).or_default();
-                    let pool = if joined.len() % 2 == 0 { ALL } else { own(number) };
+                    let pool = if joined.len().is_multiple_of(2) { ALL } else { own(number) };
                     match lines.join(line(number), pool, WAITING_MAX, joined.len()) {
                         Ok(at) => {
                             of_account.insert(at, joined.len());

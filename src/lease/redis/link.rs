@@ -9,6 +9,7 @@ use ::redis::{
     AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, ProtocolVersion, PushInfo, PushKind, RedisError, Script,
     ScriptInvocation, ServerErrorKind, Value, aio::MultiplexedConnection,
 };
+use metrics::{counter, gauge};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::super::{Config, LeaseError, Mutex, Standing, Subscription, lock, topics::Topics};
@@ -159,7 +160,12 @@ impl Link {
     }
 
     fn set_standing(&self, standing: Standing) {
-        self.standing.send_if_modified(|before| std::mem::replace(before, standing) != standing);
+        let is_new = self.standing.send_if_modified(|before| std::mem::replace(before, standing) != standing);
+        if is_new {
+            for state in Standing::STATES {
+                gauge!("lease_standing", "state" => *state).set(u8::from(*state == standing.as_str()));
+            }
+        }
     }
 
     /// A lease that may be taken without our hearing of it.
@@ -281,6 +287,11 @@ impl Link {
         call.key(&self.leases_key).arg(run).arg(candidate).arg(millis(self.lasts));
         let (epoch, opens_in): (u64, u64) = self.in_time(number, call.invoke_async(connection)).await?;
         let standing = if opens_in == 0 { Standing::Deciding { epoch } } else { Standing::Recovering { epoch } };
+        if epoch == candidate {
+            // Ours is the one that began: it is counted once in the fleet.
+            counter!("lease_epochs_total").increment(1);
+            tracing::warn!("leases were lost or are kept for the first time; holders register");
+        }
         if *self.standing.borrow() != standing {
             tracing::info!(standing = standing.as_str(), "leases are kept by the server");
         }
@@ -315,7 +326,7 @@ impl Link {
     }
 }
 
-/// A lease of which it is not known whether it was taken. Dropped without being [heard](Unheard::is_heard) of, it is released when the server answers
+/// A lease of which it is not known whether it was taken. Dropped without being [heard](Unheard::heard) of, it is released when the server answers
 /// again.
 pub(super) struct Unheard<'a> {
     link: &'a Link,
@@ -324,7 +335,7 @@ pub(super) struct Unheard<'a> {
 
 impl Unheard<'_> {
     /// It is known.
-    pub(super) fn is_heard(mut self) {
+    pub(super) fn heard(mut self) {
         self.member = None;
     }
 }

@@ -105,7 +105,7 @@ impl Redis {
         // From here to the answer it may be taken: whoever gives up waiting leaves it to be released.
         let unheard = inner.link.unheard(member);
         let answer: Vec<i64> = inner.link.ask(&call).await?;
-        unheard.is_heard();
+        unheard.heard();
         let (verdict, values) = answer.split_first().ok_or(LeaseError::Misread("take"))?;
         match usize::try_from(*verdict) {
             Ok(0) => Ok(Taken::Held { lease, values: counts(values) }),
