@@ -14,6 +14,8 @@ pub(super) struct Meters {
 
 struct Counters {
     admitted: Counter,
+    /// What is in progress is what was admitted and has not ended: two counters are cheaper than a gauge.
+    ended: Counter,
     above_soft: Counter,
     /// In the order of [`place`].
     impeded: [Counter; 4],
@@ -35,6 +37,7 @@ impl Meters {
             let impeded = |policy: &'static str| counter!("concurrency_impeded_total", "resource" => resource, "policy" => policy);
             Counters {
                 admitted: counter!("concurrency_admitted_total", "resource" => resource),
+                ended: counter!("concurrency_ended_total", "resource" => resource),
                 above_soft: counter!("concurrency_above_soft_total", "resource" => resource),
                 impeded: ["reject", "delay", "throttle", "dry-run"].map(impeded),
             }
@@ -50,6 +53,12 @@ impl Meters {
     pub(super) fn count_admitted(&self, resource: Resource) {
         if let Some(counters) = self.resources.get(resource as usize) {
             counters.admitted.increment(1);
+        }
+    }
+
+    pub(super) fn count_ended(&self, resource: Resource) {
+        if let Some(counters) = self.resources.get(resource as usize) {
+            counters.ended.increment(1);
         }
     }
 

@@ -144,6 +144,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.core.meters.count_ended(self.path.resource);
         match &self.held {
             Held::Here(lease) => self.core.release_here(*lease, &self.path),
             Held::There(ticket) => self.core.end(ticket),

@@ -191,12 +191,17 @@ impl Link {
 
     /// Keeps a connection, and looks each second how things are, until it is dropped.
     pub(super) async fn keep(&self) {
-        let mut pause = PAUSE;
+        let (mut pause, mut was_told) = (PAUSE, false);
         loop {
             match self.connect().await {
                 Ok((connection, number, run)) => {
-                    pause = PAUSE;
+                    (pause, was_told) = (PAUSE, false);
                     self.watch(connection, number, &run).await;
+                }
+                // Once for each time that it is away, not for each try.
+                Err(error) if !was_told => {
+                    tracing::warn!(%error, "no connection to who keeps the leases; the node decides alone");
+                    was_told = true;
                 }
                 Err(error) => tracing::debug!(%error, "no connection to who keeps the leases"),
             }
