@@ -91,7 +91,8 @@ struct Figures {
     leave: f64,
 }
 
-fn admissions(gate: &Concurrency, subjects: &[Subject]) -> Result<Figures> {
+/// `active` of them are asked for, at random; all are remembered.
+fn admissions(gate: &Concurrency, subjects: &[Subject], active: usize) -> Result<Figures> {
     for subject in subjects {
         drop(admit(gate, *subject).context("not admitted")?);
     }
@@ -99,8 +100,7 @@ fn admissions(gate: &Concurrency, subjects: &[Subject]) -> Result<Figures> {
     let (mut enters, mut leaves) = (Vec::new(), Vec::new());
     let mut places = Vec::with_capacity(BATCH);
     for _ in 0..BATCHES {
-        let chosen: Vec<Subject> =
-            (0..BATCH).filter_map(|_| subjects.get(chance.below(subjects.len())).copied()).collect();
+        let chosen: Vec<Subject> = (0..BATCH).filter_map(|_| subjects.get(chance.below(active)).copied()).collect();
         enters.push(timed(|| places.extend(chosen.iter().filter_map(|subject| admit(gate, *subject)))));
         anyhow::ensure!(places.len() == BATCH, "not all were admitted");
         leaves.push(timed(|| places.clear()));
@@ -169,16 +169,17 @@ pub(crate) fn run(accounts: usize) -> Result<()> {
     row("leases alone", &leases()?);
     let few = subjects(1)?;
     let small = gate(1)?;
-    let figures = admissions(&small, &few)?;
+    let figures = admissions(&small, &few, few.len())?;
     row("admission, 1 account", &figures);
-    let some = subjects(10_000.min(accounts))?;
-    let figures = admissions(&gate(some.len())?, &some)?;
-    row(&format!("admission, {} accounts at random", some.len()), &figures);
     let many = subjects(accounts)?;
     let large = gate(accounts)?;
     let before = resident_bytes()?;
-    let figures = admissions(&large, &many)?;
-    row(&format!("admission, {accounts} accounts at random"), &figures);
+    let all = admissions(&large, &many, accounts)?;
+    for active in [1_000, 10_000] {
+        let figures = admissions(&large, many.get(..active).unwrap_or(&many), active.min(accounts))?;
+        row(&format!("admission, {active} of {accounts} accounts"), &figures);
+    }
+    row(&format!("admission, {accounts} accounts at random"), &all);
     let bytes = resident_bytes()?.saturating_sub(before);
     let each = bytes / accounts.max(1) as u64;
     println!("{:<44} {:>8.0}", "one read of as much memory at random", one_read(bytes));

@@ -13,26 +13,26 @@ pub const LEVELS_MAX: usize = 8;
 /// those that everybody shares beside one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pool {
-    class: u16,
     id: u128,
-    /// Always the same for the same class and id.
-    family: Option<u128>,
+    /// Always the same for the same class and id. 0 for none; two that fall together do no harm: their pools lie together.
+    family: u64,
+    class: u16,
 }
 
 impl Pool {
     /// A pool of one family. `class` tells pools apart that have the same `id`.
     pub const fn of_family(family: u128, class: u16, id: u128) -> Pool {
-        Pool { class, id, family: Some(family) }
+        Pool { class, id, family: ((family >> 64) as u64 ^ family as u64) | 1 }
     }
 
     /// A pool that takers of all families share.
     pub const fn shared(class: u16, id: u128) -> Pool {
-        Pool { class, id, family: None }
+        Pool { class, id, family: 0 }
     }
 
     /// Whose it is, unless everybody's.
-    pub const fn family(self) -> Option<u128> {
-        self.family
+    pub(super) const fn family(self) -> Option<u64> {
+        if self.family == 0 { None } else { Some(self.family) }
     }
 
     /// Class and id, each with as many digits as it needs: as another process knows it.
@@ -76,7 +76,7 @@ impl Chain {
         if pools.is_empty() || LEVELS_MAX < pools.len() {
             return Err(LeaseError::Chain("a chain has 1 to 8 pools"));
         }
-        let mut families = pools.iter().filter_map(|pool| pool.family);
+        let mut families = pools.iter().filter_map(|pool| pool.family());
         let first = families.next();
         if families.any(|family| Some(family) != first) {
             return Err(LeaseError::Chain("the pools of a chain are of one family, or shared"));

@@ -3,6 +3,7 @@
 mod faults;
 mod local;
 mod pace;
+mod together;
 
 use std::{sync::Arc, time::Duration};
 

@@ -24,7 +24,9 @@ use crate::clock::Clock;
 
 use super::{
     Answer, Chain, LEVELS_MAX, Lease, LeaseError, LeaseId, Leases, Mutex, Paced, Pool, Rate, Standing, Subscription,
-    Take, Taken, Values, lock, pool::Ready, topics::Topics,
+    Take, Taken, Values, lock,
+    pool::{Ready, fold},
+    topics::Topics,
 };
 use counts::Counts;
 use shard::{Ended, Shard};
@@ -309,7 +311,7 @@ impl Local {
             return Err(LeaseError::TooMany { what: "pools", max: POOLS_MAX });
         }
         let family = pools.iter().find_map(|pool| pool.family());
-        let mixed = Pool::shared(0, family.unwrap_or_default()).mixed(inner.seed);
+        let mixed = fold(family.unwrap_or_default(), inner.seed);
         let shard = u16::try_from(mixed % SHARDS as u64).unwrap_or_default();
         let mut places = Places::default();
         {
