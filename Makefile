@@ -1,6 +1,6 @@
 # What one types. Each target is one script under scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help run demo-check test fuzz http-cache-tests bench-hit bench-fill bench-scale bench-durable bench-index bench-transcode bench-warm bench-authenticated fixtures docker
+.PHONY: help run demo-check test model fuzz http-cache-tests bench-hit bench-fill bench-scale bench-durable bench-index bench-transcode bench-warm bench-authenticated bench-admission fixtures docker
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -14,6 +14,9 @@ demo-check: ## the same without staying up, on an empty cache: fails if anything
 
 test: ## all tests, installing what they need
 	@exec scripts/test
+
+model: ## what locks and waits, under ten thousand random orders of threads and tasks
+	@exec scripts/model
 
 fuzz: ## every fuzz target for twenty minutes
 	@exec scripts/fuzz all
@@ -41,6 +44,9 @@ bench-warm: ## ten thousand prompts warmed by the command line, cold and again: 
 
 bench-authenticated: ## CPU of a hit for a caller who authenticates, beside that for a stranger
 	@exec scripts/bench-with-node authenticated
+
+bench-admission: ## one decision of admission in process, with a million accounts, and through Redis
+	@exec scripts/bench-with-node admission $(or $(ACCOUNTS),1000000)
 
 bench-index: ## a million artifacts in the catalogue: time, bytes and memory of each, start, look-ups
 	@exec scripts/bench-with-node index $(or $(ARTIFACTS),1000000)

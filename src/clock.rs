@@ -13,6 +13,8 @@ use std::{
 pub struct Clock {
     /// Seconds that wall time is ahead of the machine's: tests move it to let cached things go stale.
     wall_offset_seconds: Arc<AtomicI64>,
+    /// Microseconds that time since the start of the machine is ahead of what it says: tests move it as a machine does that was asleep.
+    boot_offset_micros: Arc<AtomicI64>,
 }
 
 impl Clock {
@@ -38,5 +40,21 @@ impl Clock {
     pub fn advance_wall(&self, by: Duration) {
         let seconds = i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
         self.wall_offset_seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// Time since the machine was started, with what it was asleep for: what was promised for a time on another machine's clock may be
+    /// over though [`now`](Clock::now) has not moved. Stands still with no test's paused time.
+    pub fn since_boot(&self) -> Duration {
+        let read = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(read.tv_sec).unwrap_or_default();
+        let nanos = u32::try_from(read.tv_nsec).unwrap_or_default();
+        let offset = self.boot_offset_micros.load(Ordering::Relaxed);
+        Duration::new(seconds, nanos) + Duration::from_micros(u64::try_from(offset).unwrap_or_default())
+    }
+
+    /// Moves the time since boot of this clock and its clones forward, as if the machine had been asleep.
+    pub fn sleep_through(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.boot_offset_micros.fetch_add(micros, Ordering::Relaxed);
     }
 }

@@ -159,6 +159,11 @@ macro_rules! sid_name {
             pub fn draw(rng: &mut impl rand::Rng) -> $name {
                 $name(RandomId::draw(rng))
             }
+
+            /// Its digits as a number, for tables that are asked often.
+            pub const fn number(self) -> u128 {
+                self.0.number()
+            }
         }
 
         impl fmt::Display for $name {
@@ -286,6 +291,11 @@ impl RandomId {
     /// Draws a name from `rng`.
     pub fn draw(rng: &mut impl rand::Rng) -> RandomId {
         RandomId(u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64()))
+    }
+
+    /// Its digits as a number.
+    pub const fn number(self) -> u128 {
+        self.0
     }
 
     /// The 32 digits.

@@ -24,6 +24,11 @@ pub mod store;
 mod store;
 
 #[cfg(not(fuzzing))]
+pub mod lease;
+#[cfg(fuzzing)]
+mod lease;
+
+#[cfg(not(fuzzing))]
 pub mod outbound;
 #[cfg(fuzzing)]
 mod outbound;
@@ -32,6 +37,11 @@ mod outbound;
 pub mod accounts;
 #[cfg(fuzzing)]
 mod accounts;
+
+#[cfg(not(fuzzing))]
+pub mod concurrency;
+#[cfg(fuzzing)]
+mod concurrency;
 
 #[cfg(not(fuzzing))]
 pub mod media;

@@ -1,5 +1,5 @@
 //! What tests, fuzz targets and the demonstration are made of: an HTTP origin, a speech service and a store of objects that misbehave on
-//! command, a real S3 server and a bad way to it, a real PostgreSQL server, computed signals, the committed fixtures, and the entries of the fuzz targets.
+//! command, a real S3 server and a bad way to it, a real PostgreSQL server, a real Redis server, computed signals, the committed fixtures, and the entries of the fuzz targets.
 //!
 //! May import every room; imported only by tests, `fuzz/`, `examples/` and `benches/` (`tests/it/layers.rs` holds it to that).
 
@@ -23,6 +23,9 @@ pub mod s3_server;
 
 #[cfg(not(fuzzing))]
 pub mod postgres_server;
+
+#[cfg(not(fuzzing))]
+pub mod redis_server;
 
 #[cfg(not(fuzzing))]
 pub mod shaky_way;

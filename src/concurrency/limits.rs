@@ -1,0 +1,324 @@
+//! Limits: what they say, where they come from, and how they are changed while the node runs.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::{lease::Rate, units::duration_text};
+
+use super::{Resource, Scope};
+
+/// The longest that anybody is made to wait, or an answer slowed: callers have given up by then.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+/// The most that may wait for one account.
+const WAITING_MAX: u32 = 1_000_000;
+
+/// How many may be in progress at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limit {
+    /// From so many on it is told: in a header, a metric and the usage. Nobody is impeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soft: Option<u32>,
+    /// So many at most. Without it there is no limit; 0 admits nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hard: Option<u32>,
+    /// What happens to one more.
+    pub policy: Policy,
+}
+
+/// What happens to who would be one too many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Policy {
+    /// It is refused at once, and certainly not processed.
+    #[default]
+    Reject,
+    /// It waits for its turn: first come, first served within an account, and accounts in turn.
+    Delay {
+        /// Then it is refused.
+        #[serde(with = "duration_text")]
+        wait_max: Duration,
+        /// How many may wait at once for one account on one node; one more is refused.
+        waiting_max: u32,
+    },
+    /// It is admitted, and its answer slowed.
+    Throttle {
+        /// By so much.
+        #[serde(with = "duration_text")]
+        slowed_by: Duration,
+        /// How many may be in progress beyond the limit; one more is refused.
+        beyond: u32,
+    },
+    /// It is admitted, and only counted and logged.
+    DryRun,
+}
+
+impl Policy {
+    /// Label of metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Policy::Reject => "reject",
+            Policy::Delay { .. } => "delay",
+            Policy::Throttle { .. } => "throttle",
+            Policy::DryRun => "dry-run",
+        }
+    }
+}
+
+impl Limit {
+    /// A limit that refuses.
+    pub const fn hard(hard: u32) -> Limit {
+        Limit { soft: None, hard: Some(hard), policy: Policy::Reject }
+    }
+
+    /// The same with another policy.
+    #[must_use]
+    pub const fn with(self, policy: Policy) -> Limit {
+        Limit { policy, ..self }
+    }
+
+    /// How many may be held in fact, by whatever policy.
+    pub(super) fn cap(self) -> u32 {
+        match (self.hard, self.policy) {
+            (None, _) | (_, Policy::DryRun) => u32::MAX,
+            (Some(hard), Policy::Throttle { beyond, .. }) => hard.saturating_add(beyond),
+            (Some(hard), Policy::Reject | Policy::Delay { .. }) => hard,
+        }
+    }
+
+    /// Checks what somebody has written.
+    ///
+    /// # Errors
+    /// It makes no sense; the text says why.
+    pub fn check(self) -> Result<Limit, LimitError> {
+        let soft_is_beyond = self.soft.zip(self.hard).is_some_and(|(soft, hard)| hard < soft);
+        if soft_is_beyond {
+            return Err(LimitError::Invalid("the soft limit must not be above the hard one"));
+        }
+        match self.policy {
+            Policy::Delay { wait_max, waiting_max } => {
+                if wait_max.is_zero() || WAIT_MAX < wait_max {
+                    return Err(LimitError::Invalid("wait_max must be more than 0s and at most 5m"));
+                }
+                if waiting_max == 0 || WAITING_MAX < waiting_max {
+                    return Err(LimitError::Invalid("waiting_max must be 1 to 1000000"));
+                }
+            }
+            Policy::Throttle { slowed_by, .. } => {
+                if slowed_by.is_zero() || WAIT_MAX < slowed_by {
+                    return Err(LimitError::Invalid("slowed_by must be more than 0s and at most 5m"));
+                }
+            }
+            Policy::Reject | Policy::DryRun => {}
+        }
+        Ok(self)
+    }
+}
+
+/// How many may begin in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PerSecond {
+    /// So many, one after the other; 0 for none.
+    pub count: u32,
+    /// How many may wait for their turn; one more is refused.
+    pub backlog_max: u32,
+}
+
+impl PerSecond {
+    pub(super) fn rate(self) -> Option<Rate> {
+        Rate::per_second(self.count, self.backlog_max)
+    }
+}
+
+/// A limit was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitError {
+    /// What was written makes no sense.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Somebody else has changed it since it was read.
+    #[error("somebody else has changed this limit; it is at version {0} now")]
+    Overtaken(u64),
+}
+
+/// Limits of their own that somebody was given. What is asked often is answered from memory.
+pub trait LimitRecords: fmt::Debug + Send + Sync + 'static {
+    /// The limit of a scope on a resource, if it has one of its own.
+    fn limit(&self, scope: Scope, resource: Resource) -> Option<Limit>;
+
+    /// How many may begin in a second, if it has a rate of its own.
+    fn rate(&self, scope: Scope, resource: Resource) -> Option<PerSecond>;
+
+    /// Another number after each change.
+    fn revision(&self) -> u64;
+
+    /// The same, to wait for: a limit that is raised lets those in who wait.
+    fn revisions(&self) -> watch::Receiver<u64>;
+}
+
+/// Limits that are kept in memory only.
+#[derive(Debug)]
+pub struct MemoryLimits {
+    records: RwLock<HashMap<(Scope, Resource), LimitRecord>>,
+    rates: RwLock<HashMap<(Scope, Resource), PerSecond>>,
+    revision: AtomicU64,
+    revisions: watch::Sender<u64>,
+}
+
+/// One limit as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitRecord {
+    /// What it says.
+    pub limit: Limit,
+    /// Counts its changes, so that of two who change it at once one is told.
+    pub version: u64,
+}
+
+impl Default for MemoryLimits {
+    fn default() -> MemoryLimits {
+        MemoryLimits {
+            records: RwLock::default(),
+            rates: RwLock::default(),
+            revision: AtomicU64::new(1),
+            revisions: watch::Sender::new(1),
+        }
+    }
+}
+
+impl MemoryLimits {
+    /// Changes a limit that is at `version` (0: it has none of its own), or takes it away.
+    ///
+    /// # Errors
+    /// It makes no sense, or somebody else was faster.
+    pub fn edit(
+        &self,
+        scope: Scope,
+        resource: Resource,
+        limit: Option<Limit>,
+        version: u64,
+    ) -> Result<u64, LimitError> {
+        let limit = limit.map(Limit::check).transpose()?;
+        {
+            let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+            let now = records.get(&(scope, resource)).map_or(0, |record| record.version);
+            if now != version {
+                return Err(LimitError::Overtaken(now));
+            }
+            match limit {
+                Some(limit) => {
+                    records.insert((scope, resource), LimitRecord { limit, version: version + 1 });
+                }
+                None => {
+                    records.remove(&(scope, resource));
+                }
+            }
+        }
+        self.note_change();
+        Ok(if limit.is_some() { version + 1 } else { 0 })
+    }
+
+    /// Gives a limit whatever it was before.
+    ///
+    /// # Errors
+    /// It makes no sense.
+    pub fn set(&self, scope: Scope, resource: Resource, limit: Limit) -> Result<(), LimitError> {
+        let limit = limit.check()?;
+        {
+            let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+            let version = records.get(&(scope, resource)).map_or(0, |record| record.version) + 1;
+            records.insert((scope, resource), LimitRecord { limit, version });
+        }
+        self.note_change();
+        Ok(())
+    }
+
+    /// Gives a rate, or takes it away.
+    pub fn set_rate(&self, scope: Scope, resource: Resource, rate: Option<PerSecond>) {
+        {
+            let mut rates = self.rates.write().unwrap_or_else(PoisonError::into_inner);
+            match rate {
+                Some(rate) => rates.insert((scope, resource), rate),
+                None => rates.remove(&(scope, resource)),
+            };
+        }
+        self.note_change();
+    }
+
+    /// The record of a limit.
+    pub fn record(&self, scope: Scope, resource: Resource) -> Option<LimitRecord> {
+        self.records.read().unwrap_or_else(PoisonError::into_inner).get(&(scope, resource)).copied()
+    }
+
+    fn note_change(&self) {
+        let revision = self.revision.fetch_add(1, Ordering::AcqRel) + 1;
+        self.revisions.send_replace(revision);
+    }
+}
+
+impl LimitRecords for MemoryLimits {
+    fn limit(&self, scope: Scope, resource: Resource) -> Option<Limit> {
+        self.record(scope, resource).map(|record| record.limit)
+    }
+
+    fn rate(&self, scope: Scope, resource: Resource) -> Option<PerSecond> {
+        self.rates.read().unwrap_or_else(PoisonError::into_inner).get(&(scope, resource)).copied()
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    fn revisions(&self) -> watch::Receiver<u64> {
+        self.revisions.subscribe()
+    }
+}
+
+/// Limits of those who have none of their own, by kind of work.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DefaultLimits {
+    /// Of everybody together.
+    pub platform: BTreeMap<Resource, Limit>,
+    /// Of each account with its subaccounts, and of each subaccount.
+    pub account: BTreeMap<Resource, Limit>,
+    /// Of each key.
+    pub key: BTreeMap<Resource, Limit>,
+    /// Of each destination.
+    pub destination: BTreeMap<Resource, Limit>,
+    /// How many may begin in a second for each account.
+    pub per_second: BTreeMap<Resource, PerSecond>,
+}
+
+impl DefaultLimits {
+    pub(super) fn of(&self, scope: Scope, resource: Resource) -> Option<Limit> {
+        let limits = match scope {
+            Scope::Platform => &self.platform,
+            Scope::Account(_) => &self.account,
+            Scope::Key(_) => &self.key,
+            Scope::Destination(_) => &self.destination,
+        };
+        limits.get(&resource).copied()
+    }
+
+    /// The tables and their names.
+    pub(super) fn tables(&self) -> [(&'static str, &BTreeMap<Resource, Limit>); 4] {
+        [
+            ("platform", &self.platform),
+            ("account", &self.account),
+            ("key", &self.key),
+            ("destination", &self.destination),
+        ]
+    }
+}

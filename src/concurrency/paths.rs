@@ -1,0 +1,266 @@
+//! What is known of callers: which limits concern them, and where they are counted. Made once, asked by every decision.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hash, Hasher},
+    sync::{Arc, OnceLock},
+};
+
+use crate::{
+    ids::AccountSid,
+    lease::{Chain, LEVELS_MAX, LeaseError, Leases, Local, Mutex, Pool, Values, lock},
+};
+
+use super::{Limit, LimitRecords, Resource, Scope, Subject, limits::DefaultLimits, usage::Usage};
+
+/// Parts of what is remembered, each with a lock of its own.
+const SHARDS: usize = 64;
+
+/// One caller's way through all levels, for one kind of work.
+///
+/// What every decision reads stands first and in one piece: of a million callers none is in a processor's cache, and each line of it that has to be fetched costs
+/// as much as the rest of the decision.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Path {
+    /// The revision of the limits that it was made from.
+    revision: u64,
+    pub(super) usage: Arc<Usage>,
+    /// Where it is counted, by whoever keeps the leases.
+    pub(super) chain: Chain,
+    /// What may be held in each pool of the chain.
+    caps: [u32; LEVELS_MAX],
+    pub(super) levels: Box<[Level]>,
+    /// Which level is the account's own.
+    own: u8,
+    /// Whether some level has something to say besides refusing.
+    has_notes: bool,
+    pub(super) resource: Resource,
+    pub(super) subject: Subject,
+    /// From how many on a level has something to say: its soft limit, or its hard one where that does not refuse.
+    notes: [u32; LEVELS_MAX],
+    /// Where it is counted by this node alone, when nobody else can be asked.
+    alone: OnceLock<Option<Box<Chain>>>,
+}
+
+/// One level of a path.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Level {
+    pub(super) scope: Scope,
+    pub(super) pool: Pool,
+    pub(super) limit: Limit,
+}
+
+impl Path {
+    pub(super) fn caps(&self) -> &[u32] {
+        self.caps.get(..self.levels.len()).unwrap_or_default()
+    }
+
+    /// Whether some level has something to say to so many.
+    pub(super) fn is_notable(&self, values: &Values) -> bool {
+        self.has_notes && values.as_slice().iter().zip(&self.notes).any(|(held, from)| from < held)
+    }
+
+    /// What is in progress of the caller's own account.
+    pub(super) fn own_value(&self, values: &Values) -> u32 {
+        values.at(usize::from(self.own))
+    }
+
+    /// The limit of the caller's own account.
+    pub(super) fn own_limit(&self) -> Option<u32> {
+        self.levels.get(usize::from(self.own))?.limit.hard
+    }
+
+    /// The chain by which this node counts alone.
+    pub(super) fn alone(&self, local: &Local) -> Option<&Chain> {
+        let make = || local.chain(self.chain.pools()).ok().map(Box::new);
+        self.alone.get_or_init(make).as_deref()
+    }
+
+    /// What this node may admit alone.
+    pub(super) fn caps_alone(&self, percent: u32) -> [u32; LEVELS_MAX] {
+        self.caps.map(|cap| match cap {
+            0 | u32::MAX => cap,
+            cap => u32::try_from(u64::from(cap) * u64::from(percent) / 100).unwrap_or(cap).max(1),
+        })
+    }
+}
+
+/// All callers that are remembered.
+#[derive(Debug)]
+pub(super) struct Paths {
+    shards: Box<[Mutex<Shard>]>,
+    shard_max: usize,
+    usages: Mutex<Usages>,
+}
+
+/// What accounts use. Those whom nobody uses are looked for when there are twice as many as were left the last time.
+#[derive(Debug)]
+struct Usages {
+    all: HashMap<(AccountSid, Resource), Arc<Usage>>,
+    look_at: usize,
+}
+
+/// Fewer than this are not worth looking through.
+const USAGES_MIN: usize = 4_096;
+
+/// The younger half and the older one, so that forgetting is no search. Who is asked for again is young again.
+#[derive(Debug, Default)]
+struct Shard {
+    younger: Half,
+    older: Half,
+}
+
+type Half = HashMap<Key, Arc<Path>, BuildHasherDefault<Mix>>;
+
+/// What a path is found by: small, so that as many as possible are in a processor's cache. Made of sids, which are drawn at random, and of digests; no two callers have the
+/// same but by a chance of 1 in 2^100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key(u128);
+
+impl Key {
+    fn of(subject: Subject, resource: Resource) -> Key {
+        let key = subject.key.map_or(0, |key| key.number().rotate_left(43) ^ 1);
+        let destination = subject.destination.map_or(0, |destination| destination.number().rotate_left(86) ^ 2);
+        let resource = (resource as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        Key(subject.account.number() ^ key ^ destination ^ resource)
+    }
+
+    fn mixed(self) -> u64 {
+        let folded = (self.0 >> 64) as u64 ^ self.0 as u64;
+        let product = u128::from(folded) * 0x9e37_79b9_7f4a_7c15;
+        (product >> 64) as u64 ^ product as u64
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.mixed());
+    }
+}
+
+/// Passes on what was mixed already.
+#[derive(Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
+
+/// What paths are made of.
+pub(super) struct Sources<'a> {
+    pub(super) leases: &'a dyn Leases,
+    pub(super) records: &'a dyn LimitRecords,
+    pub(super) defaults: &'a DefaultLimits,
+}
+
+impl Paths {
+    pub(super) fn new(callers_max: usize) -> Paths {
+        Paths {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shard_max: (callers_max / SHARDS / 2).max(1),
+            usages: Mutex::new(Usages { all: HashMap::new(), look_at: USAGES_MIN }),
+        }
+    }
+
+    /// The path of a caller, as the limits are now.
+    pub(super) fn of(&self, subject: Subject, resource: Resource, from: &Sources<'_>) -> Result<Arc<Path>, LeaseError> {
+        let key = Key::of(subject, resource);
+        let revision = from.records.revision();
+        let at = (key.mixed() >> 32) as usize % SHARDS;
+        let Some(shard) = self.shards.get(at) else { return Err(LeaseError::Chain("no such shard")) };
+        {
+            let mut shard = lock(shard);
+            if let Some(path) = shard.younger.get(&key).filter(|path| path.revision == revision) {
+                return Ok(path.clone());
+            }
+            if let Some(path) = shard.older.remove(&key).filter(|path| path.revision == revision) {
+                let forgotten = self.insert(&mut shard, key, path.clone());
+                drop(shard);
+                drop(forgotten);
+                return Ok(path);
+            }
+        }
+        let path = Arc::new(self.make(subject, resource, revision, from)?);
+        let forgotten = self.insert(&mut lock(shard), key, path.clone());
+        drop(forgotten);
+        Ok(path)
+    }
+
+    /// Remembers it. What is forgotten for it is for the caller to drop, with the lock released: it may be thousands.
+    fn insert(&self, shard: &mut Shard, key: Key, path: Arc<Path>) -> Half {
+        let forgotten = if self.shard_max <= shard.younger.len() {
+            let younger = std::mem::take(&mut shard.younger);
+            std::mem::replace(&mut shard.older, younger)
+        } else {
+            Half::default()
+        };
+        shard.younger.insert(key, path);
+        forgotten
+    }
+
+    fn make(
+        &self,
+        subject: Subject,
+        resource: Resource,
+        revision: u64,
+        from: &Sources<'_>,
+    ) -> Result<Path, LeaseError> {
+        let mut levels = Vec::new();
+        for scope in subject.scopes(resource) {
+            let limit = from.records.limit(scope, resource).or_else(|| from.defaults.of(scope, resource));
+            // Accounts are counted whether they have a limit or not.
+            if limit.is_none() && !matches!(scope, Scope::Account(_)) {
+                continue;
+            }
+            let pool = scope.pool(resource, subject.owner());
+            levels.push(Level { scope, pool, limit: limit.unwrap_or_default() });
+        }
+        let pools: Vec<Pool> = levels.iter().map(|level| level.pool).collect();
+        let (mut caps, mut notes) = ([u32::MAX; LEVELS_MAX], [u32::MAX; LEVELS_MAX]);
+        for ((level, cap), note) in levels.iter().zip(&mut caps).zip(&mut notes) {
+            *cap = level.limit.cap();
+            let refuses = level.limit.hard.is_none_or(|hard| hard == *cap);
+            let hard = level.limit.hard.filter(|_| !refuses);
+            // A value of the soft limit has something to say, one of the hard limit not yet: it is what may be.
+            let soft = level.limit.soft.map(|soft| soft.saturating_sub(1));
+            *note = soft.into_iter().chain(hard).min().unwrap_or(u32::MAX);
+        }
+        let own = levels.iter().position(|level| level.scope == Scope::Account(subject.account)).unwrap_or_default();
+        Ok(Path {
+            subject,
+            resource,
+            revision,
+            chain: from.leases.chain(&pools)?,
+            caps,
+            notes,
+            levels: levels.into(),
+            usage: self.usage(subject.account, resource),
+            alone: OnceLock::new(),
+            own: u8::try_from(own).unwrap_or_default(),
+            has_notes: notes.iter().any(|from| *from != u32::MAX),
+        })
+    }
+
+    pub(super) fn usage(&self, account: AccountSid, resource: Resource) -> Arc<Usage> {
+        let mut usages = lock(&self.usages);
+        if usages.look_at <= usages.all.len() {
+            // Their peaks are gone with them.
+            usages.all.retain(|_, usage| 1 < Arc::strong_count(usage));
+            usages.look_at = USAGES_MIN.max(2 * usages.all.len());
+        }
+        usages.all.entry((account, resource)).or_default().clone()
+    }
+}

@@ -1,0 +1,344 @@
+//! Nodes that share leases in a real server, which does what servers do.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    super::WhenAway, Concurrency, Config, Gate, Leases, Limit, MemoryLimits, Place, Policy, RESOURCE, Resource, Scope,
+    Why, account, delay, impeded, scope, subject, wire::Wire,
+};
+use crate::{
+    clock::Clock,
+    lease::{self, Redis, RedisUrl, Standing},
+    testing::redis_server::RedisServer,
+};
+
+/// How long leases last here: short, because some tests wait for it.
+const LASTS: Duration = Duration::from_secs(2);
+/// How long a server may take that is well, on a machine that is busy with other tests.
+const ANSWER_MAX: Duration = Duration::from_millis(600);
+/// Longest that something may take that is waited for.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// A node of a fleet.
+struct Node {
+    gate: Gate,
+    leases: Redis,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Node {
+    fn start(url: String, when_away: WhenAway, limits: &Arc<MemoryLimits>) -> Node {
+        let url = RedisUrl::new(url);
+        let config = lease::Config { url, lasts: LASTS, answer_timeout: ANSWER_MAX, ..lease::Config::default() };
+        let leases = Redis::new(&config).unwrap();
+        let task = tokio::spawn({
+            let leases = leases.clone();
+            async move { leases.keep().await }
+        });
+        let config = Config { when_away, ..Config::default() };
+        Node { gate: Gate::new(config, Arc::new(leases.clone()), limits.clone(), LASTS), leases, task }
+    }
+
+    async fn ready(server: &RedisServer, when_away: WhenAway, limits: &Arc<MemoryLimits>) -> Node {
+        Node::ready_at(server.url(), when_away, limits).await
+    }
+
+    async fn ready_at(url: String, when_away: WhenAway, limits: &Arc<MemoryLimits>) -> Node {
+        let node = Node::start(url, when_away, limits);
+        node.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
+        node
+    }
+
+    async fn until(&self, holds: impl Fn(Standing) -> bool) -> Standing {
+        let mut standing = self.leases.standing();
+        *tokio::time::timeout(WAIT_MAX, standing.wait_for(|now| holds(*now))).await.unwrap().unwrap()
+    }
+
+    async fn until_current(&self, expected: u32) {
+        eventually(&format!("{expected} in progress"), async || self.gate.current(account(1)).await == expected).await;
+    }
+
+    async fn admit(&self) -> Result<Place, super::Impeded> {
+        self.gate.admit(subject(1)).await
+    }
+}
+
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let clock = Clock::system();
+    let deadline = clock.now() + WAIT_MAX;
+    while !holds().await {
+        assert!(clock.now() < deadline, "{what} does not come true");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn limited(limit: Limit) -> Arc<MemoryLimits> {
+    let limits = MemoryLimits::default();
+    for resource in [RESOURCE, Resource::Calls] {
+        limits.set(scope(1), resource, limit).unwrap();
+    }
+    Arc::new(limits)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_at_once_through_two_nodes_are_never_more_than_the_limit() {
+    let server = RedisServer::start().await.unwrap();
+    for policy in [Policy::Reject, delay(Duration::from_secs(60), 1_000)] {
+        let limits = limited(Limit::hard(7).with(policy));
+        let nodes = [
+            Arc::new(Node::ready(&server, WhenAway::Closed, &limits).await),
+            Arc::new(Node::ready(&server, WhenAway::Closed, &limits).await),
+        ];
+        let counts: [Arc<AtomicU32>; 3] = Default::default();
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..1_000 {
+            let (node, [inside, most, admitted]) = (nodes[number % 2].clone(), counts.clone());
+            tasks.spawn(async move {
+                let Ok(place) = node.admit().await else { return };
+                admitted.fetch_add(1, Ordering::SeqCst);
+                most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                inside.fetch_sub(1, Ordering::SeqCst);
+                drop(place);
+            });
+        }
+        while let Some(task) = tasks.join_next().await {
+            task.unwrap();
+        }
+        let [_, most, admitted] = counts.map(|count| count.load(Ordering::SeqCst));
+        assert!(most <= 7, "{most}");
+        if policy == Policy::Reject {
+            assert!(7 <= admitted);
+        } else {
+            assert_eq!(admitted, 1_000, "all who wait are served, wherever places are given back");
+        }
+        nodes[0].until_current(0).await;
+    }
+}
+
+#[tokio::test]
+async fn places_are_renewed_while_work_goes_on_and_given_back_when_it_ends() {
+    let server = RedisServer::start().await.unwrap();
+    let limits = limited(Limit::hard(1));
+    let node = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let other = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let place = node.admit().await.unwrap();
+    let clock = Clock::system();
+    let until = clock.now() + 2 * LASTS;
+    eventually("twice the time of a lease", async || {
+        impeded(other.admit().await, Why::Full);
+        assert!(place.is_sure());
+        until < clock.now()
+    })
+    .await;
+    drop(place);
+    other.until_current(0).await;
+    other.admit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_dies_gives_its_places_back_within_the_lease() {
+    let server = RedisServer::start().await.unwrap();
+    let limits = limited(Limit::hard(2));
+    let dies = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let lives = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let places = [dies.admit().await.unwrap(), dies.admit().await.unwrap()];
+    lives.until_current(2).await;
+    impeded(lives.admit().await, Why::Full);
+    // It says nothing any more, to nobody.
+    dies.task.abort();
+    if let Some(keeping) = &dies.gate.keeping {
+        keeping.abort();
+    }
+    let clock = Clock::system();
+    let died = clock.now();
+    lives.until_current(0).await;
+    assert!(clock.now() - died <= LASTS + Duration::from_millis(500));
+    lives.admit().await.unwrap();
+    drop(places);
+}
+
+#[tokio::test]
+async fn without_the_server_a_node_admits_what_the_policy_says() {
+    let mut server = RedisServer::start().await.unwrap();
+    let limits = limited(Limit::hard(4));
+    let closed = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let local = Node::ready(&server, WhenAway::Local, &limits).await;
+    let open = Node::ready(&server, WhenAway::Open, &limits).await;
+    let before = local.admit().await.unwrap();
+    server.stop();
+    for node in [&closed, &local, &open] {
+        // Who asks first finds it out.
+        drop(node.admit().await);
+        node.until(|standing| standing == Standing::Away).await;
+    }
+    let refused = impeded(closed.admit().await, Why::Away);
+    assert_eq!(refused.problem().kind, crate::problem::Kind::Busy);
+    // Half of 4, beside what was admitted before.
+    let held = [local.admit().await.unwrap(), local.admit().await.unwrap()];
+    assert_eq!(impeded(local.admit().await, Why::Full).limit, 2);
+    let all: Vec<Place> =
+        futures_util::future::join_all((0..20).map(|_| open.admit())).await.into_iter().map(Result::unwrap).collect();
+    assert!(all.iter().chain(&held).all(Place::is_sure), "until they can be registered nobody else decides");
+    assert_eq!(before.confirm().await, Ok(()));
+
+    // It comes back with nothing: what is held is registered, while nobody else is let in by anything but the policy.
+    server.start_again().await.unwrap();
+    local.until(|standing| matches!(standing, Standing::Recovering { .. })).await;
+    impeded(local.admit().await, Why::Full);
+    local.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
+    local.until_current(23).await;
+    closed.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
+    assert_eq!(impeded(closed.admit().await, Why::Full).current, 23);
+    drop((before, held, all));
+    local.until_current(0).await;
+    closed.admit().await.unwrap();
+}
+
+#[tokio::test]
+async fn holders_register_again_when_everything_was_lost() {
+    let server = RedisServer::start().await.unwrap();
+    let limits = limited(Limit::hard(3));
+    let one = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let other = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let held = [one.admit().await.unwrap(), other.admit().await.unwrap(), other.admit().await.unwrap()];
+    let before = one.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
+    server.tell("FLUSHALL").unwrap();
+    let admitted = Arc::new(AtomicU32::new(0));
+    // All the while nobody gets a fourth place.
+    for node in [&one, &other] {
+        let is_other_epoch = |standing| matches!(standing, Standing::Deciding { .. }) && standing != before;
+        eventually("another epoch", async || {
+            if node.admit().await.is_ok() {
+                admitted.fetch_add(1, Ordering::SeqCst);
+            }
+            is_other_epoch(*node.leases.standing().borrow())
+        })
+        .await;
+    }
+    assert_eq!(admitted.load(Ordering::SeqCst), 0);
+    one.until_current(3).await;
+    assert_eq!(impeded(one.admit().await, Why::Full).current, 3);
+    drop(held);
+    one.until_current(0).await;
+}
+
+/// A node that holds a place of each kind and is asleep for longer than leases last, while another takes what becomes free.
+async fn asleep(while_asleep: impl AsyncFnOnce(&Node)) -> (Node, [Place; 2], RedisServer) {
+    let server = RedisServer::start().await.unwrap();
+    let limits = limited(Limit::hard(1));
+    let sleeps = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let awake = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let places =
+        [sleeps.admit().await.unwrap(), sleeps.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap()];
+    assert!(places.iter().all(Place::is_sure));
+    // Its keeper sleeps with it.
+    if let Some(keeping) = &sleeps.gate.keeping {
+        keeping.abort();
+    }
+    awake.until_current(0).await;
+    while_asleep(&awake).await;
+    sleeps.gate.clock.sleep_through(2 * LASTS);
+    (sleeps, places, server)
+}
+
+#[tokio::test]
+async fn a_node_that_was_asleep_takes_its_places_again_before_it_goes_on() {
+    let (node, places, _server) = asleep(async |_| {}).await;
+    for place in &places {
+        assert!(!place.is_sure());
+        assert_eq!(place.confirm().await, Ok(()));
+        assert!(place.is_sure());
+    }
+    assert_eq!(node.gate.current(account(1)).await, 1);
+    assert_eq!(node.gate.concurrency.overcommitted(), 0);
+}
+
+#[tokio::test]
+async fn where_others_have_them_streams_end_and_calls_live_on_and_are_counted() {
+    let mut taken = Vec::new();
+    let (node, [stream, call], _server) = asleep(async |awake| {
+        taken.push(awake.admit().await.unwrap());
+        taken.push(awake.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap());
+    })
+    .await;
+    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost));
+    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost), "and it stays lost");
+    assert_eq!(call.confirm().await, Ok(()));
+    assert!(call.is_sure());
+    assert_eq!(node.gate.concurrency.overcommitted(), 1);
+    let usage = node.gate.concurrency.usage(account(1)).await;
+    let calls = usage.iter().find(|reading| reading.resource == Resource::Calls).unwrap();
+    assert_eq!((calls.current, calls.limit), (2, Some(1)));
+}
+
+#[tokio::test]
+async fn who_waits_is_let_in_when_another_node_gives_something_back() {
+    let server = RedisServer::start().await.unwrap();
+    let limits = limited(Limit::hard(1).with(delay(WAIT_MAX, 10)));
+    let one = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let other = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let place = one.admit().await.unwrap();
+    let gate = other.gate.concurrency.clone();
+    let waits = tokio::spawn(async move { gate.admit(subject(1), RESOURCE).await });
+    eventually("waiting", async || other.gate.concurrency.waiting(subject(1), RESOURCE) == 1).await;
+    drop(place);
+    waits.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_reserved_asks_nobody() {
+    let mut server = RedisServer::start().await.unwrap();
+    let limits = limited(Limit::hard(0));
+    limits.set(Scope::Platform, RESOURCE, Limit::hard(0)).unwrap();
+    let node = Node::ready(&server, WhenAway::Closed, &limits).await;
+    server.stop();
+    let reserve = Concurrency::reserve(&node.gate.concurrency);
+    assert!(matches!(reserve.hang_up(account(1), 1).await, super::super::HangUp::First(_)));
+    assert!(reserve.admin().is_some());
+}
+
+#[tokio::test]
+async fn a_node_that_was_cut_off_finds_by_itself_what_others_took_meanwhile() {
+    let server = RedisServer::start().await.unwrap();
+    let wire = Wire::to(server.address()).await.unwrap();
+    let limits = limited(Limit::hard(1));
+    let cut_off = Node::ready_at(wire.url(), WhenAway::Closed, &limits).await;
+    let other = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let before = other.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
+    let stream = cut_off.admit().await.unwrap();
+    let call = cut_off.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap();
+    wire.cut();
+    other.until_current(0).await;
+    let taken = other.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap();
+    let also = other.admit().await.unwrap();
+    // While nobody can be asked and nothing is admitted so, what is not sure does not go on; but for calls, which do.
+    eventually("doubt", async || !stream.is_sure() && !call.is_sure()).await;
+    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost));
+    assert_eq!(call.confirm().await, Ok(()));
+    wire.mend();
+    assert_eq!(
+        cut_off.until(|standing| matches!(standing, Standing::Deciding { .. })).await,
+        before,
+        "nothing was lost"
+    );
+    eventually("an overcommitted call", async || cut_off.gate.concurrency.overcommitted() == 1).await;
+    assert!(call.is_sure());
+    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost));
+    // What others hold is theirs still.
+    assert!(taken.confirm().await.is_ok() && also.confirm().await.is_ok());
+    drop((stream, call, taken, also));
+    other.until_current(0).await;
+}

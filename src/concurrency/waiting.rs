@@ -1,0 +1,183 @@
+//! Waiting for a place: how one joins and leaves, and how places that were given back are handed to those who wait.
+//!
+//! Nobody who waits asks for himself. One task, the keeper's, tries for the first of each line, and hands over the place together with the lease: so there is no
+//! rush on what was given back, and whoever leaves meanwhile gives it back by being dropped.
+
+use std::{
+    collections::HashSet,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::{Notify, oneshot};
+
+use crate::lease::{Mutex, Pool, lock};
+
+use super::{
+    Impeded, Place, Policy, Why,
+    core::{Attempt, Core, Stop},
+    lines::LineKey,
+    paths::Path,
+};
+
+/// Pools for which a place is tried at once.
+const AT_ONCE_MAX: usize = 64;
+
+/// One who waits.
+pub(super) type Waiter = oneshot::Sender<Place>;
+
+/// Pools in which something was given back that somebody may wait for.
+#[derive(Default)]
+pub(super) struct Freed {
+    pools: Mutex<HashSet<Pool>>,
+    notify: Notify,
+}
+
+/// A place in a line, left when it is dropped.
+struct Standing<'a> {
+    core: &'a Core,
+    key: LineKey,
+    number: u64,
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        if lock(&self.core.lines).leave(&self.key, self.number) {
+            self.core.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Core {
+    /// Waits for a place. Dropped, it leaves its line at once.
+    pub(super) async fn wait(
+        self: &Arc<Self>,
+        path: &Arc<Path>,
+        stop: Stop,
+        wait_max: Duration,
+        waiting_max: u32,
+    ) -> Result<Place, Impeded> {
+        let policy = Policy::Delay { wait_max, waiting_max };
+        let Some(level) = path.levels.get(stop.level) else { return Err(self.refuse(path, Why::Full, Some(stop))) };
+        let key = (path.subject, path.resource);
+        let (sender, granted) = oneshot::channel();
+        // Counted before it stands there: who gives something back meanwhile has to look.
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let joined = lock(&self.lines).join(key, level.pool, waiting_max, sender);
+        let Ok(number) = joined else {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(self.refuse(path, Why::QueueFull, Some(stop)));
+        };
+        let _standing = Standing { core: self, key, number };
+        path.usage.note_impeded(policy);
+        self.meters.count_impeded(path.resource, policy);
+        // What was given back between the decision and now nobody was told of.
+        self.freed.note(level.pool);
+        match tokio::time::timeout(wait_max, granted).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(self.refuse(path, Why::WaitedTooLong, Some(stop))),
+        }
+    }
+
+    /// How many wait for one account on this node.
+    pub(super) fn waiting_of(&self, path: &Path) -> u32 {
+        lock(&self.lines).waiting(path.subject.owner(), path.resource)
+    }
+
+    /// Something was given back.
+    pub(super) fn note_freed(&self, path: &Path) {
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        lock(&self.freed.pools).extend(path.chain.pools());
+        self.freed.notify.notify_one();
+    }
+
+    /// Hands over what is given back, until it is dropped.
+    pub(super) async fn keep_handing_over(self: &Arc<Self>) {
+        let mut revisions = self.records.revisions();
+        let is_shared = self.lasts.is_some();
+        // Where leases are not shared nobody else gives anything back, and no timer is made.
+        let mut look = pin!(is_shared.then(|| tokio::time::sleep(self.look_pause())));
+        loop {
+            let is_look_due = async {
+                match look.as_mut().as_pin_mut() {
+                    Some(look) if 0 < self.waiting.load(Ordering::Acquire) => look.await,
+                    _ => std::future::pending().await,
+                }
+            };
+            let is_look_due = tokio::select! {
+                () = self.freed.notify.notified() => false,
+                () = is_look_due => true,
+                // A limit that was raised frees something, too.
+                changed = revisions.changed() => {
+                    if changed.is_err() {
+                        return std::future::pending().await;
+                    }
+                    self.note_all_freed();
+                    false
+                }
+            };
+            if is_look_due {
+                // What other nodes give back nobody tells.
+                self.note_all_freed();
+                look.set(Some(tokio::time::sleep(self.look_pause())));
+            }
+            let freed = std::mem::take(&mut *lock(&self.freed.pools));
+            stream::iter(freed).for_each_concurrent(AT_ONCE_MAX, |pool| self.hand_over(pool)).await;
+        }
+    }
+
+    /// Until one looks again: by chance a little more or less, so that nodes do not ask all at once.
+    fn look_pause(&self) -> Duration {
+        self.config.look_interval.mul_f64(rand::random_range(0.5..1.5))
+    }
+
+    fn note_all_freed(&self) {
+        let waited_for = lock(&self.lines).pools();
+        lock(&self.freed.pools).extend(waited_for);
+    }
+
+    /// Hands over what is free of one pool.
+    async fn hand_over(self: &Arc<Self>, pool: Pool) {
+        loop {
+            let next = lock(&self.lines).next(pool).map(|(key, number, _)| (key, number));
+            let Some((key, number)) = next else { return };
+            // As the limits are now.
+            let attempt = match self.path(key.0, key.1) {
+                Ok(path) => (self.attempt(&path).await, Some(path)),
+                Err(_) => (Attempt::Closed, None),
+            };
+            match attempt {
+                (Attempt::Admitted(place), _) => {
+                    let waiter = lock(&self.lines).admitted(&key, number);
+                    if let Some(waiter) = waiter {
+                        self.waiting.fetch_sub(1, Ordering::AcqRel);
+                        // Who has left meanwhile drops the place, which gives it back.
+                        drop(waiter.send(place));
+                    }
+                }
+                (Attempt::Full(stop), Some(path)) => {
+                    let stopped_by = path.levels.get(stop.level).map_or(pool, |level| level.pool);
+                    lock(&self.lines).stopped(&key, stopped_by);
+                    if stopped_by == pool {
+                        return;
+                    }
+                }
+                (Attempt::Closed | Attempt::Full(_), _) => {
+                    lock(&self.lines).stopped(&key, pool);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Freed {
+    fn note(&self, pool: Pool) {
+        lock(&self.pools).insert(pool);
+        self.notify.notify_one();
+    }
+}
