@@ -8,9 +8,11 @@ use std::{
 };
 
 use anyhow::Context as _;
+use futures_util::future::BoxFuture;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::watch,
     task::JoinSet,
     time::MissedTickBehavior,
 };
@@ -20,12 +22,14 @@ use crate::{
     accounts::{self, Accounts},
     api::{Edge, Listener, Parts, ProxyEdge},
     clock::Clock,
+    concurrency::{Concurrency, Families, StoredLimits},
     config::{self, Config},
-    ids::RandomId,
-    media::{IgnoredQuery, Media, Signing, http::Addresses, origin::Origin, speech::Speech},
+    ids::{AccountSid, RandomId},
+    lease::{self, LeaseError, Leases, Local, Redis},
+    media::{self, IgnoredQuery, Media, Signing, http::Addresses, origin::Origin, speech::Speech},
     observability::{self, Health, Lack, Metrics, Unready},
     outbound::{self, Client, Forwarder, Guard},
-    store::{self, Store},
+    store::Store,
 };
 
 /// How often gauges are set and the data directory is tried.
@@ -80,6 +84,7 @@ pub struct Node {
     health: Health,
     media: Media,
     accounts: Accounts,
+    concurrency: Concurrency,
     /// Work that outlives its request.
     fills: TaskTracker,
     /// Serves callers.
@@ -131,12 +136,26 @@ impl Node {
         let remembered_max = config.media.fill.remembered_max;
         let ignored_query = IgnoredQuery::new(&config.media.address.ignored_query)?;
         let signing = Signing::new(&config.media.signing)?;
-        let media = Media::open(config.media, &config.data_dir, origin, speech, clock.clone(), fills.clone()).await?;
+        let store = open_store(&config).await?;
+        let accounts = accounts(&config.accounts, store.clone(), &config.data_dir, clock.clone()).await?;
+        let leases = leases(&config.lease, clock.clone()).context("who keeps leases (lease)")?;
+        let limits = Arc::new(StoredLimits::open(store).await.context("reading the limits")?);
+        let concurrency =
+            Concurrency::new(config.concurrency, leases.clone(), config.lease.lasts, limits.clone(), clock.clone())
+                .with_families(Arc::new(Parents(accounts.clone())));
+        let rooms = media::Rooms {
+            origin,
+            speech,
+            concurrency: concurrency.clone(),
+            clock: clock.clone(),
+            tasks: fills.clone(),
+        };
+        let media = Media::open(config.media, &config.data_dir, rooms).await?;
 
-        let accounts = accounts(&config.accounts, &config.store, &config.data_dir, clock.clone()).await?;
         let parts = Parts {
             accounts: accounts.clone(),
             media: media.clone(),
+            concurrency: concurrency.clone(),
             tenant: config.http.tenant().context("http.anonymous_tenant is no tenant")?,
             ignored_query,
             signing,
@@ -158,8 +177,11 @@ impl Node {
             tasks.spawn(hear(media.clone(), stopped.clone()));
         }
         tasks.spawn(hear_of_accounts(accounts.clone(), stopped.clone()));
+        tasks.spawn(hear_of_limits(limits, stopped.clone()));
+        tasks.spawn(keep_places(leases.clone(), concurrency.clone(), stopped.clone()));
         tasks.spawn(tell_developers(accounts.clone(), teller, stopped.clone()));
-        let watched = Watched { media: media.clone(), accounts: accounts.clone(), data_dir: config.data_dir.clone() };
+        let watched =
+            Watched { media: media.clone(), accounts: accounts.clone(), leases, data_dir: config.data_dir.clone() };
         tasks.spawn(watch(watched, health.clone(), stopped.clone()));
 
         health.clear(Unready::Starting);
@@ -173,6 +195,7 @@ impl Node {
             health,
             media,
             accounts,
+            concurrency,
             fills,
             serving,
             tasks,
@@ -199,6 +222,8 @@ impl Node {
         if filled.is_err() {
             tracing::warn!(fills = self.fills.len(), "drain time is over, leaving fills unfinished");
         }
+        // What has ended is given back now, so that nobody has to wait until it expires.
+        self.concurrency.close().await;
         self.media.close().await;
         self.accounts.close().await;
         // Metrics and health come last, so that the drain can be watched.
@@ -243,19 +268,27 @@ async fn hear(media: Media, stopped: CancellationToken) {
 /// # Errors
 /// The store or the key file cannot be used.
 pub async fn open_accounts(config: &Config) -> anyhow::Result<Accounts> {
-    let store = Store::open(&config.store, &config.data_dir).await.context("opening the store of accounts (store)")?;
+    let store = open_store(config).await?;
     let accounts = Accounts::open(config.accounts.clone(), store, &config.data_dir, Clock::system()).await;
     accounts.context("opening the accounts")
 }
 
+/// Opens the limits that a configuration names, for the command line. A node may be running on them. The store is to be closed by whoever has used them.
+///
+/// # Errors
+/// The store cannot be used.
+pub async fn open_limits(config: &Config) -> anyhow::Result<(StoredLimits, Store)> {
+    let store = open_store(config).await?;
+    let limits = StoredLimits::open(store.clone()).await.context("reading the limits")?;
+    Ok((limits, store))
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    Store::open(&config.store, &config.data_dir).await.context("opening the store of accounts and limits (store)")
+}
+
 /// Opens the accounts. A node of its own that has none yet makes one, so that there is something to authenticate with.
-async fn accounts(
-    config: &accounts::Config,
-    store: &store::Config,
-    data_dir: &Path,
-    clock: Clock,
-) -> anyhow::Result<Accounts> {
-    let store = Store::open(store, data_dir).await.context("opening the store of accounts (store)")?;
+async fn accounts(config: &accounts::Config, store: Store, data_dir: &Path, clock: Clock) -> anyhow::Result<Accounts> {
     let is_shared = store.is_shared();
     let accounts = Accounts::open(config.clone(), store, data_dir, clock).await.context("opening the accounts")?;
     if !is_shared && let Some(first) = accounts.create_first_account(data_dir).await.context("the first account")? {
@@ -264,11 +297,47 @@ async fn accounts(
     Ok(accounts)
 }
 
+/// Who keeps leases: this process, or the server that a fleet shares.
+fn leases(config: &lease::Config, clock: Clock) -> Result<Arc<dyn Leases>, LeaseError> {
+    if config.url.is_empty() { Ok(Arc::new(Local::new(clock))) } else { Ok(Arc::new(Redis::new(config)?)) }
+}
+
+/// Keeps the way to who keeps leases open, and what this node holds of them.
+async fn keep_places(leases: Arc<dyn Leases>, concurrency: Concurrency, stopped: CancellationToken) {
+    tokio::select! {
+        () = stopped.cancelled() => {}
+        _ = async { tokio::join!(leases.keep(), concurrency.keep()) } => {}
+    }
+}
+
+/// Whose subaccounts accounts are, as the store has it.
+#[derive(Debug)]
+struct Parents(Accounts);
+
+impl Families for Parents {
+    fn parent(&self, account: AccountSid) -> BoxFuture<'_, Option<AccountSid>> {
+        Box::pin(async move {
+            self.0.parent_of(&account).await.unwrap_or_else(|error| {
+                tracing::warn!(%account, %error, "whose subaccount it is cannot be looked up; it counts for itself");
+                None
+            })
+        })
+    }
+}
+
 /// Listens to changes of accounts, those of other nodes included.
 async fn hear_of_accounts(accounts: Accounts, stopped: CancellationToken) {
     tokio::select! {
         () = stopped.cancelled() => {}
         () = accounts.keep_hearing() => {}
+    }
+}
+
+/// Listens to changes of limits, those of other nodes included.
+async fn hear_of_limits(limits: Arc<StoredLimits>, stopped: CancellationToken) {
+    tokio::select! {
+        () = stopped.cancelled() => {}
+        () = limits.keep_hearing() => {}
     }
 }
 
@@ -284,18 +353,26 @@ async fn tell_developers(accounts: Accounts, client: Client, stopped: Cancellati
 struct Watched {
     media: Media,
     accounts: Accounts,
+    leases: Arc<dyn Leases>,
     data_dir: PathBuf,
 }
 
 /// Sets gauges and keeps readiness true to the data directory.
 async fn watch(watched: Watched, health: Health, stopped: CancellationToken) {
-    let Watched { media, accounts, data_dir } = watched;
+    let Watched { media, accounts, leases, data_dir } = watched;
+    let mut standing = leases.standing();
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
     loop {
         tokio::select! {
             () = stopped.cancelled() => return,
             _ = ticks.tick() => {}
+            // Told as soon as it is known: limits hold otherwise from then on.
+            Ok(()) = standing.changed() => {
+                health.set_lack(Lack::Leases, !is_deciding(&mut standing));
+                continue;
+            }
         }
+        health.set_lack(Lack::Leases, !is_deciding(&mut standing));
         let lacks = media.report();
         health.set_lack(Lack::DiskTier, lacks.disk_tier);
         health.set_lack(Lack::DurableTier, lacks.durable_tier);
@@ -309,6 +386,10 @@ async fn watch(watched: Watched, health: Health, stopped: CancellationToken) {
             health.set(Unready::DataDirectory);
         }
     }
+}
+
+fn is_deciding(standing: &mut watch::Receiver<lease::Standing>) -> bool {
+    matches!(*standing.borrow_and_update(), lease::Standing::Deciding { .. })
 }
 
 /// A full disk is survived (audio is served without being stored); a directory that is gone or read-only is not.

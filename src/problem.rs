@@ -184,6 +184,7 @@ impl Problem {
                 | Kind::NotAudio
                 | Kind::Undecodable
                 | Kind::Busy
+                | Kind::TooManyRequests
                 | Kind::Internal
                 | Kind::StorageFull
         );

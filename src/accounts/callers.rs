@@ -279,6 +279,22 @@ impl Accounts {
         self.inner.callers.tenants.get(tenant).filter(|_| self.standing().suffices(access))
     }
 
+    /// The account above this one, if it is a subaccount. That never changes, so what is remembered of it holds whatever becomes of the account.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn parent_of(&self, account: &AccountSid) -> Result<Option<AccountSid>, AccountsError> {
+        let tenant = Tenant::of(account);
+        if let Some(of) = self.inner.callers.tenants.of(&tenant) {
+            return Ok(of.parent);
+        }
+        let read_at = self.inner.callers.heard.load(Ordering::Acquire);
+        let Some(found) = self.look_up_account(account, None).await? else { return Ok(None) };
+        let (callers, of) = (&self.inner.callers, found.of());
+        callers.tenants.insert(tenant, found.standing(), of, &callers.heard, read_at);
+        Ok(of.parent)
+    }
+
     pub(super) fn standing(&self) -> Standing {
         self.inner.feed.standing(self.inner.clock.now(), self.inner.config.stale)
     }

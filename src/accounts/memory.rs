@@ -85,6 +85,11 @@ impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
         self.read().all.get(key).map(|entry| entry.value.clone())
     }
 
+    /// Whose an entry is.
+    pub(super) fn of(&self, key: &K) -> Option<Of> {
+        self.read().all.get(key).map(|entry| entry.of)
+    }
+
     /// Remembers it, unless more was heard since it was read.
     pub(super) fn insert(&self, key: K, value: V, of: Of, heard: &AtomicI64, read_at: i64) {
         let mut entries = self.write();

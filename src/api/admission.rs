@@ -10,7 +10,8 @@ use http::{HeaderValue, Method, header};
 
 use crate::{
     accounts::{Access, Accounts, Header, Principal, Refusal, Signer},
-    ids::{KeySid, Tenant},
+    concurrency::{Concurrency, Subject},
+    ids::{AccountSid, KeySid, Tenant},
     media::{Media, Signing, Standing},
     problem::{Kind, Problem},
 };
@@ -216,6 +217,14 @@ impl Caller {
     fn of(tenant: Tenant, from: IpAddr) -> Caller {
         Caller { tenant, principal: None, from }
     }
+
+    /// For whom what it asks counts.
+    pub(super) async fn subject(&self, concurrency: &Concurrency) -> Subject {
+        match &self.principal {
+            Some(principal) => subject(principal, principal.account),
+            None => concurrency.subject_of(&self.tenant).await,
+        }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -225,6 +234,13 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut request::Parts, _: &S) -> Result<Caller, Self::Rejection> {
         parts.extensions.get::<Caller>().cloned().ok_or_else(|| nobody().into())
     }
+}
+
+/// For whom it counts what somebody does on an account: its own, or a subaccount of it.
+pub(super) fn subject(principal: &Principal, account: AccountSid) -> Subject {
+    let is_own = account == principal.account;
+    let parent = if is_own { principal.parent } else { Some(principal.account) };
+    Subject { account, parent, key: principal.credential.key(), destination: None }
 }
 
 /// What a method does.

@@ -17,12 +17,13 @@ use utoipa::ToSchema;
 
 use crate::{
     accounts::{Accounts, GrantError, Principal, Tokens},
+    concurrency::{Concurrency, Subject},
     media::http::CHALLENGE,
     problem::{Kind, Problem},
 };
 
 use super::{
-    admission::{Caller, refusal_problem},
+    admission::{Caller, refusal_problem, subject},
     config::Config,
     edge::Parts,
     operations::operations,
@@ -38,13 +39,17 @@ mod tokens {
 operations! {
     /// What the document says of these routes.
     Document, operations, Connect, schemas():
-    tokens::{exchange, __path_exchange} needs Token,
-    tokens::{revoke, __path_revoke} needs Token,
+    tokens::{exchange, __path_exchange} needs Token counts Accounts,
+    tokens::{revoke, __path_revoke} needs Token counts Accounts,
 }
 
 /// The routes below `/connect`, bodies limited as `config` says.
 pub(super) fn router(parts: &Parts, config: &Config) -> Router {
-    let state = Connect { accounts: parts.accounts.clone(), body_timeout: config.body_timeout };
+    let state = Connect {
+        accounts: parts.accounts.clone(),
+        concurrency: parts.concurrency.clone(),
+        body_timeout: config.body_timeout,
+    };
     let error = |status, description| Failed::new(status, "invalid_request", description);
     operations()
         .fallback(async move || error(StatusCode::NOT_FOUND, "there is nothing under this path"))
@@ -59,6 +64,7 @@ pub(super) fn router(parts: &Parts, config: &Config) -> Router {
 #[derive(Clone, Debug)]
 struct Connect {
     accounts: Accounts,
+    concurrency: Concurrency,
     /// How long a body may take.
     body_timeout: Duration,
 }
@@ -66,9 +72,18 @@ struct Connect {
 impl Gate for Connect {
     type Refused = Failed;
 
-    async fn pass(&self, needs: Needs, head: &mut request::Parts) -> Result<(), Failed> {
-        let developer = Developer::from_request_parts(head, self).await?;
-        if needs.are_met_by(&developer.0, true) { Ok(()) } else { Err(Failed::unauthorized_client()) }
+    async fn pass(&self, needs: Needs, head: &mut request::Parts) -> Result<Subject, Failed> {
+        let Developer(developer) = Developer::from_request_parts(head, self).await?;
+        let may = needs.are_met_by(&developer, true);
+        if may { Ok(subject(&developer, developer.account)) } else { Err(Failed::unauthorized_client()) }
+    }
+
+    fn concurrency(&self) -> &Concurrency {
+        &self.concurrency
+    }
+
+    fn refused(problem: &Problem) -> Failed {
+        Failed::of(problem)
     }
 }
 
@@ -249,7 +264,7 @@ impl Failed {
                 (StatusCode::UNAUTHORIZED, "invalid_client")
             }
             kind if kind.status() < 500 => (StatusCode::from_u16(kind.status()).unwrap_or_default(), "invalid_request"),
-            Kind::AccountsAway => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Kind::AccountsAway | Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         };
         Failed { retry_after: problem.retry_after, ..Failed::new(status, error, problem.detail.as_ref()) }

@@ -54,6 +54,7 @@ const CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type
         (name = "Uploads", description = "Originals that are put here, whole or in parts."),
         (name = "Prompts", description = "Names that stand for uploads."),
         (name = "Speech", description = "Text to be spoken."),
+        (name = "Concurrency", description = "How much may be in progress, and how much is."),
         (name = "Accounts", description = "Accounts and their subaccounts."),
         (name = "AuthTokens", description = "What an account authenticates with."),
         (name = "Keys", description = "What authenticates requests."),

@@ -1,6 +1,12 @@
 //! From a parsed request to a response: request id, who may, and which room answers.
 
-use std::{convert::Infallible, net::IpAddr, pin::Pin, sync::Arc, time::Instant};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{Router, body::Body};
 use futures_util::future::{Either, Ready, ready};
@@ -13,6 +19,7 @@ use tracing::Instrument as _;
 use crate::{
     accounts::Accounts,
     clock::Clock,
+    concurrency::{Concurrency, Resource},
     ids::{RandomId, Tenant},
     media::{
         AudioBody, IgnoredQuery, Media, Signing,
@@ -28,10 +35,11 @@ use super::{
     config::Config,
     connect, docs,
     peer::TrustedProxies,
-    v1, v2010,
+    places, v1, v2010,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What the edge hands to the rooms behind it.
 #[derive(Clone, Debug)]
@@ -40,6 +48,8 @@ pub struct Parts {
     pub accounts: Accounts,
     /// The media layer.
     pub media: Media,
+    /// How many may be in progress.
+    pub concurrency: Concurrency,
     /// For whom a request acts; at first, for whom those without credentials do.
     pub tenant: Tenant,
     /// Query parameters that are no part of a source's identity.
@@ -179,7 +189,11 @@ impl Edge {
         let started = self.inner.parts.clock.now();
         let room = Room::of(request.uri().path());
         let span = tracing::info_span!("request", request_id = %id, room = room.as_str());
-        let response = self.room(room, request, peer).instrument(span.clone()).await;
+        let mut response = self.room(room, request, peer).instrument(span.clone()).await;
+        if response.headers().contains_key(places::CONCURRENT_REQUESTS) {
+            let took = self.inner.parts.clock.now().saturating_duration_since(started);
+            response.headers_mut().append(SERVER_TIMING, total(took));
+        }
         span.in_scope(|| self.note(room, &response, started));
         response
     }
@@ -224,6 +238,9 @@ impl Edge {
                 }
                 return response;
             }
+            Ok(caller) if room != Room::Other && reads(&head.method) => {
+                return self.audio_in_place(room, &caller, &head).await;
+            }
             Ok(caller) => self.audio(room, &caller.tenant, &head).await,
         };
         answered.unwrap_or_else(|problem| refuse(&problem)).map(ResponseBody::Left)
@@ -236,6 +253,25 @@ impl Edge {
         }
         let from = self.inner.trusted_proxies.origin(peer, &head.headers);
         self.inner.admission.of(room, head, from).await
+    }
+
+    /// Audio that is not there at once: admitted, and in progress until its last byte. It says nothing of that: who asks for audio again, and is answered from
+    /// memory, is to find nothing changed.
+    async fn audio_in_place(&self, room: Room, caller: &Caller, head: &http::request::Parts) -> Response<ResponseBody> {
+        let concurrency = &self.inner.parts.concurrency;
+        let subject = caller.subject(concurrency).await;
+        match concurrency.admit(subject, Resource::Fetches).await {
+            Ok(place) => {
+                let answered = self.audio(room, &caller.tenant, head).await;
+                let response = answered.unwrap_or_else(|problem| refuse(&problem)).map(Body::new);
+                places::hold(response, place).await.map(ResponseBody::Right)
+            }
+            Err(impeded) => {
+                let mut response = refuse(&impeded.problem());
+                places::tell_impeded(response.headers_mut(), &impeded);
+                response.map(ResponseBody::Left)
+            }
+        }
     }
 
     async fn audio(
@@ -274,6 +310,12 @@ fn named(mut response: Response<ResponseBody>, id: RandomId) -> Response<Respons
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// How long a request took until its headers were ready.
+fn total(took: Duration) -> HeaderValue {
+    let text = format!("total;dur={:.1}", took.as_secs_f64() * 1_000.0);
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("total"))
 }
 
 /// RFC 9112 §3.2: HTTP/1.1 has Host, nobody has it twice, and its value is a host. Ours answer alike under any.

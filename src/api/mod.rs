@@ -26,6 +26,8 @@ mod operations;
 
 mod permission;
 
+mod places;
+
 mod posted;
 
 mod proxy;

@@ -1,5 +1,5 @@
-//! Routes, what they need and what the document says of them, declared together: by [`operations!`] there is no route without its operation or its
-//! permission, and none whose path or method is another than the document's.
+//! Routes, what they need, what they count as and what the document says of them, declared together: by [`operations!`] there is no route without its
+//! operation, its permission or its kind of work, and none whose path or method is another than the document's.
 
 use axum::{
     Router,
@@ -8,18 +8,20 @@ use axum::{
 };
 use utoipa::openapi::HttpMethod;
 
+use crate::concurrency;
+
 use super::permission::{Gate, Gated, Needs};
 
 /// A document of operations, and a function that routes requests to them.
 ///
-/// Each operation is a handler with `#[utoipa::path]`, the type that the attribute makes beside it, and what it [`Needs`]:
-/// `keys::{list, __path_list} needs Read(Keys)`. Where a parameter has slashes in it, which a document cannot say, `at` gives the route as the router
+/// Each operation is a handler with `#[utoipa::path]`, the type that the attribute makes beside it, and what it [`Needs`] and the
+/// kind of work by which it is admitted: `keys::{list, __path_list} needs Read(Keys) counts Accounts`. Where a parameter has slashes in it, which a document cannot say, `at` gives the route as the router
 /// wants it. `schemas` are those that only parameters and what is made by code refer to.
 macro_rules! operations {
     (
         $(#[$doc:meta])*
         $document:ident, $routes:ident, $state:ty, schemas($($schema:ident),*):
-        $($module:ident::{$handler:ident, $operation:ident} $(at $route:literal)? needs $needs:ident $(($resource:ident))?,)*
+        $($module:ident::{$handler:ident, $operation:ident} $(at $route:literal)? needs $needs:ident $(($resource:ident))? counts $counts:ident,)*
     ) => {
         $(#[$doc])*
         #[derive(utoipa::OpenApi)]
@@ -44,7 +46,9 @@ macro_rules! operations {
                 let at: &[&str] = &[$($route)?];
                 let needs = $crate::api::permission::Needs::$needs $(($crate::accounts::Resource::$resource))?;
                 let router =
-                    $crate::api::operations::serve::<$module::$operation, _, _, _>(router, at, needs, $module::$handler);
+                    $crate::api::operations::serve::<$module::$operation, _, _, _>(
+                        router, at, (needs, $crate::concurrency::Resource::$counts), $module::$handler
+                    );
             )*
             router
         }
@@ -67,15 +71,20 @@ pub(super) fn need<P: utoipa::Path>(needs: Needs) -> Need {
     Need { path: P::path(), methods: P::methods(), needs }
 }
 
-/// Has `handler` answer what its operation says, at the operation's path or at those of `at`, to who may.
-pub(super) fn serve<P, H, T, S>(mut router: Router<S>, at: &[&str], needs: Needs, handler: H) -> Router<S>
+/// Has `handler` answer what its operation says, at the operation's path or at those of `at`, to who may, and to no more at once than may.
+pub(super) fn serve<P, H, T, S>(
+    mut router: Router<S>,
+    at: &[&str],
+    (needs, counts): (Needs, concurrency::Resource),
+    handler: H,
+) -> Router<S>
 where
     P: utoipa::Path,
     H: Handler<T, S>,
     T: 'static,
     S: Gate,
 {
-    let (path, handler) = (P::path(), Gated { needs, handler });
+    let (path, handler) = (P::path(), Gated { needs, counts, handler });
     let routes = if at.is_empty() { routes(&path) } else { at.iter().map(|route| (*route).to_owned()).collect() };
     for route in &routes {
         for method in P::methods() {

@@ -1,4 +1,4 @@
-//! What operations need: said where each is routed, and held against who asks before its handler runs.
+//! What operations need and count as: said where each is routed, and held against who asks before its handler runs.
 
 use std::fmt;
 
@@ -11,7 +11,13 @@ use axum::{
 use futures_util::future::BoxFuture;
 use http::request;
 
-use crate::accounts::{Access, Principal, Resource};
+use crate::{
+    accounts::{Access, Principal, Resource},
+    concurrency::{self, Concurrency, Subject},
+    problem::Problem,
+};
+
+use super::places;
 
 /// What an operation needs of whoever asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,14 +69,25 @@ pub(super) trait Gate: Clone + Send + Sync + 'static {
     /// How it refuses.
     type Refused: IntoResponse;
 
-    /// Whether whoever asks may; notes in the request on whose account, for the handler.
-    fn pass(&self, needs: Needs, head: &mut request::Parts) -> impl Future<Output = Result<(), Self::Refused>> + Send;
+    /// Whether whoever asks may, and for whom it counts; notes in the request on whose account, for the handler.
+    fn pass(
+        &self,
+        needs: Needs,
+        head: &mut request::Parts,
+    ) -> impl Future<Output = Result<Subject, Self::Refused>> + Send;
+
+    /// What admits.
+    fn concurrency(&self) -> &Concurrency;
+
+    /// How it says that something is not admitted.
+    fn refused(problem: &Problem) -> Self::Refused;
 }
 
-/// A handler behind the gate of its state.
+/// A handler behind the gate of its state, which holds a place among those of its kind while it works and is answered.
 #[derive(Clone, Debug)]
 pub(super) struct Gated<H> {
     pub(super) needs: Needs,
+    pub(super) counts: concurrency::Resource,
     pub(super) handler: H,
 }
 
@@ -84,10 +101,20 @@ where
     fn call(self, request: Request<Body>, state: S) -> Self::Future {
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
-            if let Err(refused) = state.pass(self.needs, &mut head).await {
-                return refused.into_response();
-            }
-            self.handler.call(Request::from_parts(head, body), state).await
+            let subject = match state.pass(self.needs, &mut head).await {
+                Ok(subject) => subject,
+                Err(refused) => return refused.into_response(),
+            };
+            let place = match state.concurrency().admit(subject, self.counts).await {
+                Ok(place) => place,
+                Err(impeded) => {
+                    places::leave(&head, body).await;
+                    let mut response = S::refused(&impeded.problem()).into_response();
+                    places::tell_impeded(response.headers_mut(), &impeded);
+                    return response;
+                }
+            };
+            places::hold_and_tell(self.handler.call(Request::from_parts(head, body), state).await, place).await
         })
     }
 }

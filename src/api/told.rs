@@ -33,6 +33,7 @@ pub(super) const ANY: &[Kind] = &[
     Kind::TooManyRequests,
     Kind::Internal,
     Kind::AccountsAway,
+    Kind::Busy,
 ];
 /// What a request for a part may be answered with.
 pub(super) const PART: &[Kind] = &[Kind::RangeNotSatisfiable];

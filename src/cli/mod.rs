@@ -40,6 +40,8 @@ mod sign;
 
 mod account;
 
+mod limits;
+
 mod completions;
 
 #[cfg(test)]
@@ -104,6 +106,9 @@ enum Verb {
     /// Administer accounts, keys and numbers, in the store of a node or a fleet
     #[command(after_help = EXIT_CODES)]
     Account(account::Arguments),
+    /// Say how much may be in progress at once, in the store of a node or a fleet
+    #[command(after_help = EXIT_CODES)]
+    Limits(limits::Arguments),
     /// Print what a shell needs to complete the command line
     Completions(completions::Arguments),
     /// Print the manual page, or write those of all verbs to a directory
@@ -181,6 +186,7 @@ fn run(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Clear(arguments) => block_on(purge::clear(arguments, terminal))?,
         Verb::Sign(arguments) => sign::run(&arguments, terminal),
         Verb::Account(arguments) => block_on(account::run(arguments, terminal))?,
+        Verb::Limits(arguments) => block_on(limits::run(arguments, terminal))?,
         Verb::Completions(arguments) => completions::run(&arguments, terminal),
         Verb::Man(arguments) => completions::man(&arguments, terminal),
     }

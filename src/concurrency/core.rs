@@ -25,8 +25,8 @@ use super::{
     waiting::{Freed, Waiter},
 };
 
-/// Shortest time after which it is worth asking again; up to twice that.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Within so long it is worth asking again. Clients are told whole seconds: those who were refused together come back in four parts.
+const RETRY_WITHIN: Duration = Duration::from_secs(4);
 
 /// What admission knows. Its parts: `paths.rs` (who counts where), `waiting.rs` (who waits), `keeper.rs` (what is held in a fleet).
 pub(super) struct Core {
@@ -217,7 +217,7 @@ impl Core {
     ) -> Impeded {
         let account = subject.account;
         tracing::debug!(%account, %resource, level = scope.as_str(), why = why.as_str(), "impeded");
-        let retry_after = RETRY_AFTER.mul_f64(rand::random_range(1.0..2.0));
+        let retry_after = RETRY_WITHIN.mul_f64(rand::random_range(0.01..1.0));
         Impeded { why, resource, scope, limit, current, retry_after }
     }
 }

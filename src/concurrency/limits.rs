@@ -256,6 +256,28 @@ impl MemoryLimits {
         self.note_change();
     }
 
+    /// Takes in what was changed elsewhere.
+    pub(super) fn apply(&self, changes: Vec<((Scope, Resource), Option<LimitRecord>)>) {
+        {
+            let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+            for (of, record) in changes {
+                match record {
+                    Some(record) => records.insert(of, record),
+                    None => records.remove(&of),
+                };
+            }
+        }
+        self.note_change();
+    }
+
+    /// The same, of which nothing is left that was there before.
+    pub(super) fn replace(&self, changes: Vec<((Scope, Resource), Option<LimitRecord>)>) {
+        let fresh = changes.into_iter().filter_map(|(of, record)| Some((of, record?))).collect();
+        let before = std::mem::replace(&mut *self.records.write().unwrap_or_else(PoisonError::into_inner), fresh);
+        drop(before);
+        self.note_change();
+    }
+
     /// The record of a limit.
     pub fn record(&self, scope: Scope, resource: Resource) -> Option<LimitRecord> {
         self.records.read().unwrap_or_else(PoisonError::into_inner).get(&(scope, resource)).copied()

@@ -34,19 +34,19 @@ impl Meters {
     pub(super) fn new() -> Meters {
         let of = |resource: &Resource| {
             let resource = resource.as_str();
-            let impeded = |policy: &'static str| counter!("concurrency_impeded_total", "resource" => resource, "policy" => policy);
+            let impeded = |policy: &'static str| counter!("ringback_concurrency_impeded_total", "resource" => resource, "policy" => policy);
             Counters {
-                admitted: counter!("concurrency_admitted_total", "resource" => resource),
-                ended: counter!("concurrency_ended_total", "resource" => resource),
-                above_soft: counter!("concurrency_above_soft_total", "resource" => resource),
+                admitted: counter!("ringback_concurrency_admitted_total", "resource" => resource),
+                ended: counter!("ringback_concurrency_ended_total", "resource" => resource),
+                above_soft: counter!("ringback_concurrency_above_soft_total", "resource" => resource),
                 impeded: ["reject", "delay", "throttle", "dry-run"].map(impeded),
             }
         };
         Meters {
             resources: Resource::ALL.iter().map(of).collect(),
-            overcommitted: counter!("concurrency_overcommit_total"),
-            alone: counter!("concurrency_decided_alone_total"),
-            unreleased: counter!("concurrency_left_to_expire_total"),
+            overcommitted: counter!("ringback_concurrency_overcommit_total"),
+            alone: counter!("ringback_concurrency_decided_alone_total"),
+            unreleased: counter!("ringback_concurrency_left_to_expire_total"),
         }
     }
 
@@ -77,7 +77,8 @@ impl Meters {
 
     /// Why somebody was refused in the end.
     pub(super) fn refused(&self, resource: Resource, why: Why) {
-        counter!("concurrency_refused_total", "resource" => resource.as_str(), "why" => why.as_str()).increment(1);
+        counter!("ringback_concurrency_refused_total", "resource" => resource.as_str(), "why" => why.as_str())
+            .increment(1);
     }
 
     /// Work that goes on without a place.

@@ -17,6 +17,8 @@ mod subject;
 
 mod limits;
 
+mod stored;
+
 mod paths;
 
 mod core;
@@ -57,7 +59,7 @@ use tokio::sync::Notify;
 
 use crate::{
     clock::Clock,
-    ids::AccountSid,
+    ids::{AccountSid, Tenant},
     lease::{Leases, Local, Mutex, lock},
 };
 
@@ -67,7 +69,8 @@ pub use limits::{DefaultLimits, Limit, LimitError, LimitRecord, LimitRecords, Me
 pub use place::{Place, PlaceReading};
 pub use reserve::{AdminPlace, CallNumber, HangUp, HangUpPlace, Reserve};
 pub use resource::{Completion, NotAResource, Resource};
-pub use subject::{Destination, Scope, Subject};
+pub use stored::{LimitsError, NotAScope, StoredLimit, StoredLimits};
+pub use subject::{Destination, Families, NoFamilies, Scope, Subject};
 pub use turns::Turn;
 pub use usage::{Impediments, UsageReading};
 
@@ -81,6 +84,7 @@ use paths::Paths;
 pub struct Concurrency {
     core: Arc<Core>,
     reserve: Reserve,
+    families: Arc<dyn Families>,
 }
 
 impl Concurrency {
@@ -112,7 +116,19 @@ impl Concurrency {
             clock,
             config,
         };
-        Concurrency { core: Arc::new(core), reserve }
+        Concurrency { core: Arc::new(core), reserve, families: Arc::new(NoFamilies) }
+    }
+
+    /// The same, which knows whose subaccounts accounts are.
+    #[must_use]
+    pub fn with_families(self, families: Arc<dyn Families>) -> Concurrency {
+        Concurrency { families, ..self }
+    }
+
+    /// For whom something counts that is done for a tenant, whoever asked for it.
+    pub async fn subject_of(&self, tenant: &Tenant) -> Subject {
+        let Some(account) = tenant.account() else { return Subject::account(AccountSid::NOBODY) };
+        Subject { parent: self.families.parent(account).await, ..Subject::account(account) }
     }
 
     /// Admits one piece of work, at once or after it has waited. Dropped, it holds nothing and stands in no line.
@@ -142,19 +158,30 @@ impl Concurrency {
         &self.reserve
     }
 
-    /// What an account uses, by kind of work: of all kinds of which any is in progress somewhere or was on this node.
-    pub async fn usage(&self, account: AccountSid) -> Vec<UsageReading> {
-        let core = &self.core;
+    /// What an account uses, by kind of work: of all kinds of which any is in progress somewhere or was on this node. By whatever key: it is the account's.
+    pub async fn usage(&self, subject: Subject) -> Vec<UsageReading> {
+        let (core, subject) = (&self.core, Subject { key: None, ..subject });
         let read = async |resource: &Resource| {
-            let path = core.path(Subject::account(account), *resource).ok()?;
+            let path = core.path(subject, *resource).ok()?;
             let current = match core.leases.values(&path.chain).await {
                 Ok(values) => path.own_value(&values),
                 Err(_) => path.usage.seen(),
             };
             let is_used = 0 < current || path.usage.is_used();
-            is_used.then(|| path.usage.read(account, *resource, current, path.own_limit()))
+            is_used.then(|| path.usage.read(subject.account, *resource, current, path.own_limit()))
         };
         futures_util::future::join_all(Resource::ALL.iter().map(read)).await.into_iter().flatten().collect()
+    }
+
+    /// The limits that concern somebody, by kind of work, from the widest to the narrowest.
+    pub fn limits(&self, subject: Subject) -> Vec<(Resource, Scope, Limit)> {
+        let of = |resource: &Resource| {
+            let path = self.core.path(subject, *resource).ok();
+            let levels = path.map(|path| path.levels.clone()).unwrap_or_default();
+            levels.into_iter().map(|level| (*resource, level.scope, level.limit)).collect::<Vec<_>>()
+        };
+        let all = Resource::ALL.iter().flat_map(of);
+        all.filter(|(_, _, limit)| limit.soft.is_some() || limit.hard.is_some()).collect()
     }
 
     /// How many of an account wait for a place on this node.

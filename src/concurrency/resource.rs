@@ -41,7 +41,7 @@ macro_rules! resources {
 }
 
 resources! {
-    /// Requests about accounts, keys, limits and the audit log.
+    /// Requests about accounts, keys, limits, usage and what accounts allow applications.
     Accounts = "accounts", ResponseSent;
     /// Requests about numbers and applications.
     Numbers = "numbers", ResponseSent;
@@ -53,12 +53,12 @@ resources! {
     Warming = "warming", LastByte;
     /// Bodies that come in to be kept.
     Uploads = "uploads", ResponseSent;
-    /// Responses of `/fetch` and `/media` that are not answered from memory.
+    /// Responses of `/fetch`, `/media`, `/say` and `/prompts` that are not answered from memory, and originals that are given back.
     Fetches = "fetches", LastByte;
     /// Downloads and conversions, however many wait for them.
     Fills = "fills", WorkEnded;
-    /// Texts that are spoken.
-    Speech = "speech", LastByte;
+    /// Texts that are being spoken, however many wait for them.
+    Speech = "speech", WorkEnded;
     /// Reading calls and what belongs to them.
     CallReads = "call-reads", ResponseSent;
     /// Beginning and changing calls: the request, not the call.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use futures_util::future::BoxFuture;
+
 use crate::{
     ids::{AccountSid, KeySid, Sha256},
     lease::Pool,
@@ -45,6 +47,22 @@ impl Subject {
         ]
         .into_iter()
         .flatten()
+    }
+}
+
+/// Who knows whose subaccounts accounts are.
+pub trait Families: fmt::Debug + Send + Sync + 'static {
+    /// The account above this one, if it is a subaccount.
+    fn parent(&self, account: AccountSid) -> BoxFuture<'_, Option<AccountSid>>;
+}
+
+/// Where no account is above another.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFamilies;
+
+impl Families for NoFamilies {
+    fn parent(&self, _: AccountSid) -> BoxFuture<'_, Option<AccountSid>> {
+        Box::pin(std::future::ready(None))
     }
 }
 

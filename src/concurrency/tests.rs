@@ -4,6 +4,7 @@ mod alone;
 mod fleet;
 mod lines;
 mod reserve;
+mod stored;
 mod wire;
 
 use std::{sync::Arc, time::Duration};
@@ -57,7 +58,7 @@ impl Gate {
     }
 
     async fn current(&self, account: AccountSid) -> u32 {
-        let readings = self.concurrency.usage(account).await;
+        let readings = self.concurrency.usage(Subject::account(account)).await;
         readings.iter().find(|reading| reading.resource == RESOURCE).map_or(0, |reading| reading.current)
     }
 }

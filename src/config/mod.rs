@@ -18,9 +18,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    accounts::Config as AccountsConfig, api::Config as HttpConfig, media::Config as MediaConfig,
-    media::proxy::Config as ProxyConfig, observability::Config as ObservabilityConfig,
-    outbound::Config as OutboundConfig, problem::ConfigProblems, store::Config as StoreConfig,
+    accounts::Config as AccountsConfig, api::Config as HttpConfig, concurrency::Config as ConcurrencyConfig,
+    lease::Config as LeaseConfig, media::Config as MediaConfig, media::proxy::Config as ProxyConfig,
+    observability::Config as ObservabilityConfig, outbound::Config as OutboundConfig, problem::ConfigProblems,
+    store::Config as StoreConfig,
 };
 
 pub use load::{Flag, Loaded, Root, Sources, load, process_environment};
@@ -56,6 +57,10 @@ pub struct Config {
     pub store: StoreConfig,
     /// Who callers are.
     pub accounts: AccountsConfig,
+    /// Who keeps leases, for a fleet.
+    pub lease: LeaseConfig,
+    /// How many of what may be in progress.
+    pub concurrency: ConcurrencyConfig,
     /// Requests that leave the node.
     pub outbound: OutboundConfig,
     /// The media layer.
@@ -79,6 +84,8 @@ impl Default for Config {
             http: HttpConfig::default(),
             store: StoreConfig::default(),
             accounts: AccountsConfig::default(),
+            lease: LeaseConfig::default(),
+            concurrency: ConcurrencyConfig::default(),
             outbound: OutboundConfig::default(),
             media: MediaConfig::default(),
             proxy: ProxyConfig::default(),
@@ -96,6 +103,8 @@ impl Root for Config {
         self.http.validate("http", problems);
         self.store.validate("store", problems);
         self.accounts.validate("accounts", problems);
+        self.lease.validate("lease", problems);
+        self.concurrency.validate("concurrency", problems);
         self.outbound.validate("outbound", problems);
         self.media.validate("media", problems);
         self.proxy.validate("proxy", problems);

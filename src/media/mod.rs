@@ -74,6 +74,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     clock::Clock,
+    concurrency::Concurrency,
     ids::{ArtifactId, SourceKey, Tenant},
     outbound::{Forwarder, Hops},
     problem::{Kind, Problem, Side},
@@ -137,6 +138,21 @@ pub struct Media {
     presets_only: bool,
 }
 
+/// What the media layer works with.
+#[derive(Debug)]
+pub struct Rooms {
+    /// Who asks origins.
+    pub origin: Origin,
+    /// Who speaks.
+    pub speech: Speech,
+    /// How many fills may be in progress.
+    pub concurrency: Concurrency,
+    /// Time.
+    pub clock: Clock,
+    /// Where fills run.
+    pub tasks: TaskTracker,
+}
+
 /// Audio of a source.
 #[derive(Clone, Debug)]
 pub struct FetchRequest {
@@ -179,18 +195,12 @@ pub(in crate::media) enum Audio {
 }
 
 impl Media {
-    /// Opens the media layer's stores in `data_directory`. Fills run as tasks of `tasks`, on the runtime that this runs on.
+    /// Opens the media layer's stores in `data_directory`. Fills run on the runtime that this runs on.
     ///
     /// # Errors
     /// The directory is locked by another process, or a store cannot be opened.
-    pub async fn open(
-        config: Config,
-        data_directory: &Path,
-        origin: Origin,
-        speech: Speech,
-        clock: Clock,
-        tasks: TaskTracker,
-    ) -> Result<Media, CacheError> {
+    pub async fn open(config: Config, data_directory: &Path, rooms: Rooms) -> Result<Media, CacheError> {
+        let Rooms { origin, speech, concurrency, clock, tasks } = rooms;
         let hot = Hot::new(config.hot_max);
         let (presets, presets_only) = (Presets::new(&config.presets), config.presets_only);
         let cache = Cache::open(&config.cache, data_directory, clock.clone()).await?;
@@ -211,6 +221,7 @@ impl Media {
             speech: speech.clone(),
             private: private.clone(),
             spools: spools.clone(),
+            concurrency,
             clock: clock.clone(),
             tasks: tasks.clone(),
         };

@@ -45,11 +45,13 @@ pub enum Lack {
     DiskTier,
     /// The store of accounts does not answer: callers that are known may read, and that is all.
     AccountStore,
+    /// The server of leases does not answer, or hears again of what is held: this node counts alone, as `concurrency.when_away` says.
+    Leases,
 }
 
 impl Lack {
     /// Each of them.
-    pub const ALL: [Lack; 3] = [Lack::DurableTier, Lack::DiskTier, Lack::AccountStore];
+    pub const ALL: [Lack; 4] = [Lack::DurableTier, Lack::DiskTier, Lack::AccountStore, Lack::Leases];
 
     /// The name in answers.
     pub const fn as_str(self) -> &'static str {
@@ -57,6 +59,7 @@ impl Lack {
             Lack::DurableTier => "durable-tier",
             Lack::DiskTier => "disk-tier",
             Lack::AccountStore => "account-store",
+            Lack::Leases => "leases",
         }
     }
 

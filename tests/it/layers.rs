@@ -110,7 +110,7 @@ const TABLE: &[Row] = &[
     // Of every room only its `config.rs`: see `is_config`.
     row("config", &["*"]),
     row("app", &["*"]),
-    row("cli", &["app", "config", "accounts", "media", "media::format", "observability"]),
+    row("cli", &["app", "config", "accounts", "concurrency", "media", "media::format", "observability"]),
     row("main", &["cli"]),
     row("testing", &["*", "testing"]),
 ];

@@ -21,6 +21,8 @@ mod references;
 
 mod accounts;
 
+mod concurrency;
+
 mod uploads;
 
 mod prompts;

@@ -6,6 +6,8 @@ mod fills;
 
 mod jambonz;
 
+mod limits;
+
 mod listing;
 
 mod media;
@@ -33,6 +35,7 @@ use axum::{
 };
 
 use crate::{
+    concurrency::{Concurrency, Subject},
     ids::{ArtifactId, ContentHash, RandomId},
     media::http::{self as media_http, ProblemBody},
     problem::{Kind, Problem},
@@ -45,6 +48,8 @@ use super::{
     operations::operations,
     permission::{Gate, Needs},
 };
+
+pub(super) use uploads::discard;
 
 use fills::Fills;
 
@@ -72,10 +77,18 @@ impl Gate for V1 {
     type Refused = Failed;
 
     /// Who has shown no credentials stands on something else, which the edge has judged.
-    async fn pass(&self, needs: Needs, head: &mut request::Parts) -> Result<(), Failed> {
-        let principal = Caller::from_request_parts(head, self).await?.principal;
-        let is_met = principal.is_none_or(|principal| needs.are_met_by(&principal, true));
-        if is_met { Ok(()) } else { Err(forbidden().into()) }
+    async fn pass(&self, needs: Needs, head: &mut request::Parts) -> Result<Subject, Failed> {
+        let caller = Caller::from_request_parts(head, self).await?;
+        let is_met = caller.principal.as_ref().is_none_or(|principal| needs.are_met_by(principal, true));
+        if is_met { Ok(caller.subject(&self.parts.concurrency).await) } else { Err(forbidden().into()) }
+    }
+
+    fn concurrency(&self) -> &Concurrency {
+        &self.parts.concurrency
+    }
+
+    fn refused(problem: &Problem) -> Failed {
+        problem.clone().into()
     }
 }
 
@@ -85,26 +98,28 @@ type Named = Result<Path<String>, PathRejection>;
 operations! {
     /// What the document says of these routes.
     Document, operations, V1, schemas(ArtifactId, ContentHash, RandomId, ProblemBody):
-    listing::{list, __path_list} needs Read(Media),
-    media::{create, __path_create} needs Write(Media),
-    warm::{warm, __path_warm} needs Write(Media),
-    purge::{purge, __path_purge} needs Write(Media),
-    uploads::{receive, __path_receive} needs Write(Media),
-    resumable::{create, __path_create} needs Write(Media),
-    resumable::{options, __path_options} needs Read(Media),
-    resumable::{ask, __path_ask} needs Read(Media),
-    resumable::{append, __path_append} needs Write(Media),
-    resumable::{give_up, __path_give_up} needs Write(Media),
-    resumable::{overridden, __path_overridden} needs Write(Media),
-    uploads::{serve, __path_serve} needs Read(Media),
-    uploads::{remove, __path_remove} needs Write(Media),
-    media::{describe, __path_describe} needs Read(Media),
-    media::{forget, __path_forget} needs Write(Media),
-    prompts::{list, __path_list} needs Read(Media),
-    prompts::{set, __path_set} at "/prompts/{*name}" needs Write(Media),
-    prompts::{remove, __path_remove} at "/prompts/{*name}" needs Write(Media),
-    jambonz::{speak, __path_speak} needs Write(Media),
-    fills::{describe, __path_describe} needs Read(Media),
+    listing::{list, __path_list} needs Read(Media) counts MediaReads,
+    media::{create, __path_create} needs Write(Media) counts MediaWrites,
+    warm::{warm, __path_warm} needs Write(Media) counts Warming,
+    purge::{purge, __path_purge} needs Write(Media) counts MediaWrites,
+    uploads::{receive, __path_receive} needs Write(Media) counts Uploads,
+    resumable::{create, __path_create} needs Write(Media) counts Uploads,
+    resumable::{options, __path_options} needs Read(Media) counts MediaReads,
+    resumable::{ask, __path_ask} needs Read(Media) counts MediaReads,
+    resumable::{append, __path_append} needs Write(Media) counts Uploads,
+    resumable::{give_up, __path_give_up} needs Write(Media) counts MediaWrites,
+    resumable::{overridden, __path_overridden} needs Write(Media) counts Uploads,
+    uploads::{serve, __path_serve} needs Read(Media) counts Fetches,
+    uploads::{remove, __path_remove} needs Write(Media) counts MediaWrites,
+    media::{describe, __path_describe} needs Read(Media) counts MediaReads,
+    media::{forget, __path_forget} needs Write(Media) counts MediaWrites,
+    prompts::{list, __path_list} needs Read(Media) counts MediaReads,
+    prompts::{set, __path_set} at "/prompts/{*name}" needs Write(Media) counts Uploads,
+    prompts::{remove, __path_remove} at "/prompts/{*name}" needs Write(Media) counts MediaWrites,
+    jambonz::{speak, __path_speak} needs Write(Media) counts MediaWrites,
+    fills::{describe, __path_describe} needs Read(Media) counts MediaReads,
+    limits::{list, __path_list} needs Read(Accounts) counts Accounts,
+    limits::{usage, __path_usage} needs Read(Accounts) counts Accounts,
 }
 
 /// The routes below `/v1`, bodies limited as `config` says.

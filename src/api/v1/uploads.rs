@@ -86,7 +86,7 @@ pub(super) async fn take(v1: &V1, sent: Request) -> Result<Uploaded, Problem> {
 }
 
 /// Takes what is still coming of a refused body, within bounds: a sender whose connection ends while it sends may never read the answer.
-pub(super) async fn discard(mut body: BodyDataStream) {
+pub(in crate::api) async fn discard(mut body: BodyDataStream) {
     let rest = async {
         let mut discarded = 0;
         while discarded < DISCARDED_MAX

@@ -10,10 +10,12 @@ use axum::{
 use crate::{
     accounts::{Accounts, AccountsError, Actor, Principal},
     api::{
-        admission::{Caller, refusal_problem},
+        admission::{Caller, refusal_problem, subject},
         permission::{Gate, Needs},
     },
+    concurrency::{Concurrency, Subject},
     ids::AccountSid,
+    problem::Problem,
 };
 
 use super::{V2010, answer::Failed};
@@ -64,7 +66,7 @@ impl Gate for V2010 {
     type Refused = Failed;
 
     /// An account that is somebody else's is not there.
-    async fn pass(&self, needs: Needs, head: &mut request::Parts) -> Result<(), Failed> {
+    async fn pass(&self, needs: Needs, head: &mut request::Parts) -> Result<Subject, Failed> {
         let caller = head.extensions.get::<Caller>();
         // The edge lets nobody else through.
         let caller = caller.and_then(|caller| caller.principal.clone()).ok_or_else(Failed::forbidden)?;
@@ -74,8 +76,17 @@ impl Gate for V2010 {
             Some(named) => named.parse().map_err(|_| Failed::missing(&path))?,
         };
         let passed = Passed::judge(&caller, account, needs, self, &path).await?;
+        let subject = subject(&passed.principal, passed.account);
         head.extensions.insert(passed);
-        Ok(())
+        Ok(subject)
+    }
+
+    fn concurrency(&self) -> &Concurrency {
+        &self.concurrency
+    }
+
+    fn refused(problem: &Problem) -> Failed {
+        Failed::from(problem)
     }
 }
 

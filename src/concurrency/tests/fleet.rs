@@ -279,7 +279,7 @@ async fn where_others_have_them_streams_end_and_calls_live_on_and_are_counted() 
     assert_eq!(call.confirm().await, Ok(()));
     assert!(call.is_sure());
     assert_eq!(node.gate.concurrency.overcommitted(), 1);
-    let usage = node.gate.concurrency.usage(account(1)).await;
+    let usage = node.gate.concurrency.usage(subject(1)).await;
     let calls = usage.iter().find(|reading| reading.resource == Resource::Calls).unwrap();
     assert_eq!((calls.current, calls.limit), (2, Some(1)));
 }

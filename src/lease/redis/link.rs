@@ -163,7 +163,7 @@ impl Link {
         let is_new = self.standing.send_if_modified(|before| std::mem::replace(before, standing) != standing);
         if is_new {
             for state in Standing::STATES {
-                gauge!("lease_standing", "state" => *state).set(u8::from(*state == standing.as_str()));
+                gauge!("ringback_lease_standing", "state" => *state).set(u8::from(*state == standing.as_str()));
             }
         }
     }
@@ -294,7 +294,7 @@ impl Link {
         let standing = if opens_in == 0 { Standing::Deciding { epoch } } else { Standing::Recovering { epoch } };
         if epoch == candidate {
             // Ours is the one that began: it is counted once in the fleet.
-            counter!("lease_epochs_total").increment(1);
+            counter!("ringback_lease_epochs_total").increment(1);
             tracing::warn!("leases were lost or are kept for the first time; holders register");
         }
         if *self.standing.borrow() != standing {

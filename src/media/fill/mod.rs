@@ -4,7 +4,7 @@
 //!
 //! 1. `Fill::join` finds the flight for (tenant, source, format) or starts it. Two levels: one `source` fetch feeds any
 //!    number of `encode`s, one for each format asked.
-//! 2. The source task asks the origin (or the tiers, where they keep the original) and writes what comes to a spool, hashing.
+//! 2. The source task takes the flight's place among what the tenant may have in progress (`work`), asks the origin (or the tiers, where they keep the original) and writes what comes to a spool, hashing.
 //! 3. The encode task runs the audio pipeline on the `pool`: it reads that spool as it grows and writes the artifact's spool.
 //! 4. Every caller holds a `Joined` and reads the artifact's spool at its own pace, or waits for the whole.
 //! 5. When the original is whole and everything is encoded, chunks go to the tiers, then manifest, reference and index entry are
@@ -35,6 +35,8 @@ mod source;
 
 mod speech;
 
+mod work;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -49,6 +51,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     clock::Clock,
+    concurrency::Concurrency,
     ids::{ArtifactId, SourceKey, Tenant},
     media::{
         audio,
@@ -76,6 +79,7 @@ use failures::Failures;
 use pool::{Places, Pool};
 use source::{Received, SourceFlight, State as SourceState};
 use speech::Turns;
+use work::Task;
 
 /// All fills of the node.
 #[derive(Clone, Debug)]
@@ -92,6 +96,7 @@ pub(in crate::media) struct Parts {
     pub(in crate::media) speech: Speech,
     pub(in crate::media) private: Private,
     pub(in crate::media) spools: Spools,
+    pub(in crate::media) concurrency: Concurrency,
     pub(in crate::media) clock: Clock,
     pub(in crate::media) tasks: TaskTracker,
 }
@@ -110,6 +115,7 @@ struct Shared {
     private: Private,
     spools: Spools,
     pool: Pool,
+    concurrency: Concurrency,
     clock: Clock,
     tasks: TaskTracker,
     /// Where tasks run: a fill serves callers of every lane and must not live on one of theirs.
@@ -171,7 +177,7 @@ pub(in crate::media) struct Wanted {
 
 impl Fill {
     pub(in crate::media) fn new(config: Config, audio: audio::Config, parts: Parts) -> Fill {
-        let Parts { cache, origin, uploads, speech, private, spools, clock, tasks } = parts;
+        let Parts { cache, origin, uploads, speech, private, spools, concurrency, clock, tasks } = parts;
         let cpus = match config.cpus {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             cpus => cpus,
@@ -196,6 +202,7 @@ impl Fill {
             turns: Turns::default(),
             private,
             spools,
+            concurrency,
             clock,
             tasks,
             runtime: Handle::current(),
@@ -305,8 +312,9 @@ impl Shared {
         let (spool, now) = (self.spools.create(), self.clock.now());
         let is_replay = matches!(wanted.from, From::Kept(_));
         let flight = Arc::new(SourceFlight::new(tenant, of, hops, (wanted.keep, is_replay), spool, now));
-        let task = source::run(Arc::clone(self), Arc::clone(&flight), wanted.previous.clone(), wanted.from.clone());
-        self.tasks.spawn_on(task, &self.runtime);
+        let (previous, from) = (wanted.previous.clone(), wanted.from.clone());
+        let running = source::run(Arc::clone(self), Arc::clone(&flight), previous, from, Task::of(&flight));
+        self.tasks.spawn_on(running, &self.runtime);
         Flight { source: flight, encodes: HashMap::new() }
     }
 
@@ -316,10 +324,13 @@ impl Shared {
         let flight = EncodeFlight::new(recipe, spool, Arc::clone(source), wanted);
         let flight = Arc::new(flight);
         let (shared, running, key) = (Arc::clone(self), Arc::clone(&flight), key.clone());
+        let task = Task::of(source);
         let encode = async move {
             let state = encode::run(&shared, &running).await;
             // In this order: who is told to look again must not find the same flight again.
             shared.finish(&key, &running);
+            // Whoever is told that it is done may begin the next.
+            drop(task);
             running.end(state);
         };
         self.tasks.spawn_on(encode, &self.runtime);

@@ -32,6 +32,7 @@ use super::{
     known,
     remote::Remote,
     speech,
+    work::{Task, Work},
 };
 
 /// Where a fill gets the original from.
@@ -112,6 +113,8 @@ pub(in crate::media) struct SourceFlight {
     pub(super) is_in_parts: AtomicBool,
     /// Set by the first encode that stores the original, so that it is stored once.
     pub(super) kept: AtomicBool,
+    /// Its tasks, and the place that they hold.
+    pub(super) work: Work,
 }
 
 impl SourceFlight {
@@ -126,7 +129,21 @@ impl SourceFlight {
         let (state, _) = watch::channel(State::Asking);
         let (cancel, revoked, kept) = (CancellationToken::new(), AtomicBool::new(false), AtomicBool::new(false));
         let is_in_parts = AtomicBool::new(false);
-        SourceFlight { tenant, of, hops, keep, is_replay, revoked, spool, state, cancel, started, is_in_parts, kept }
+        SourceFlight {
+            tenant,
+            of,
+            hops,
+            keep,
+            is_replay,
+            revoked,
+            spool,
+            state,
+            cancel,
+            started,
+            is_in_parts,
+            kept,
+            work: Work::default(),
+        }
     }
 
     /// From now on nothing of it is stored.
@@ -180,9 +197,10 @@ pub(super) async fn run(
     flight: Arc<SourceFlight>,
     previous: Option<Arc<SourceRecord>>,
     from: From,
+    task: Task,
 ) {
     let fetched = tokio::select! {
-        fetched = fetch(&shared, &flight, previous.as_deref(), from) => fetched,
+        fetched = fetch_in_place(&shared, &flight, previous.as_deref(), from, &task) => fetched,
         () = flight.cancel.cancelled() => Err(Stop::Problem(Problem::new(Kind::Busy, "the fetch was abandoned"))),
     };
     let (end, state) = match fetched {
@@ -196,6 +214,8 @@ pub(super) async fn run(
             (End::Failed(problem.clone()), State::Failed(problem))
         }
     };
+    // Its encodes hold the place from here on; whoever is told below finds it free once they have ended.
+    drop(task);
     // The state first: whoever is woken by the spool's end then finds the cause.
     flight.state.send_replace(state);
     flight.spool.finish(end);
@@ -211,6 +231,21 @@ impl std::convert::From<Problem> for Stop {
     fn from(problem: Problem) -> Stop {
         Stop::Problem(problem)
     }
+}
+
+/// Fetches once the flight has its place.
+async fn fetch_in_place(
+    shared: &Shared,
+    flight: &SourceFlight,
+    previous: Option<&SourceRecord>,
+    from: From,
+    task: &Task,
+) -> Result<(Arrival, Received), Stop> {
+    // What stands in for speech is there, and the speech that it stands in for holds a place.
+    if !matches!(from, From::StandIn(_)) {
+        task.admit(&shared.concurrency).await?;
+    }
+    fetch(shared, flight, previous, from).await
 }
 
 async fn fetch(

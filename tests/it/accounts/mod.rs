@@ -31,13 +31,13 @@ use crate::support::{
 
 /// Who asks: an account's or a key's name, and its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Credentials {
-    name: String,
-    secret: String,
+pub(crate) struct Credentials {
+    pub(crate) name: String,
+    pub(crate) secret: String,
 }
 
 impl Credentials {
-    fn new(name: &Value, secret: &Value) -> Credentials {
+    pub(crate) fn new(name: &Value, secret: &Value) -> Credentials {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Credentials { name: text(name), secret: text(secret) }
     }
@@ -48,7 +48,7 @@ impl Credentials {
 }
 
 /// A node that lets in nobody without credentials, and those of its first account.
-async fn closed_node(origin: &Origin, adjust: impl FnOnce(&mut Config)) -> (TestNode, Credentials) {
+pub(crate) async fn closed_node(origin: &Origin, adjust: impl FnOnce(&mut Config)) -> (TestNode, Credentials) {
     let node = TestNode::start_with(origin, |config| {
         config.http.anonymous = Anonymous::Off;
         adjust(config);
@@ -64,12 +64,12 @@ async fn closed_node(origin: &Origin, adjust: impl FnOnce(&mut Config)) -> (Test
 }
 
 /// Asks with credentials.
-async fn ask(node: &TestNode, who: &Credentials, method: Method, path: &str) -> Answer {
+pub(crate) async fn ask(node: &TestNode, who: &Credentials, method: Method, path: &str) -> Answer {
     node.send(node.request(method, path).header("authorization", who.header())).await
 }
 
 /// Posts a form.
-async fn post(node: &TestNode, who: &Credentials, path: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
+pub(crate) async fn post(node: &TestNode, who: &Credentials, path: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let request = node
         .request(Method::POST, path)
@@ -88,7 +88,7 @@ async fn subaccount(node: &TestNode, of: &Credentials) -> Credentials {
 }
 
 /// What `ringback account …` prints of a node's accounts, each line an object.
-async fn operate(node: &TestNode, arguments: &[&str]) -> Vec<Value> {
+pub(crate) async fn operate(node: &TestNode, arguments: &[&str]) -> Vec<Value> {
     let output = operate_raw(node, arguments).await;
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()

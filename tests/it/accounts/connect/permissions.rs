@@ -25,6 +25,8 @@ const RESOURCES: &[(&str, &str)] = &[
     ("/2010-04-01/Accounts/{account}/ConnectApps", "connect-apps"),
     ("/2010-04-01/Accounts/{account}/AuthorizedConnectApps", "authorizations"),
     ("/2010-04-01/Accounts", "accounts"),
+    ("/v1/limits", "accounts"),
+    ("/v1/usage/", "accounts"),
     ("/v1/", "media"),
     ("/media/", "media"),
     ("/fetch/", "media"),

@@ -1,0 +1,122 @@
+//! Places that requests hold: taken before the handler, told in headers, given back when the last byte of the answer is on its way, however it ends.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header, request};
+use http_body::{Frame, SizeHint};
+
+use crate::concurrency::{Completion, Impeded, Place, PlaceLost, Resource};
+
+use super::v1::discard;
+
+/// How many requests of this kind the account has in progress, this one among them.
+pub(super) const CONCURRENT_REQUESTS: HeaderName = HeaderName::from_static("concurrent-requests");
+/// How many it may have. Left out where it may have any number.
+const LIMIT: HeaderName = HeaderName::from_static("concurrent-requests-limit");
+/// The soft limit that was reached.
+const SOFT_LIMIT: HeaderName = HeaderName::from_static("concurrent-requests-soft-limit");
+/// What is counted: a kind of work.
+const RESOURCE: HeaderName = HeaderName::from_static("concurrent-requests-resource");
+
+/// Has an answer hold the place of its request until it is sent, and tell of it.
+pub(super) async fn hold_and_tell(mut response: Response<Body>, place: Place) -> Response<Body> {
+    let reading = place.read();
+    let headers = response.headers_mut();
+    tell(headers, reading.resource, reading.current, reading.limit);
+    if let Some((_, soft)) = reading.soft_reached {
+        headers.insert(SOFT_LIMIT, HeaderValue::from(soft));
+    }
+    hold(response, place).await
+}
+
+/// Has an answer hold the place of its request until it is sent. Where the limit slows, it comes later.
+pub(super) async fn hold(response: Response<Body>, place: Place) -> Response<Body> {
+    if let Some(slowed_by) = place.slowed_by() {
+        tokio::time::sleep(slowed_by).await;
+    }
+    let is_streamed = place.read().resource.completion() == Completion::LastByte;
+    response.map(|body| Body::new(Held { body, place: Arc::new(place), is_streamed, confirming: None }))
+}
+
+/// Has a refusal say what stood in the way.
+pub(super) fn tell_impeded(headers: &mut HeaderMap, impeded: &Impeded) {
+    tell(headers, impeded.resource, impeded.current, Some(impeded.limit));
+}
+
+fn tell(headers: &mut HeaderMap, resource: Resource, current: u32, limit: Option<u32>) {
+    headers.insert(RESOURCE, HeaderValue::from_static(resource.as_str()));
+    headers.insert(CONCURRENT_REQUESTS, HeaderValue::from(current));
+    if let Some(limit) = limit {
+        headers.insert(LIMIT, HeaderValue::from(limit));
+    }
+}
+
+/// Leaves the body of a request that is not let in. What its sender sends all the same is taken within bounds, so that it reads the answer; who asks first is told before.
+pub(super) async fn leave(head: &request::Parts, body: Body) {
+    if !head.headers.contains_key(header::EXPECT) && !http_body::Body::is_end_stream(&body) {
+        discard(body.into_data_stream()).await;
+    }
+}
+
+/// A body that holds its request's place.
+struct Held {
+    body: Body,
+    place: Arc<Place>,
+    is_streamed: bool,
+    confirming: Option<BoxFuture<'static, Result<(), PlaceLost>>>,
+}
+
+/// Bytes that hold the place until the last of them is in the kernel's hands.
+struct Sent {
+    bytes: Bytes,
+    _place: Arc<Place>,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl http_body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        // A node that was paused may have lost the place: a stream makes sure before it goes on.
+        if this.is_streamed && this.confirming.is_none() && !this.place.is_sure() {
+            let place = this.place.clone();
+            this.confirming = Some(Box::pin(async move { place.confirm().await }));
+        }
+        if let Some(confirming) = &mut this.confirming {
+            let confirmed = ready!(confirming.as_mut().poll(context));
+            this.confirming = None;
+            if let Err(lost) = confirmed {
+                tracing::warn!(resource = %this.place.read().resource, "place lost while serving, aborting");
+                return Poll::Ready(Some(Err(axum::Error::new(lost))));
+            }
+        }
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
+        let held = |bytes| Bytes::from_owner(Sent { bytes, _place: this.place.clone() });
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(held))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        http_body::Body::size_hint(&self.body)
+    }
+}

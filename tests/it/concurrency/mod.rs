@@ -1,0 +1,123 @@
+//! Concurrency limits from outside: real requests at one node and at several that share a real Redis.
+
+mod alone;
+
+mod answers;
+
+mod fleet;
+
+mod limits;
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use http::{Method, StatusCode};
+use ringback::{
+    concurrency::{Limit, Resource},
+    config::Config,
+    testing::{
+        fixture,
+        origin::{Body, Gate, Origin, Reply},
+    },
+};
+use serde_json::Value;
+
+use crate::support::node::{Answer, TestNode, fetch_path};
+
+/// How long something may take that happens by itself, on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Gives each account a limit.
+fn limit_of_accounts(config: &mut Config, resource: Resource, limit: Limit) {
+    config.concurrency.limits.account.insert(resource, limit);
+}
+
+/// Sources of an origin that all stand still at a gate before they answer.
+struct Sources<'a> {
+    origin: &'a Origin,
+    gate: Gate,
+    prefix: String,
+}
+
+impl<'a> Sources<'a> {
+    fn new(origin: &'a Origin, name: &str, count: usize) -> Sources<'a> {
+        let sources = Sources { origin, gate: Gate::closed(), prefix: format!("/{name}") };
+        let audio = fixture::audio("speech.wav").unwrap();
+        for number in 0..count {
+            let reply = Reply::ok("audio/wav", Body::of(audio.clone())).hold_headers(&sources.gate);
+            origin.set(&sources.path(number), reply);
+        }
+        sources
+    }
+
+    fn path(&self, number: usize) -> String {
+        format!("{}-{number}.wav", self.prefix)
+    }
+
+    /// Under which address a node fetches it.
+    fn address(&self, number: usize) -> String {
+        fetch_path(&self.origin.url(&self.path(number)), "ulaw")
+    }
+
+    /// How many of them the origin was asked for.
+    fn asked(&self) -> usize {
+        self.origin.seen().iter().filter(|seen| seen.path.starts_with(&self.prefix)).count()
+    }
+}
+
+/// What `/v1/usage/concurrency` says of one kind of work.
+async fn usage(node: &TestNode, resource: Resource) -> Value {
+    let answer = node.get("/v1/usage/concurrency").await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let told: Value = serde_json::from_slice(&answer.body).unwrap();
+    let all = told["usage"].as_array().unwrap();
+    all.iter().find(|of| of["resource"] == resource.as_str()).cloned().unwrap_or(Value::Null)
+}
+
+/// Looks until it holds.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{what} does not come"));
+}
+
+/// Until nothing of this kind is in progress any more.
+async fn idle(node: &TestNode, resource: Resource) {
+    until("the end of all", async || usage(node, resource).await["current"].as_u64().unwrap_or_default() == 0).await;
+}
+
+/// Asks for all of these addresses at once, lets the gate open when all but `inside` have been answered, and returns the answers: those that came before, and those that came after.
+async fn ask_at_once(asked: Vec<(&TestNode, String)>, inside: usize, gate: &Gate) -> (Vec<Answer>, Vec<Answer>) {
+    let refused_count = asked.len() - inside;
+    let mut answers: FuturesUnordered<_> =
+        asked.into_iter().map(|(node, address)| async move { node.get(&address).await }).collect();
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let full = async {
+        while before.len() < refused_count {
+            before.extend(answers.next().await);
+        }
+        gate.arrived(inside).await;
+    };
+    tokio::time::timeout(PATIENCE, full).await.expect("as many inside as the limit says");
+    gate.open();
+    while let Some(answer) = answers.next().await {
+        after.push(answer);
+    }
+    (before, after)
+}
+
+#[track_caller]
+fn assert_refused(answer: &Answer) {
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{answer:?}");
+    assert_eq!(answer.slug(), "too-many-requests");
+    let after: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((1..=4).contains(&after), "{after}");
+}
+
+/// A request with a body.
+async fn send(node: &TestNode, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Answer {
+    node.send(node.request(method, path).body(body)).await
+}
