@@ -49,7 +49,10 @@ impl PasswordFrom {
         if !io::stdin().is_terminal() {
             bail!("nobody is there to type a password: --password-stdin reads it, --draw-password draws one");
         }
+        // Before anything is asked for: nothing of an answer is shown, however early it comes.
+        let hidden = Hidden::begin().context("hiding what is typed")?;
         let [first, second] = [prompt(terminal, "Password: ")?, prompt(terminal, "Again: ")?];
+        drop(hidden);
         if first != second {
             bail!("these were two different passwords");
         }
@@ -68,10 +71,7 @@ fn read(input: impl io::Read) -> anyhow::Result<Secret> {
 fn prompt(terminal: &mut Terminal, text: &str) -> anyhow::Result<Secret> {
     terminal.ask(text);
     let mut line = String::new();
-    let read = {
-        let _hidden = Hidden::begin().context("hiding what is typed")?;
-        io::stdin().lock().read_line(&mut line)
-    };
+    let read = io::stdin().lock().read_line(&mut line);
     terminal.note("");
     read.context("reading the password")?;
     Ok(without_newline(line))
@@ -103,7 +103,7 @@ impl Hidden {
 impl Drop for Hidden {
     fn drop(&mut self) {
         // A terminal that is gone shows nothing anyway.
-        tcsetattr(io::stdin(), OptionalActions::Flush, &self.0).unwrap_or_default();
+        tcsetattr(io::stdin(), OptionalActions::Now, &self.0).unwrap_or_default();
     }
 }
 
