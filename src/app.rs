@@ -18,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     accounts::{self, Accounts},
-    api::{Edge, Listener, Parts, ProxyEdge},
+    api::{Behind, Edge, Listener, Parts, ProxyEdge},
     clock::Clock,
     config::{self, Config},
     ids::RandomId,
@@ -145,7 +145,8 @@ impl Node {
             tasks: fills.clone(),
             fills_remembered_max: remembered_max,
         };
-        let edge = Edge::new(&config.http, address.ip().is_loopback(), parts);
+        let behind = Behind { is_loopback: address.ip().is_loopback(), is_tls: config.tls_cert.is_some() };
+        let edge = Edge::new(&config.http, behind, parts);
         let drain_timeout = config.drain_timeout;
         let mut serving = JoinSet::new();
         serving.spawn(listener.serve(edge, draining.clone(), drain_timeout));

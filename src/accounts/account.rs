@@ -330,7 +330,7 @@ impl Accounts {
             self.change(Deed::on_records(&account, by, "key.reseal", &sid), vec![update]).await?;
             sealed += 1;
         }
-        Ok(sealed)
+        Ok(sealed + self.reseal_users(by).await?)
     }
 
     /// Makes a change to an account as it was read. `statement` lacks `$3` to `$5`: when, which, and the version that was read.

@@ -40,6 +40,10 @@ mod sign;
 
 mod account;
 
+mod password;
+
+mod user;
+
 mod completions;
 
 #[cfg(test)]
@@ -104,6 +108,9 @@ enum Verb {
     /// Administer accounts, keys and numbers, in the store of a node or a fleet
     #[command(after_help = EXIT_CODES)]
     Account(account::Arguments),
+    /// Administer people who sign in to allow applications, in the store of a node or a fleet
+    #[command(after_help = EXIT_CODES)]
+    User(user::Arguments),
     /// Print what a shell needs to complete the command line
     Completions(completions::Arguments),
     /// Print the manual page, or write those of all verbs to a directory
@@ -181,6 +188,7 @@ fn run(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Clear(arguments) => block_on(purge::clear(arguments, terminal))?,
         Verb::Sign(arguments) => sign::run(&arguments, terminal),
         Verb::Account(arguments) => block_on(account::run(arguments, terminal))?,
+        Verb::User(arguments) => block_on(user::run(arguments, terminal))?,
         Verb::Completions(arguments) => completions::run(&arguments, terminal),
         Verb::Man(arguments) => completions::man(&arguments, terminal),
     }

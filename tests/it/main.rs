@@ -21,6 +21,8 @@ mod references;
 
 mod accounts;
 
+mod pages;
+
 mod uploads;
 
 mod prompts;
