@@ -97,6 +97,7 @@ CREATE TABLE deauthorizations (
     tries BIGINT NOT NULL, due_at BIGINT NOT NULL, leased_until BIGINT NOT NULL, lease TEXT NOT NULL, created_at BIGINT NOT NULL
 );
 CREATE INDEX deauthorizations_by_app ON deauthorizations (connect_app, due_at, id);
+CREATE INDEX deauthorizations_by_authorized ON deauthorizations (authorized);
 CREATE INDEX deauthorizations_by_lease ON deauthorizations (connect_app, leased_until);
 
 -- As which application somebody acted.
