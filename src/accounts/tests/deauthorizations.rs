@@ -12,8 +12,8 @@ use crate::{
 };
 
 fn client(origin: &Origin, clock: &Clock) -> Client {
-    let allow_origins = vec![origin.address().to_string()];
-    let config = outbound::Config { allow_origins, ..outbound::Config::default() };
+    let callback_origins = vec![origin.address().to_string()];
+    let config = outbound::Config { callback_origins, ..outbound::Config::default() }.for_callbacks();
     Client::new(&config, Guard::new(&config, Vec::new()).unwrap(), "ringback-test", clock.clone()).unwrap()
 }
 
