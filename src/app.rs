@@ -121,12 +121,14 @@ impl Node {
         let fills = TaskTracker::new();
         let loop_id = format!("ringback-{}", RandomId::draw(&mut rand::rng()));
         outbound::install_crypto_provider();
+        let callbacks = config.outbound.for_callbacks();
         let guard = Guard::new(&config.outbound, own_listeners)?;
+        let callback_guard = Guard { allow: Guard::new(&callbacks, Vec::new())?.allow, ..guard.clone() };
         let client = Client::new(&config.outbound, guard.clone(), &loop_id, clock.clone())?;
         let speech =
             Speech::start(config.media.speech.clone(), &config.outbound, guard.clone(), &loop_id, clock.clone())
                 .await?;
-        let teller = client.clone();
+        let teller = Client::new(&callbacks, callback_guard, &loop_id, clock.clone())?;
         let origin = Origin::new(client, config.media.origin.clone(), clock.clone());
         let remembered_max = config.media.fill.remembered_max;
         let ignored_query = IgnoredQuery::new(&config.media.address.ignored_query)?;

@@ -371,3 +371,29 @@ async fn a_form_is_good_with_the_cookie_that_it_was_made_for() {
         }
     }
 }
+
+#[tokio::test]
+async fn wrong_codes_after_the_right_password_are_counted_for_all_nodes_and_for_the_day() {
+    for world in World::both().await {
+        let (here, there) = (world.node().await, world.node().await);
+        let (account, user) = account_and_user(&here).await;
+        let [shared, _] = here.set_totp(&user, &operator()).await.unwrap();
+        let shared = of_base32(shared.reveal()).unwrap();
+        let seconds = world.clock.now_wall().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let almost = crate::store::Statement::new("UPDATE users SET code_failures = 48, code_day = $1");
+        here.inner.store.write(&[almost.bind(i64::try_from(seconds / 86_400).unwrap())]).await.unwrap();
+        for accounts in [&here, &there] {
+            let refused = sign_in(accounts, "jane@example.com", PASSWORD, "0").await;
+            assert!(matches!(refused, Err(NotSignedIn::Wrong)), "{refused:?}");
+        }
+        let right = || code_at(&shared, step_at(world.clock.now_wall()));
+        let refused = sign_in(&here, "jane@example.com", PASSWORD, &right()).await;
+        assert!(matches!(refused, Err(NotSignedIn::Wrong)), "{refused:?}");
+        let deeds = here.audit(Some(&account.sid), None, 10).await.unwrap();
+        assert_eq!(deeds.iter().filter(|deed| deed.action == "user.too-many-codes").count(), 1);
+        world.clock.advance_wall(Duration::from_secs(86_400));
+        sign_in(&here, "jane@example.com", PASSWORD, &right()).await.unwrap();
+        here.close().await;
+        there.close().await;
+    }
+}

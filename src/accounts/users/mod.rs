@@ -43,6 +43,8 @@ const NAME_FAILURES_MAX: u32 = 10;
 const ADDRESS_FAILURES_MAX: u32 = 60;
 /// Wrong codes after the right password of one user, from anywhere. Strangers cannot count it up: they have no password.
 const CODE_FAILURES_MAX: u32 = 10;
+/// The same on all nodes, in a day of UTC: then no code is taken until the day is over, or the operator gives the user another password or authenticator.
+const CODE_FAILURES_DAY_MAX: i64 = 50;
 const FAILURES_WINDOW: Duration = Duration::from_secs(600);
 
 /// What stands before sign-ins of one node. None of it counts for API keys.

@@ -2,7 +2,10 @@
 //!
 //! Whatever is wrong, the answer is the same and so is the work: an address that nobody has is held against a hash that nobody has the password of.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use crate::{
     accounts::{
@@ -16,13 +19,14 @@ use crate::{
 };
 
 use super::{
+    CODE_FAILURES_DAY_MAX,
     session::{self, SignedIn},
     totp,
     user::{Email, User, purpose, user_of},
 };
 
 const BY_EMAIL: &str = "SELECT u.sid, u.created_at, u.account, u.email, u.role, u.status, u.totp_secret, u.signed_in_at, u.updated_at, u.version, \
-                        u.password, u.totp_used, a.status, a.parent, p.status \
+                        u.password, u.totp_used, a.status, a.parent, p.status, u.code_failures, u.code_day \
                         FROM users u JOIN accounts a ON a.sid = u.account LEFT JOIN accounts p ON p.sid = a.parent \
                         WHERE u.email = $1 AND u.status = 'active'";
 
@@ -115,7 +119,7 @@ impl Accounts {
         let Some(row) = row.filter(|_| is_his) else { return Err(NotSignedIn::Wrong) };
         let user = user_of(row)?;
         let step = match row.maybe_bytes(6)? {
-            Some(sealed) => Some(self.step_of(&user, &sealed, row.int(11)?, attempt.code)?),
+            Some(sealed) => Some(self.step_of(&user, &sealed, row, attempt.code).await?),
             None => None,
         };
         match parsed::<Status>(row, 12, "a user")?.under(maybe_parsed(row, 14, "a user")?) {
@@ -125,21 +129,48 @@ impl Accounts {
     }
 
     /// The step of a code that is right and was not used yet.
-    fn step_of(&self, user: &User, sealed: &[u8], used: i64, code: &str) -> Result<i64, NotSignedIn> {
+    async fn step_of(&self, user: &User, sealed: &[u8], row: &Row, code: &str) -> Result<i64, NotSignedIn> {
         let inner = &*self.inner;
         let (by_user, now) = (&inner.door.by_user, inner.clock.now());
         let secret = inner.sealer.open(&purpose(&user.sid), sealed).map_err(AccountsError::from)?;
         let secret = totp::of_base32(secret.reveal()).ok_or(AccountsError::Misread("a user"))?;
-        let step = totp::step_of(&secret, code, inner.clock.now_wall(), used);
+        let step = totp::step_of(&secret, code, inner.clock.now_wall(), row.int(11)?);
         // That there were too many is told to nobody: it would tell that the password is right.
-        if by_user.wait(&user.sid, now).is_some() {
+        let is_spent = CODE_FAILURES_DAY_MAX <= row.int(15)? && row.int(16)? == day(inner.clock.now_wall());
+        if is_spent || by_user.wait(&user.sid, now).is_some() {
             tracing::warn!(user = %user.sid, "too many wrong codes after the right password");
             return Err(NotSignedIn::Wrong);
         }
-        step.ok_or_else(|| {
+        let Some(step) = step else {
             by_user.note_failure(user.sid, now);
-            NotSignedIn::Wrong
-        })
+            self.note_code_failure(user).await?;
+            return Err(NotSignedIn::Wrong);
+        };
+        Ok(step)
+    }
+
+    /// Counts a wrong code for all nodes. The one after which none is taken any more is a matter of the audit log.
+    async fn note_code_failure(&self, user: &User) -> Result<(), AccountsError> {
+        let today = day(self.inner.clock.now_wall());
+        let count = Statement::new(
+            "UPDATE users SET code_failures = CASE WHEN code_day = $1 THEN code_failures + 1 ELSE 1 END, code_day = $1 \
+             WHERE sid = $2 AND (code_day <> $1 OR code_failures < $3)",
+        );
+        let count = count.bind(today).bind(user.sid.to_string()).bind(CODE_FAILURES_DAY_MAX - 1).changing(1);
+        match self.inner.store.write(&[count]).await {
+            Err(StoreError::Unchanged { .. }) => {}
+            done => return Ok(done?),
+        }
+        let last = Statement::new(
+            "UPDATE users SET code_failures = $1 WHERE sid = $2 AND code_day = $3 AND code_failures = $1 - 1",
+        );
+        let last = last.bind(CODE_FAILURES_DAY_MAX).bind(user.sid.to_string()).bind(today).changing(1);
+        let deed = "user.too-many-codes";
+        match self.change(Deed::on_records(&user.account, &user.actor(), deed, &user.sid), vec![last]).await {
+            // Somebody else was the last.
+            Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => Ok(()),
+            done => done,
+        }
     }
 
     /// Begins a session, and uses up the code.
@@ -149,12 +180,15 @@ impl Accounts {
         // Nothing has changed since it was read, or what was right then may not be any more; and nobody else has used the code.
         let enter = Statement::new(
             "UPDATE users SET signed_in_at = $1, totp_used = CASE WHEN totp_used < $2 THEN $2 ELSE totp_used END \
-             WHERE sid = $3 AND version = $4 AND status = 'active' AND ($2 = 0 OR totp_used < $2)",
+             WHERE sid = $3 AND version = $4 AND status = 'active' \
+             AND ($2 = 0 OR (totp_used < $2 AND (code_day <> $5 OR code_failures < $6)))",
         )
         .bind(micros(now))
         .bind(step.unwrap_or_default())
         .bind(user.sid.to_string())
         .bind(user.stamps.version)
+        .bind(day(now))
+        .bind(CODE_FAILURES_DAY_MAX)
         .changing(1);
         let (id, shown) = session::draw();
         let [drop_old, drop_oldest] = session::make_room(&user, now);
@@ -172,6 +206,12 @@ impl Accounts {
         // Read back: what the row says is what holds from now on.
         self.session(shown.reveal()).await?.ok_or(NotSignedIn::Wrong)
     }
+}
+
+/// Which day it is, of UTC.
+fn day(now: SystemTime) -> i64 {
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    i64::try_from(seconds / 86_400).unwrap_or(i64::MAX)
 }
 
 fn name_of(email: Option<&Email>) -> &str {

@@ -34,7 +34,7 @@ macro_rules! columns {
 }
 
 const BY_EMAIL: &str = concat!("SELECT ", columns!(), " FROM users WHERE email = $1 AND status = 'active'");
-const SET_TOTP: &str = "UPDATE users SET totp_secret = $1, totp_used = 0, updated_at = $2, version = version + 1 \
+const SET_TOTP: &str = "UPDATE users SET totp_secret = $1, totp_used = 0, code_failures = 0, updated_at = $2, version = version + 1 \
                         WHERE sid = $3 AND version = $4";
 const LIST: Listing = listing!(columns!(), "users", "($4 = '' OR account = $4)");
 
@@ -205,7 +205,8 @@ impl Accounts {
         password::check(password)?;
         let hash = self.inner.door.hasher.hash(password).await?;
         let update = Statement::new(
-            "UPDATE users SET password = $1, updated_at = $2, version = version + 1 WHERE sid = $3 AND version = $4",
+            "UPDATE users SET password = $1, code_failures = 0, updated_at = $2, version = version + 1 \
+             WHERE sid = $3 AND version = $4",
         );
         self.update_user(user, update.bind(hash), Deed::on_records(&user.account, by, "user.password", &user.sid)).await
     }

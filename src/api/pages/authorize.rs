@@ -126,7 +126,7 @@ pub(super) async fn decide(
         return page.into_response();
     }
     if answered.decision == "deny" {
-        return question.back(&[("error", DENIED)]);
+        return pages.back(&question, &[("error", DENIED)]).into_response();
     }
     if answered.decision != "allow" {
         return pages.problem(&Problem::new(Kind::BadRequest, "The form says neither allow nor deny.")).into_response();
@@ -143,7 +143,7 @@ pub(super) async fn decide(
     let (user, by) = (&session.user, session.user.actor());
     let allowed = pages.accounts.allow(&user.account, &question.app.sid, profile, limits, &by).await;
     match pages.result(&question, allowed, &by).await {
-        Ok(response) => response,
+        Ok(page) => page.into_response(),
         // It asked for more than was shown, then for less: the user is to see it.
         Err(AccountsError::Invalid { .. }) => {
             pages.consent(session, &question, choice, Shown::Changed).await.into_response()
@@ -215,14 +215,21 @@ impl Pages {
         question: &Question,
         allowed: Result<Authorization, AccountsError>,
         by: &Actor,
-    ) -> Result<Response, AccountsError> {
+    ) -> Result<Page, AccountsError> {
         let authorization = allowed?;
         let Some(challenge) = &question.challenge else {
-            return Ok(question.back(&[("AccountSid", &authorization.sid.to_string())]));
+            return Ok(self.back(question, &[("AccountSid", &authorization.sid.to_string())]));
         };
         let code: Secret =
             self.accounts.issue_code(&authorization, &question.redirect_text, Some(challenge), by).await?;
-        Ok(question.back(&[("code", code.reveal())]))
+        Ok(self.back(question, &[("code", code.reveal())]))
+    }
+
+    /// Sends a browser back to the application.
+    fn back(&self, question: &Question, with: &[(&str, &str)]) -> Page {
+        let mut url = question.redirect_url.clone();
+        url.query_pairs_mut().extend_pairs(with).append_pair("state", &question.asked.state);
+        Page::leading_to(&self.prefix, url)
     }
 
     /// The page that asks.
@@ -243,7 +250,7 @@ impl Pages {
         let name = name_of(&question.app);
         let page = self.for_user(session, format!("Allow {name} to use your account?"), body)?;
         let status = if shown == Shown::First { StatusCode::OK } else { StatusCode::CONFLICT };
-        Ok(Page { status, leads_to: Some(question.redirect_url.origin()), ..page })
+        Ok(Page { status, ..page })
     }
 
     fn consent_body(
@@ -371,13 +378,6 @@ impl Question {
             return Err("The application asks for no permissions.");
         }
         Ok(Question { app, asked, redirect_text: registered, redirect_url, challenge })
-    }
-
-    /// Sends a browser back to the application.
-    fn back(&self, with: &[(&str, &str)]) -> Response {
-        let mut url = self.redirect_url.clone();
-        url.query_pairs_mut().extend_pairs(with).append_pair("state", &self.asked.state);
-        redirect(url.as_str())
     }
 
     /// This question's own address.

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use maud::{DOCTYPE, Markup, html};
-use url::{Host, Origin, Url};
+use url::Url;
 
 use crate::{
     accounts::AccountsError,
@@ -22,6 +22,11 @@ pub(super) const STYLE_PATH: &str = "/connect/style.css";
 /// How long a browser keeps the style: a change of it is seen within the hour.
 const STYLE_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
+/// Nothing but our own style is loaded, nobody frames the page, and forms go to this node and nowhere else, by no redirect either: browsers hold each hop
+/// of a form's redirects against the policy, so the way to an application is a page that leads on.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
 /// A page that is to be shown.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -31,8 +36,8 @@ pub(super) struct Page {
     pub(super) body: Markup,
     /// Who is signed in, and the form to sign out.
     pub(super) signed_in: Option<Markup>,
-    /// To whose origin a form of it may lead by a redirect, beside this node.
-    pub(super) leads_to: Option<Origin>,
+    /// Where a browser goes on from it by itself.
+    pub(super) leads_to: Option<Url>,
     /// Before each path of this node, as `--public-url` has it.
     pub(super) prefix: String,
     /// Further fields of the answer.
@@ -50,6 +55,13 @@ impl Page {
             prefix: prefix.to_owned(),
             headers: HeaderMap::new(),
         }
+    }
+
+    /// A page from which a browser goes on to an application, wherever that leads it.
+    pub(super) fn leading_to(prefix: &str, to: Url) -> Page {
+        let host = to.host_str().unwrap_or_default();
+        let body = html! { p { "If nothing happens: " a href=(to) rel="noreferrer" { "go on to " (host) } "." } };
+        Page { leads_to: Some(to), ..Page::new(prefix, "You are sent back", body) }
     }
 
     /// A page that says why something is not done.
@@ -79,6 +91,7 @@ impl Page {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
+                    @if let Some(to) = &self.leads_to { meta http-equiv="refresh" content={ "0;url=" (to) }; }
                     title { (self.title) " – Ringback" }
                     link rel="stylesheet" href={ (self.prefix) (STYLE_PATH) };
                 }
@@ -103,9 +116,7 @@ impl IntoResponse for Page {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        if let Ok(policy) = HeaderValue::from_str(&policy(self.leads_to.as_ref())) {
-            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-        }
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         headers.extend(self.headers);
         response
     }
@@ -125,23 +136,6 @@ pub(super) async fn guard(mut response: Response) -> Response {
         headers.entry(name).or_insert(value);
     }
     response
-}
-
-/// Nothing but our own style is loaded, nobody frames the page, and forms go to this node: and to the application that the user is sent to by
-/// the answer, because browsers hold redirects of forms against the policy, too.
-fn policy(leads_to: Option<&Origin>) -> String {
-    let further = leads_to.map(source_of).unwrap_or_default();
-    let fixed = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
-    format!("{fixed}; form-action 'self'{further}")
-}
-
-/// An origin as policies name it. They know no addresses of version 6: those are named by their scheme.
-fn source_of(origin: &Origin) -> String {
-    match origin {
-        Origin::Tuple(scheme, Host::Ipv6(_), _) => format!(" {scheme}:"),
-        Origin::Tuple(..) => format!(" {}", origin.ascii_serialization()),
-        Origin::Opaque(_) => String::new(),
-    }
 }
 
 /// Pages of refusals go by errors, which are to be small.
@@ -187,20 +181,6 @@ pub(super) fn problem_of(error: &AccountsError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn forms_lead_to_this_node_and_where_the_application_is() {
-        let check = |url: &str, expected: &str| {
-            let policy = policy(Some(&Url::parse(url).unwrap().origin()));
-            assert_eq!(policy.rsplit_once("; ").unwrap().1, format!("form-action 'self'{expected}"), "{url}");
-        };
-        check("https://app.example/back?x=;script-src *", " https://app.example");
-        check("http://127.0.0.1:8123/", " http://127.0.0.1:8123");
-        check("http://[::1]:8123/", " http:");
-        check("https://xn--bcher-kva.example:444/", " https://xn--bcher-kva.example:444");
-        check("app:back", "");
-        assert!(policy(None).ends_with("form-action 'self'"));
-    }
 
     #[test]
     fn what_is_put_into_a_page_is_text() {

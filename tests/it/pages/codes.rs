@@ -6,7 +6,7 @@ use ringback::accounts::Account;
 use serde_json::Value;
 use url::Url;
 
-use super::{Browser, REDIRECT, STATE, World, fields, operator, with};
+use super::{Browser, REDIRECT, STATE, World, fields, leads_to, operator, with};
 
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -23,9 +23,8 @@ impl World {
         let path = format!("/connect/authorize/{}", self.app.sid);
         let form = fields(&page, &path);
         let answer = browser.post(&path, &with(&form, "decision", "allow")).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:?}");
-        let back: Vec<(String, String)> =
-            Url::parse(answer.header("location")).unwrap().query_pairs().into_owned().collect();
+        let to = leads_to(&answer).expect("it leads back");
+        let back: Vec<(String, String)> = Url::parse(&to).unwrap().query_pairs().into_owned().collect();
         assert_eq!(back.len(), 3, "{back:?}");
         assert_eq!((back[1].0.as_str(), &back[2]), ("code", &("state".to_owned(), STATE.to_owned())));
         back[1].1.clone()

@@ -4,16 +4,13 @@ use http::StatusCode;
 use ringback::accounts::{AccountChange, AuthorizationStatus, ConnectAppFields, Role, Status};
 use url::Url;
 
-use super::{REDIRECT, STATE, World, app_fields, field, fields, operator, text, user, with};
+use super::{REDIRECT, STATE, World, app_fields, field, fields, leads_to, operator, text, user, with};
 use crate::support::node::Answer;
 
 /// What a browser is sent back with, or nothing where it is not sent to the application.
 fn back(answer: &Answer) -> Option<Vec<(String, String)>> {
-    let location = answer.header("location");
-    if answer.status != StatusCode::SEE_OTHER || location.starts_with('/') {
-        return None;
-    }
-    let url = Url::parse(location).unwrap();
+    let location = leads_to(answer)?;
+    let url = Url::parse(&location).unwrap();
     assert_eq!(&url[..url::Position::AfterPath], "https://app.example/back", "{location}");
     assert_eq!(url.fragment(), None);
     Some(url.query_pairs().into_owned().collect())
@@ -46,10 +43,7 @@ async fn who_allows_goes_back_with_the_subaccount_and_the_state() {
     ] {
         assert!(said.contains(shown), "{shown} is not in {said}");
     }
-    assert_eq!(
-        page.header("content-security-policy").rsplit_once("; ").unwrap().1,
-        "form-action 'self' https://app.example"
-    );
+    assert_eq!(page.header("content-security-policy").rsplit_once("; ").unwrap().1, "form-action 'self'");
     let form = fields(&page, &action(&world));
     let answer = browser.post(&action(&world), &with(&form, "decision", "allow")).await;
     let allowed = world.accounts.authorization(&world.account.sid, &world.app.sid).await.unwrap();

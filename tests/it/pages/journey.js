@@ -31,7 +31,12 @@ function code(secret, at) {
 function application() {
     const visits = [];
     const server = http.createServer((request, response) => {
-        if (request.url.startsWith("/back")) visits.push({ url: new URL(request.url, "http://x"), headers: request.headers });
+        if (request.url.startsWith("/back")) {
+            visits.push({ url: new URL(request.url, "http://x"), headers: request.headers });
+            // On to another origin, as many applications lead from where they are called back.
+            response.writeHead(302, { location: `http://localhost:${server.address().port}/thanks` });
+            return void response.end();
+        }
         response.setHeader("content-type", "text/html; charset=utf-8");
         const framed = `<!doctype html><title>x</title><iframe src="${url}/connect/sign-in"></iframe>`;
         response.end(request.url === "/frame" ? framed : "<!doctype html><title>Thank you</title><h1>Thank you</h1>");

@@ -183,6 +183,16 @@ fn text(answer: &Answer) -> String {
     String::from_utf8(answer.body.clone()).unwrap()
 }
 
+/// Where a browser goes on from a page by itself, which its link says, too.
+fn leads_to(answer: &Answer) -> Option<String> {
+    let text = text(answer);
+    let meta = text.split("<meta").find(|meta| meta.contains("http-equiv=\"refresh\""))?;
+    let to = attribute(meta.split('>').next().unwrap(), "content").strip_prefix("0;url=").unwrap().to_owned();
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(text.contains(&format!("<a href=\"{}\"", to.replace('&', "&amp;"))), "{text}");
+    Some(to)
+}
+
 /// All inputs of a page's form that begins with this, as a browser would send them: hidden, ticked, and typed.
 fn fields(answer: &Answer, action: &str) -> Vec<(String, String)> {
     let text = text(answer);
