@@ -14,7 +14,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 /// By what way a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// By TLS, to this node or to a proxy that is trusted and says so.
+    /// By TLS, to this node or to a proxy that is trusted and says so. Where such a proxy says something, that decides: it has seen the first hop.
     Private,
     /// Anybody on the way may have read it.
     Open,
@@ -56,7 +56,9 @@ impl TrustedProxies {
             (Some(said), None) => said.as_bytes().eq_ignore_ascii_case(b"https"),
             _ => false,
         };
-        if is_tls || (self.trusts(peer) && says_so) { Way::Private } else { Way::Open }
+        let is_said = headers.contains_key(FORWARDED_PROTO) && self.trusts(peer);
+        let is_private = if is_said { says_so } else { is_tls };
+        if is_private { Way::Private } else { Way::Open }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -99,6 +101,8 @@ mod tests {
         check("192.0.2.1", &["http"], true, Way::Private);
         check("192.0.2.1", &["https"], false, Way::Open);
         check("127.0.0.1", &[], false, Way::Open);
+        check("10.0.0.1", &[], true, Way::Private);
+        check("10.0.0.1", &["http"], true, Way::Open);
         check("10.0.0.1", &["https"], false, Way::Private);
         check("::ffff:10.0.0.1", &["HTTPS"], false, Way::Private);
         for vague in [&[][..], &["http"], &["https, http"], &["http", "https"], &["https", "https"], &[""]] {

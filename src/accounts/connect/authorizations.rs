@@ -121,9 +121,14 @@ impl Accounts {
                         self.set_authorization(&there, &profile, &limits, AuthorizationStatus::Active, Some(by))?;
                     // Nobody is told of what does not hold any more.
                     let unsaid = Statement::new("DELETE FROM deauthorizations WHERE authorized = $1");
+                    // Only a node of the version before can have closed it.
+                    let reopened = Statement::new(
+                        "UPDATE accounts SET status = 'active', version = version + 1 WHERE sid = $1 AND status = 'closed'",
+                    );
+                    let sid = there.sid.to_string();
                     self.change(
                         Deed::on_callers(user_account, by, "connect.allow", &app.sid).detail(said(&profile, &limits)),
-                        vec![change, unsaid.bind(there.sid.to_string())],
+                        vec![change, unsaid.bind(sid.as_str()), reopened.bind(sid.as_str())],
                     )
                     .await
                 }
@@ -154,7 +159,7 @@ impl Accounts {
             "INSERT INTO accounts (sid, parent, friendly_name, status, primary_token, connect_app, version, created_at, updated_at) \
              SELECT $1, $2, $3, 'active', $4, $5, 1, $6, $6 FROM accounts \
              WHERE sid = $2 AND parent IS NULL AND status = 'active' \
-             AND (SELECT count(*) FROM accounts WHERE parent = $2 AND status <> 'closed') < $7 \
+             AND (SELECT count(*) FROM authorizations WHERE user_account = $2 AND status = 'active') < $7 \
              AND EXISTS (SELECT sid FROM connect_apps WHERE sid = $5 AND status = 'active')",
         )
         .bind(sid.to_string())
@@ -182,7 +187,7 @@ impl Accounts {
             Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => {
                 // Which of the conditions it was, the next look tells; only the last has no other look.
                 self.connect_app(&app.sid).await?;
-                Err(AccountsError::Conflict("the account can have no more subaccounts"))
+                Err(AccountsError::Conflict("the account can allow no more applications"))
             }
             done => done,
         }

@@ -246,3 +246,19 @@ async fn who_allows_again_has_the_developer_told_nothing_of_before() {
         accounts.close().await;
     }
 }
+
+#[tokio::test]
+async fn one_that_cannot_be_read_silences_nobody() {
+    for world in World::both().await {
+        let accounts = world.node().await;
+        let pair = Pair::new(&accounts).await;
+        let broken = app(&accounts, &pair, "https://app.example/gone".to_owned(), Method::Post).await;
+        let sound = app(&accounts, &pair, "https://app.example/gone".to_owned(), Method::Post).await;
+        revoked(&accounts, &pair, &broken).await;
+        revoked(&accounts, &pair, &sound).await;
+        let breaking = Statement::new("UPDATE connect_apps SET record = '?' WHERE sid = $1");
+        accounts.inner.store.write(&[breaking.bind(broken.sid.to_string())]).await.unwrap();
+        assert_eq!(accounts.take_untold(32).await.unwrap().len(), 1);
+        accounts.close().await;
+    }
+}

@@ -117,7 +117,10 @@ pub(super) async fn sign_out(State(pages): State<Pages>, visit: Visit, Form(said
         }
     }
     let mut response = redirect(&pages.path("/connect/sign-in"));
-    visit::forget_session(response.headers_mut());
+    // Of another site's forms a browser sends none along: they sign nobody out.
+    if visit.shown.is_some() {
+        visit::forget_session(response.headers_mut());
+    }
     response
 }
 
