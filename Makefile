@@ -1,6 +1,6 @@
 # What one types. Each target is one script under scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help run demo-check test model fuzz http-cache-tests bench-hit bench-fill bench-scale bench-durable bench-index bench-transcode bench-warm bench-authenticated bench-admission fixtures docker
+.PHONY: help run demo-check test model fuzz http-cache-tests bench-hit bench-fill bench-scale bench-durable bench-index bench-transcode bench-warm bench-authenticated bench-admission fixtures screenshots docker
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -53,6 +53,9 @@ bench-index: ## a million artifacts in the catalogue: time, bytes and memory of 
 
 bench-transcode: ## CPU, memory and quality of conversions beside ffmpeg, sox and mpg123
 	@exec scripts/bench-with-node transcode $(or $(MINUTES),60) $(or $(ROUNDS),3) "$(or $(PAIRS),cross)"
+
+screenshots: ## make docs/connect/*.png anew: what pages look like in Chromium
+	@exec scripts/screenshots
 
 docker: ## build the container image ringback:dev
 	@exec docker build --tag ringback:dev .

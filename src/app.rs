@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     accounts::{self, Accounts},
-    api::{Edge, Listener, Parts, ProxyEdge},
+    api::{Behind, Edge, Listener, Parts, ProxyEdge},
     clock::Clock,
     concurrency::{Concurrency, Families, StoredLimits},
     config::{self, Config},
@@ -126,12 +126,14 @@ impl Node {
         let fills = TaskTracker::new();
         let loop_id = format!("ringback-{}", RandomId::draw(&mut rand::rng()));
         outbound::install_crypto_provider();
+        let callbacks = config.outbound.for_callbacks();
         let guard = Guard::new(&config.outbound, own_listeners)?;
+        let callback_guard = Guard { allow: Guard::new(&callbacks, Vec::new())?.allow, ..guard.clone() };
         let client = Client::new(&config.outbound, guard.clone(), &loop_id, clock.clone())?;
         let speech =
             Speech::start(config.media.speech.clone(), &config.outbound, guard.clone(), &loop_id, clock.clone())
                 .await?;
-        let teller = client.clone();
+        let teller = Client::new(&callbacks, callback_guard, &loop_id, clock.clone())?;
         let origin = Origin::new(client, config.media.origin.clone(), clock.clone());
         let remembered_max = config.media.fill.remembered_max;
         let ignored_query = IgnoredQuery::new(&config.media.address.ignored_query)?;
@@ -164,7 +166,8 @@ impl Node {
             tasks: fills.clone(),
             fills_remembered_max: remembered_max,
         };
-        let edge = Edge::new(&config.http, address.ip().is_loopback(), parts);
+        let behind = Behind { is_loopback: address.ip().is_loopback(), is_tls: config.tls_cert.is_some() };
+        let edge = Edge::new(&config.http, behind, parts);
         let drain_timeout = config.drain_timeout;
         let mut serving = JoinSet::new();
         serving.spawn(listener.serve(edge, draining.clone(), drain_timeout));

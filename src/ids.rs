@@ -227,6 +227,10 @@ sid_name!(
     /// Name of a connect app: an application that acts for accounts that allow it.
     ConnectAppSid, "CN"
 );
+sid_name!(
+    /// Name of somebody who signs in.
+    UserSid, "US"
+);
 
 /// The text is not the name of such a thing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -109,7 +109,7 @@ impl Accounts {
                 "INSERT INTO accounts (sid, parent, friendly_name, status, primary_token, version, created_at, updated_at) \
                  SELECT $1, $2, $3, 'active', $4, 1, $5, $5 FROM accounts \
                  WHERE sid = $2 AND parent IS NULL AND status = 'active' \
-                 AND (SELECT count(*) FROM accounts WHERE parent = $2 AND status <> 'closed') < $6"
+                 AND (SELECT count(*) FROM accounts WHERE parent = $2 AND status <> 'closed' AND connect_app IS NULL) < $6"
             }
         };
         let insert = Statement::new(sql)
@@ -330,7 +330,7 @@ impl Accounts {
             self.change(Deed::on_records(&account, by, "key.reseal", &sid), vec![update]).await?;
             sealed += 1;
         }
-        Ok(sealed)
+        Ok(sealed + self.reseal_users(by).await?)
     }
 
     /// Makes a change to an account as it was read. `statement` lacks `$3` to `$5`: when, which, and the version that was read.
@@ -394,9 +394,15 @@ pub(super) fn purpose(sid: &AccountSid) -> String {
 /// # Errors
 /// It is too long, or has characters for control.
 pub fn check_name(name: &str) -> Result<(), AccountsError> {
-    let is_name = name.chars().count() <= NAME_MAX && !name.chars().any(char::is_control);
-    let reason = || format!("must be at most {NAME_MAX} characters, none of them for control");
+    let is_name = name.chars().count() <= NAME_MAX && !name.chars().any(|c| c.is_control() || turns_text(c));
+    let reason =
+        || format!("must be at most {NAME_MAX} characters, none of them for control or to turn what follows around");
     if is_name { Ok(()) } else { Err(AccountsError::Invalid { field: "FriendlyName", reason: reason() }) }
+}
+
+/// Whether what follows a character is shown in another order: whoever names something may not change what stands around the name.
+pub(super) fn turns_text(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A name to look for: what no name can hold is none, and one of the engines would not take it.

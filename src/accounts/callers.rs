@@ -25,7 +25,7 @@ use crate::{
 
 use super::{
     Access, Accounts, AccountsError, KeyKind, Principal, Status,
-    ceiling::Ceiling,
+    ceiling::{Ceiling, network},
     connect,
     feed::Standing,
     keys::Uses,
@@ -233,14 +233,14 @@ impl Accounts {
         };
         count(looked_up.as_ref().err());
         if looked_up == Err(Refusal::Wrong) {
-            inner.ceiling.note_failure(from, inner.clock.now());
+            inner.ceiling.note_failure(network(from), inner.clock.now());
         }
         looked_up
     }
 
     /// Whether an address may show what is not known yet.
     pub(super) fn check_ceiling(&self, ceiling: &Ceiling, from: IpAddr) -> Result<(), Refusal> {
-        let Some(wait) = ceiling.wait(from, self.inner.clock.now()) else { return Ok(()) };
+        let Some(wait) = ceiling.wait(&network(from), self.inner.clock.now()) else { return Ok(()) };
         let refusal = Refusal::TooOften(wait);
         count(Some(&refusal));
         Err(refusal)

@@ -27,6 +27,9 @@ pub enum AccountsError {
     /// This may not be done to it.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// Too much of it is being done already.
+    #[error("{0}")]
+    Busy(&'static str),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -57,6 +60,7 @@ impl AccountsError {
             AccountsError::Invalid { .. } => Problem::new(Kind::BadRequest, self.to_string()),
             AccountsError::Conflict(_) => Problem::new(Kind::Conflict, self.to_string()),
             AccountsError::Forbidden(_) => Problem::new(Kind::Forbidden, self.to_string()),
+            AccountsError::Busy(_) => Problem::new(Kind::Busy, self.to_string()).retry_after(RETRY_AFTER),
             _ if self.is_away() => {
                 Problem::new(Kind::AccountsAway, "the store of accounts cannot be reached").retry_after(RETRY_AFTER)
             }

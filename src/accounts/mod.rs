@@ -53,6 +53,8 @@ mod signers;
 
 mod tokens;
 
+mod users;
+
 #[cfg(test)]
 mod tests;
 
@@ -77,6 +79,10 @@ pub use records::{
 };
 pub use scopes::{Access, NotAScope, Resource, Scopes};
 pub use signers::Signer;
+pub use users::{
+    Attempt, Email, NotAnEmail, NotSignedIn, PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN, Role, SESSION_IDLE,
+    SESSION_LENGTH, SignedIn, User,
+};
 
 use callers::Callers;
 use ceiling::Ceiling;
@@ -100,6 +106,8 @@ struct Inner {
     ceiling: Ceiling,
     /// The same for names of signing keys: what a page of strangers asks for must not keep out those who have credentials.
     signers_ceiling: Ceiling,
+    /// What stands before people who sign in.
+    door: users::Door,
 }
 
 impl Accounts {
@@ -114,8 +122,9 @@ impl Accounts {
             sealer,
             feed: Feed::new(clock.now()),
             callers: Callers::new(config.remembered_max),
-            ceiling: Ceiling::new(config.failures_max),
-            signers_ceiling: Ceiling::new(config.failures_max),
+            ceiling: Ceiling::new(config.failures_max, ceiling::WINDOW),
+            signers_ceiling: Ceiling::new(config.failures_max, ceiling::WINDOW),
+            door: users::Door::new(),
             store,
             clock,
             config,

@@ -97,9 +97,29 @@ CREATE TABLE deauthorizations (
     tries BIGINT NOT NULL, due_at BIGINT NOT NULL, leased_until BIGINT NOT NULL, lease TEXT NOT NULL, created_at BIGINT NOT NULL
 );
 CREATE INDEX deauthorizations_by_app ON deauthorizations (connect_app, due_at, id);
+CREATE INDEX deauthorizations_by_authorized ON deauthorizations (authorized);
 CREATE INDEX deauthorizations_by_lease ON deauthorizations (connect_app, leased_until);
 
 -- As which application somebody acted.
 ALTER TABLE audit ADD COLUMN application TEXT NOT NULL DEFAULT '';
+", "
+-- People who may sign in. A password is kept as the text of its Argon2id hash; what an authenticator shares is sealed, and totp_used is the
+-- newest step whose code was taken: a code is good once. Of wrong codes after the right password code_failures were shown on code_day.
+CREATE TABLE users (
+    sid TEXT NOT NULL PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts (sid),
+    email TEXT NOT NULL, role TEXT NOT NULL, status TEXT NOT NULL,
+    password TEXT NOT NULL, totp_secret BYTES, totp_used BIGINT NOT NULL, signed_in_at BIGINT,
+    code_failures BIGINT NOT NULL DEFAULT 0, code_day BIGINT NOT NULL DEFAULT 0,
+    version BIGINT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL
+);
+CREATE INDEX users_by_account ON users (account, created_at, sid);
+CREATE UNIQUE INDEX users_by_email ON users (email) WHERE status = 'active';
+
+-- Their sessions: the id is half of what a browser keeps, of the other half there is a mac.
+CREATE TABLE sessions (
+    id TEXT NOT NULL PRIMARY KEY, user_sid TEXT NOT NULL REFERENCES users (sid), mac BYTES NOT NULL,
+    created_at BIGINT NOT NULL, seen_at BIGINT NOT NULL
+);
+CREATE INDEX sessions_by_user ON sessions (user_sid, created_at);
 "],
 };

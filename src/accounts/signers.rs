@@ -16,6 +16,7 @@ use crate::ids::{AccountSid, KeySid};
 use super::{
     Access, Accounts, AccountsError, Credential, Principal, Refusal, Status,
     callers::{SIGNING_KEY, active, count, count_stale, refusal},
+    ceiling::network,
     keys,
     lookup::of_key,
     memory::Of,
@@ -100,7 +101,7 @@ impl Accounts {
         };
         count(looked_up.as_ref().err());
         if looked_up.as_ref().is_err_and(|refusal| *refusal == Refusal::Wrong) {
-            inner.signers_ceiling.note_failure(from, inner.clock.now());
+            inner.signers_ceiling.note_failure(network(from), inner.clock.now());
         }
         looked_up
     }

@@ -6,6 +6,8 @@ mod deauthorizations;
 
 mod grants;
 
+mod users;
+
 mod versions;
 
 use std::{

@@ -55,6 +55,10 @@ pub(super) struct Admission {
 impl Admission {
     /// For whom a request acts, if that can be told without waiting for anything.
     pub(super) fn at_once(&self, room: Room, head: &request::Parts, from: IpAddr) -> Option<Result<Caller, Problem>> {
+        // Pages know people by what their browser keeps, and look for themselves; no tenant's audio is there.
+        if room == Room::Pages {
+            return Some(Ok(Caller::of(self.tenant.clone(), from)));
+        }
         let mut ground = match self.ground(room, head) {
             Ok(ground) => ground,
             Err(problem) => return Some(Err(problem)),
@@ -133,7 +137,7 @@ impl Admission {
                     return Ok(Ground::Path(tenant));
                 }
             }
-            Room::Prompts | Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Other => {}
+            Room::Prompts | Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Pages | Room::Other => {}
         }
         let ground = if self.opens(room, &head.method) { Ground::Perhaps } else { Ground::Credentials };
         Ok(shown.map_or(Ground::Nothing, ground))
@@ -142,8 +146,8 @@ impl Admission {
     /// What strangers may do.
     fn opens(&self, room: Room, method: &Method) -> bool {
         match (self.anonymous, room) {
-            // How the API is used is no secret.
-            (_, Room::Docs) => true,
+            // How the API is used is no secret, and nobody has signed in before the page to do it.
+            (_, Room::Docs | Room::Pages) => true,
             // Whose accounts, keys, numbers or tokens?
             (_, Room::V2010 | Room::Connect) => false,
             (Anonymous::All, _) => true,
@@ -189,7 +193,7 @@ impl Admission {
     ) -> Result<Caller, Problem> {
         let may = match room {
             // What is routed is judged where it is known what is asked for: by what each operation needs.
-            Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Other => true,
+            Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Pages | Room::Other => true,
             Room::Media | Room::Fetch | Room::Say | Room::Prompts => {
                 Needs::media(access(&head.method)).are_met_by(&principal, true)
             }

@@ -22,7 +22,7 @@ pub struct Config {
     pub anonymous: Anonymous,
     /// For whom: `default`, or the name of an account.
     pub anonymous_tenant: String,
-    /// Networks of proxies that are believed about where requests come from (`X-Forwarded-For`).
+    /// Networks of proxies that are believed about where requests come from (`X-Forwarded-For`) and whether by TLS (`X-Forwarded-Proto`).
     pub trusted_proxies: Vec<IpNet>,
     /// Threads that serve connections; 0 = one for each processor.
     pub threads: usize,

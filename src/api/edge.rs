@@ -33,7 +33,7 @@ use super::{
     answer::Answer,
     audio,
     config::Config,
-    connect, docs,
+    connect, docs, pages,
     peer::TrustedProxies,
     places, v1, v2010,
 };
@@ -66,6 +66,15 @@ pub struct Parts {
     pub fills_remembered_max: usize,
 }
 
+/// What listener an edge stands behind.
+#[derive(Clone, Copy, Debug)]
+pub struct Behind {
+    /// One that only this machine reaches.
+    pub is_loopback: bool,
+    /// One whose connections are TLS.
+    pub is_tls: bool,
+}
+
 /// Answers requests. Cheap to clone: one for each connection.
 #[derive(Clone, Debug)]
 pub struct Edge {
@@ -76,6 +85,8 @@ struct Inner {
     parts: Parts,
     admission: Admission,
     trusted_proxies: TrustedProxies,
+    is_tls: bool,
+    pages: Router,
     v1: Router,
     v2010: Router,
     connect: Router,
@@ -126,15 +137,16 @@ type Answering = Either<Ready<Answered>, Pin<Box<dyn Future<Output = Answered> +
 pub(super) type ResponseBody = http_body_util::Either<AudioBody, Body>;
 
 impl Edge {
-    /// The edge in front of `parts`, behind a listener that only this machine reaches (`loopback`) or any other.
-    pub fn new(config: &Config, loopback: bool, parts: Parts) -> Edge {
+    /// The edge in front of `parts`, behind a listener.
+    pub fn new(config: &Config, behind: Behind, parts: Parts) -> Edge {
+        let pages = pages::router(&parts, config);
         let (v1, v2010) = (v1::router(&parts, config), v2010::router(&parts, config));
         let connect = connect::router(&parts, config);
         let admission = Admission {
             accounts: parts.accounts.clone(),
             media: parts.media.clone(),
             signing: parts.signing.clone(),
-            anonymous: config.anonymous(loopback),
+            anonymous: config.anonymous(behind.is_loopback),
             tenant: parts.tenant.clone(),
         };
         let trusted_proxies = TrustedProxies::new(&config.trusted_proxies);
@@ -144,6 +156,8 @@ impl Edge {
                 parts,
                 admission,
                 trusted_proxies,
+                is_tls: behind.is_tls,
+                pages,
                 v1,
                 v2010,
                 connect,
@@ -180,7 +194,7 @@ impl Edge {
             Room::Fetch => media_http::fetch_in_memory(media, tenant, ignored_query, addresses, head),
             Room::Say => media_http::say_in_memory(media, tenant, addresses, head),
             Room::Prompts => media_http::prompt_in_memory(media, tenant, addresses, head),
-            Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Other => None,
+            Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Pages | Room::Other => None,
         }
     }
 
@@ -210,7 +224,7 @@ impl Edge {
     async fn room(&self, room: Room, request: Request<Incoming>, peer: IpAddr) -> Response<ResponseBody> {
         let (mut head, body) = request.into_parts();
         let is_routed = match room {
-            Room::V1 | Room::V2010 | Room::Connect | Room::Docs => true,
+            Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Pages => true,
             Room::Prompts => !reads(&head.method),
             Room::Media | Room::Fetch | Room::Say | Room::Other => false,
         };
@@ -220,11 +234,13 @@ impl Edge {
             Err(problem) => Err(problem),
             Ok(caller) if is_routed => {
                 head.extensions.insert(caller);
+                head.extensions.insert(self.inner.trusted_proxies.way(peer, &head.headers, self.inner.is_tls));
                 let request = Request::from_parts(head, Body::new(body));
                 let router = match room {
                     Room::V2010 => &self.inner.v2010,
                     Room::Connect => &self.inner.connect,
                     Room::Docs => &self.inner.docs,
+                    Room::Pages => &self.inner.pages,
                     _ => &self.inner.v1,
                 };
                 // The router's errors are answers: it cannot fail.
@@ -358,6 +374,7 @@ pub(super) enum Room {
     V2010,
     Connect,
     Docs,
+    Pages,
     Other,
 }
 
@@ -374,6 +391,7 @@ impl Room {
             Some("2010-04-01") => Room::V2010,
             Some("connect") if matches!(parts.next(), Some("token" | "revoke")) => Room::Connect,
             Some("docs") => Room::Docs,
+            Some("connect") => Room::Pages,
             _ => Room::Other,
         }
     }
@@ -388,6 +406,7 @@ impl Room {
             Room::V2010 => "v2010",
             Room::Connect => "connect",
             Room::Docs => "docs",
+            Room::Pages => "pages",
             Room::Other => "other",
         }
     }

@@ -24,6 +24,8 @@ mod peer;
 
 mod operations;
 
+mod pages;
+
 mod permission;
 
 mod places;
@@ -42,6 +44,6 @@ mod v2010;
 
 pub use answer::Answer;
 pub use config::{Anonymous, Config};
-pub use edge::{Edge, Parts};
+pub use edge::{Behind, Edge, Parts};
 pub use listener::{ListenError, Listener};
 pub use proxy::ProxyEdge;

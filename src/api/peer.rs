@@ -1,4 +1,4 @@
-//! Where a request comes from, where proxies stand in front of the node.
+//! Where a request comes from and by what way, where proxies stand in front of the node.
 
 use std::net::IpAddr;
 
@@ -7,6 +7,18 @@ use ipnet::IpNet;
 
 /// Each proxy appends whom it got the request from.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Which protocol the proxy was asked by.
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// By what way a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By TLS, to this node or to a proxy that is trusted and says so. Where such a proxy says something, that decides: it has seen the first hop.
+    Private,
+    /// Anybody on the way may have read it.
+    Open,
+}
 
 /// Proxies that are believed about where requests come from (`spec/trust.md` §1).
 #[derive(Clone, Debug)]
@@ -36,6 +48,19 @@ impl TrustedProxies {
         nearest
     }
 
+    /// By what way a request came that `peer` sent to a listener with TLS (`is_tls`) or without.
+    pub(super) fn way(&self, peer: IpAddr, headers: &HeaderMap, is_tls: bool) -> Way {
+        let mut said = headers.get_all(FORWARDED_PROTO).iter();
+        // Of a proxy that passes on what callers write, nothing is known: it has to say one thing, once.
+        let says_so = match (said.next(), said.next()) {
+            (Some(said), None) => said.as_bytes().eq_ignore_ascii_case(b"https"),
+            _ => false,
+        };
+        let is_said = headers.contains_key(FORWARDED_PROTO) && self.trusts(peer);
+        let is_private = if is_said { says_so } else { is_tls };
+        if is_private { Way::Private } else { Way::Open }
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
@@ -63,5 +88,25 @@ mod tests {
         assert_eq!(origin("10.0.0.1", &["203.0.113.9, unknown"]), "10.0.0.1");
         assert_eq!(origin("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(origin("::1", &["10.0.0.9"]), "10.0.0.9");
+    }
+
+    #[test]
+    fn a_way_is_private_by_tls_or_by_the_word_of_a_proxy_that_is_trusted() {
+        let trusted = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()]);
+        let check = |peer: &str, fields: &[&str], is_tls, expected| {
+            let headers = fields.iter().map(|field| (FORWARDED_PROTO, field.parse().unwrap())).collect();
+            assert_eq!(trusted.way(peer.parse().unwrap(), &headers, is_tls), expected, "{peer} {fields:?} {is_tls}");
+        };
+        check("192.0.2.1", &[], true, Way::Private);
+        check("192.0.2.1", &["http"], true, Way::Private);
+        check("192.0.2.1", &["https"], false, Way::Open);
+        check("127.0.0.1", &[], false, Way::Open);
+        check("10.0.0.1", &[], true, Way::Private);
+        check("10.0.0.1", &["http"], true, Way::Open);
+        check("10.0.0.1", &["https"], false, Way::Private);
+        check("::ffff:10.0.0.1", &["HTTPS"], false, Way::Private);
+        for vague in [&[][..], &["http"], &["https, http"], &["http", "https"], &["https", "https"], &[""]] {
+            check("10.0.0.1", vague, false, Way::Open);
+        }
     }
 }

@@ -31,6 +31,13 @@ use super::{
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Whose accounts, and how what is known of them is told.
+#[derive(Debug, Args)]
+pub(super) struct Place {
     /// TOML file to read, the node's own
     #[arg(long, global = true, value_name = "FILE", env = "RINGBACK_CONFIG")]
     config: Option<PathBuf>,
@@ -196,7 +203,17 @@ enum NumbersVerb {
 }
 
 pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-    let Arguments { verb, config, data_dir, json, secrets_to } = arguments;
+    let Arguments { verb, place } = arguments;
+    at_desk(place, terminal, async |desk| desk.carry_out(verb).await).await
+}
+
+/// Does the operator's work on the accounts of a configuration.
+pub(super) async fn at_desk(
+    place: Place,
+    terminal: &mut Terminal,
+    work: impl AsyncFnOnce(&mut Desk<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<Exit> {
+    let Place { config, data_dir, json, secrets_to } = place;
     let config = match Settings::of(config, data_dir).load() {
         Ok(loaded) => loaded.config,
         Err(mistakes) => {
@@ -212,7 +229,7 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow
         }
     };
     let mut desk = Desk { accounts, json, secrets_to, terminal };
-    let done = desk.carry_out(verb).await;
+    let done = work(&mut desk).await;
     desk.accounts.close().await;
     let exit = match &done {
         Ok(()) => Exit::Done,
@@ -229,11 +246,11 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow
 }
 
 /// Where the operator sits.
-struct Desk<'a> {
-    accounts: Accounts,
+pub(super) struct Desk<'a> {
+    pub(super) accounts: Accounts,
     json: bool,
     secrets_to: Option<PathBuf>,
-    terminal: &'a mut Terminal,
+    pub(super) terminal: &'a mut Terminal,
 }
 
 impl Desk<'_> {
@@ -294,18 +311,11 @@ impl Desk<'_> {
         let kind = |signing| if signing { KeyKind::Signing } else { KeyKind::Api };
         match verb {
             KeysVerb::Create { account, name, scopes, expires, signing } => {
-                // It is told once: nothing is made where nobody would read it.
-                if self.secrets_to.is_none() && !self.terminal.shows_secrets() {
-                    bail!("the key's secret would be lost: --secrets-to FILE writes it to a file");
-                }
-                let file = self.secrets_file()?;
+                let file = self.file_for_once("the key's secret")?;
                 let expires = expires.map(|life| self.accounts.now() + *life);
                 let new = NewKey { kind: kind(signing), friendly_name: name, scopes, expires };
                 let made = self.accounts.create_key(&account, &new, by).await;
-                if let (Err(_), Some(path)) = (&made, &self.secrets_to) {
-                    std::fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
-                }
-                let (key, secret) = made?;
+                let (key, secret) = self.or_no_file(made)?;
                 self.tell_with(key_fields(&key), &[("secret", &secret)], file)
             }
             KeysVerb::List { account, signing } => {
@@ -343,7 +353,7 @@ impl Desk<'_> {
     }
 
     /// All pages of a list.
-    async fn list<T>(
+    pub(super) async fn list<T>(
         &mut self,
         pages: impl AsyncFn(Page) -> Result<Listed<T>, AccountsError>,
         fields: impl Fn(&T) -> Value,
@@ -368,6 +378,22 @@ impl Desk<'_> {
         self.tell_with(account_fields(account), &secrets, file)
     }
 
+    /// The file for what is told once: nothing is made where nobody would read it.
+    pub(super) fn file_for_once(&self, what: &str) -> anyhow::Result<Option<File>> {
+        if self.secrets_to.is_none() && !self.terminal.shows_secrets() {
+            bail!("{what} would be lost: --secrets-to FILE writes it to a file");
+        }
+        self.secrets_file()
+    }
+
+    /// What was made, or no file for its secrets.
+    pub(super) fn or_no_file<T>(&self, made: Result<T, AccountsError>) -> anyhow::Result<T> {
+        if let (Err(_), Some(path)) = (&made, &self.secrets_to) {
+            std::fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
+        }
+        Ok(made?)
+    }
+
     /// The file for secrets, before there are any. Never over another one, whose mode could be anything.
     fn secrets_file(&self) -> anyhow::Result<Option<File>> {
         let Some(path) = &self.secrets_to else { return Ok(None) };
@@ -376,7 +402,12 @@ impl Desk<'_> {
     }
 
     /// Tells of a record and its secrets: those on a terminal, or in a file.
-    fn tell_with(&mut self, mut fields: Value, secrets: &[(&str, &Secret)], file: Option<File>) -> anyhow::Result<()> {
+    pub(super) fn tell_with(
+        &mut self,
+        mut fields: Value,
+        secrets: &[(&str, &Secret)],
+        file: Option<File>,
+    ) -> anyhow::Result<()> {
         let mut in_file = json!({ "sid": fields.get("sid").cloned() });
         for (name, secret) in secrets {
             let is_shown = self.secrets_to.is_none() && self.terminal.shows_secrets();
@@ -392,7 +423,7 @@ impl Desk<'_> {
         self.tell(&fields)
     }
 
-    fn tell(&mut self, fields: &Value) -> anyhow::Result<()> {
+    pub(super) fn tell(&mut self, fields: &Value) -> anyhow::Result<()> {
         if self.json {
             return Ok(self.terminal.say(&fields.to_string())?);
         }
@@ -417,7 +448,7 @@ fn write_secrets(mut file: File, secrets: &Value) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn date(time: std::time::SystemTime) -> String {
+pub(super) fn date(time: std::time::SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 

@@ -42,6 +42,10 @@ mod account;
 
 mod limits;
 
+mod password;
+
+mod user;
+
 mod completions;
 
 #[cfg(test)]
@@ -109,6 +113,9 @@ enum Verb {
     /// Say how much may be in progress at once, in the store of a node or a fleet
     #[command(after_help = EXIT_CODES)]
     Limits(limits::Arguments),
+    /// Administer people who sign in to allow applications, in the store of a node or a fleet
+    #[command(after_help = EXIT_CODES)]
+    User(user::Arguments),
     /// Print what a shell needs to complete the command line
     Completions(completions::Arguments),
     /// Print the manual page, or write those of all verbs to a directory
@@ -187,6 +194,7 @@ fn run(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         Verb::Sign(arguments) => sign::run(&arguments, terminal),
         Verb::Account(arguments) => block_on(account::run(arguments, terminal))?,
         Verb::Limits(arguments) => block_on(limits::run(arguments, terminal))?,
+        Verb::User(arguments) => block_on(user::run(arguments, terminal))?,
         Verb::Completions(arguments) => completions::run(&arguments, terminal),
         Verb::Man(arguments) => completions::man(&arguments, terminal),
     }

@@ -62,6 +62,11 @@ impl Terminal {
         self.err.write_all(line.as_bytes()).and_then(|()| self.err.write_all(b"\n")).unwrap_or_default();
     }
 
+    /// Writes what somebody is asked for, who answers on the same line.
+    pub(super) fn ask(&mut self, text: &str) {
+        self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()).unwrap_or_default();
+    }
+
     /// Writes a line about what went wrong, with the program's name before it.
     pub(super) fn complain(&mut self, line: &str) {
         self.note(&format!("ringback: {}", plain(line)));

@@ -20,6 +20,9 @@ pub struct Config {
     /// Private origins that may be fetched, each `CIDR` or `HOST[:PORT]` (`--allow-origin`). None by default: a source
     /// address comes from strangers. Link-local and metadata addresses and this node's own listeners stay refused.
     pub allow_origins: Vec<String>,
+    /// Private origins that developers of applications may be told of revocations at, in the same form. None by default: each customer names such
+    /// an address and its path, and what is there to be fetched is not there to be posted to.
+    pub callback_origins: Vec<String>,
     /// File of further certification authorities in PEM: those of a private network, trusted beside the system's.
     pub ca_file: Option<PathBuf>,
     /// Redirects that are followed for one request. 5: more is a loop or a maze.
@@ -56,6 +59,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             allow_origins: Vec::new(),
+            callback_origins: Vec::new(),
             ca_file: None,
             redirects_max: 5,
             connect_timeout: Duration::from_secs(5),
@@ -74,9 +78,11 @@ impl Default for Config {
 impl Config {
     /// Notes every mistake under its key; `prefix` is the dotted path of this section.
     pub fn validate(&self, prefix: &str, problems: &mut ConfigProblems) {
-        for text in &self.allow_origins {
-            if let Err(error) = text.parse::<AllowRule>() {
-                problems.push(format!("{prefix}.allow_origins"), error.to_string());
+        for (name, rules) in [("allow_origins", &self.allow_origins), ("callback_origins", &self.callback_origins)] {
+            for text in rules {
+                if let Err(error) = text.parse::<AllowRule>() {
+                    problems.push(format!("{prefix}.{name}"), error.to_string());
+                }
             }
         }
         if let Err(error) = self.authorities() {
@@ -112,6 +118,12 @@ impl Config {
             &format!("{prefix}.nat64_prefix"),
             "must be a /32, /40, /48, /56, /64 or /96 (RFC 6052 §2.2)",
         );
+    }
+
+    /// The same for callbacks: what may be fetched may not be told anything for that.
+    #[must_use]
+    pub fn for_callbacks(&self) -> Config {
+        Config { allow_origins: self.callback_origins.clone(), ..self.clone() }
     }
 
     /// The certification authorities of `ca_file`.

@@ -22,6 +22,7 @@ mod references;
 mod accounts;
 
 mod concurrency;
+mod pages;
 
 mod uploads;
 

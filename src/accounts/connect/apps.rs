@@ -6,7 +6,7 @@ use url::Url;
 use crate::{
     accounts::{
         Accounts, AccountsError, Actor, Listed, Method, Page, Stamps, Status,
-        account::check_name,
+        account::{check_name, turns_text},
         change::Deed,
         keys::found,
         page::{Listing, listing},
@@ -95,8 +95,11 @@ impl ConnectAppFields {
 }
 
 fn check_text(field: &'static str, text: &str, characters_max: usize) -> Result<(), AccountsError> {
-    let is_text = text.chars().count() <= characters_max && !text.chars().any(|c| c.is_control() && c != '\n');
-    let reason = || format!("must be at most {characters_max} characters, none of them for control");
+    let is_refused = |c: char| c.is_control() && c != '\n' || turns_text(c);
+    let is_text = text.chars().count() <= characters_max && !text.chars().any(is_refused);
+    let reason = || {
+        format!("must be at most {characters_max} characters, none of them for control or to turn what follows around")
+    };
     if is_text { Ok(()) } else { Err(AccountsError::Invalid { field, reason: reason() }) }
 }
 

@@ -23,6 +23,8 @@ const TRIES: usize = 4;
 const UNTOLD_MAX: i64 = 10_000;
 /// The same for one application, whose receiver may be away for days.
 const UNTOLD_OF_APP_MAX: i64 = 1_000;
+/// The same for one account that revokes: no customer takes the place of others.
+const UNTOLD_OF_USER_MAX: i64 = 100;
 
 /// Columns of an authorization, then those of its application.
 macro_rules! select {
@@ -117,9 +119,16 @@ impl Accounts {
                 Ok(there) => {
                     let change =
                         self.set_authorization(&there, &profile, &limits, AuthorizationStatus::Active, Some(by))?;
+                    // Nobody is told of what does not hold any more.
+                    let unsaid = Statement::new("DELETE FROM deauthorizations WHERE authorized = $1");
+                    // Only a node of the version before can have closed it.
+                    let reopened = Statement::new(
+                        "UPDATE accounts SET status = 'active', version = version + 1 WHERE sid = $1 AND status = 'closed'",
+                    );
+                    let sid = there.sid.to_string();
                     self.change(
                         Deed::on_callers(user_account, by, "connect.allow", &app.sid).detail(said(&profile, &limits)),
-                        vec![change],
+                        vec![change, unsaid.bind(sid.as_str()), reopened.bind(sid.as_str())],
                     )
                     .await
                 }
@@ -150,7 +159,7 @@ impl Accounts {
             "INSERT INTO accounts (sid, parent, friendly_name, status, primary_token, connect_app, version, created_at, updated_at) \
              SELECT $1, $2, $3, 'active', $4, $5, 1, $6, $6 FROM accounts \
              WHERE sid = $2 AND parent IS NULL AND status = 'active' \
-             AND (SELECT count(*) FROM accounts WHERE parent = $2 AND status <> 'closed') < $7 \
+             AND (SELECT count(*) FROM authorizations WHERE user_account = $2 AND status = 'active') < $7 \
              AND EXISTS (SELECT sid FROM connect_apps WHERE sid = $5 AND status = 'active')",
         )
         .bind(sid.to_string())
@@ -178,7 +187,7 @@ impl Accounts {
             Err(AccountsError::Store(StoreError::Unchanged { statement: 0, .. })) => {
                 // Which of the conditions it was, the next look tells; only the last has no other look.
                 self.connect_app(&app.sid).await?;
-                Err(AccountsError::Conflict("the account can have no more subaccounts"))
+                Err(AccountsError::Conflict("the account can allow no more applications"))
             }
             done => done,
         }
@@ -261,7 +270,7 @@ impl Accounts {
         if !self.authorization(user_account, app).await?.is_active() {
             return Err(NOT_FOUND);
         }
-        self.note_room(app).await?;
+        self.note_room(user_account, app).await?;
         let revoked = self.revocation(user_account, Some(app));
         match self.change(Deed::on_callers(user_account, by, "connect.revoke", app), revoked).await {
             // Twice is once.
@@ -271,13 +280,15 @@ impl Accounts {
     }
 
     /// Counts a developer who will not be told, because too many wait for that already.
-    async fn note_room(&self, app: &ConnectAppSid) -> Result<(), AccountsError> {
+    async fn note_room(&self, user_account: &AccountSid, app: &ConnectAppSid) -> Result<(), AccountsError> {
         let untold = Statement::new(
-            "SELECT count(*), (SELECT count(*) FROM deauthorizations WHERE connect_app = $1) FROM deauthorizations",
+            "SELECT count(*), (SELECT count(*) FROM deauthorizations WHERE connect_app = $1), \
+             (SELECT count(*) FROM deauthorizations d JOIN authorizations z ON z.sid = d.authorized WHERE z.user_account = $2) \
+             FROM deauthorizations",
         );
-        let rows = self.inner.store.read(untold.bind(app.to_string())).await?;
+        let rows = self.inner.store.read(untold.bind(app.to_string()).bind(user_account.to_string())).await?;
         let Some(row) = rows.first() else { return Ok(()) };
-        if UNTOLD_MAX <= row.int(0)? || UNTOLD_OF_APP_MAX <= row.int(1)? {
+        if UNTOLD_MAX <= row.int(0)? || UNTOLD_OF_APP_MAX <= row.int(1)? || UNTOLD_OF_USER_MAX <= row.int(2)? {
             tracing::warn!(%app, "too many developers wait to be told of revocations: this one is not");
             metrics::counter!("ringback_deauthorizations_total", "outcome" => "no-room").increment(1);
         }
@@ -299,13 +310,15 @@ impl Accounts {
              FROM authorizations z JOIN connect_apps c ON c.sid = z.connect_app \
              WHERE z.user_account = $2 AND ($3 = '' OR z.connect_app = $3) AND z.status = 'active' AND c.status = 'active' \
              AND (SELECT count(*) FROM deauthorizations) < $4 \
-             AND (SELECT count(*) FROM deauthorizations d WHERE d.connect_app = z.connect_app) < $5",
+             AND (SELECT count(*) FROM deauthorizations d WHERE d.connect_app = z.connect_app) < $5 \
+             AND (SELECT count(*) FROM deauthorizations d JOIN authorizations y ON y.sid = d.authorized WHERE y.user_account = $2) < $6",
         )
         .bind(now)
         .bind(user.as_str())
         .bind(app.as_str())
         .bind(UNTOLD_MAX)
-        .bind(UNTOLD_OF_APP_MAX);
+        .bind(UNTOLD_OF_APP_MAX)
+        .bind(UNTOLD_OF_USER_MAX);
         let grants = Statement::new(
             "DELETE FROM connect_grants WHERE authorized IN \
              (SELECT sid FROM authorizations WHERE user_account = $1 AND ($2 = '' OR connect_app = $2))",

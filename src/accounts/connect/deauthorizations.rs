@@ -99,7 +99,13 @@ impl Accounts {
         let due = Statement::new(DUE).bind(micros(now)).bind(i64::try_from(places).unwrap_or_default());
         let mut taken = Vec::new();
         for row in self.inner.store.read(due).await? {
-            let untold = untold_of(&row)?;
+            let untold = match untold_of(&row) {
+                Ok(untold) => untold,
+                Err(error) => {
+                    self.put_off(&row, &error).await?;
+                    continue;
+                }
+            };
             let lease = RandomId::draw(&mut rand::rng()).to_string();
             let take = Statement::new(
                 "UPDATE deauthorizations SET leased_until = $1, lease = $2 WHERE id = $3 AND leased_until = $4 AND tries = $5",
@@ -118,6 +124,17 @@ impl Accounts {
             }
         }
         Ok(taken)
+    }
+
+    /// Leaves one that cannot be read for a while, so that all others come to their turn, and drops it when it is old.
+    async fn put_off(&self, row: &Row, error: &AccountsError) -> Result<(), AccountsError> {
+        let (id, now) = (row.text(0)?, self.inner.clock.now_wall());
+        tracing::error!(%error, id, "it cannot be read whom to tell of a revocation");
+        let old = micros(now.checked_sub(AGE_MAX).unwrap_or(now));
+        let drop_old = Statement::new("DELETE FROM deauthorizations WHERE id = $1 AND created_at < $2");
+        let put_off = Statement::new("UPDATE deauthorizations SET due_at = $1 WHERE id = $2");
+        let put_off = put_off.bind(micros(now + PAUSE_MAX)).bind(id.as_str());
+        Ok(self.inner.store.write(&[drop_old.bind(id.as_str()).bind(old), put_off]).await?)
     }
 
     /// Tells one, and writes down what became of it.

@@ -12,8 +12,8 @@ use crate::{
 };
 
 fn client(origin: &Origin, clock: &Clock) -> Client {
-    let allow_origins = vec![origin.address().to_string()];
-    let config = outbound::Config { allow_origins, ..outbound::Config::default() };
+    let callback_origins = vec![origin.address().to_string()];
+    let config = outbound::Config { callback_origins, ..outbound::Config::default() }.for_callbacks();
     Client::new(&config, Guard::new(&config, Vec::new()).unwrap(), "ringback-test", clock.clone()).unwrap()
 }
 
@@ -129,8 +129,9 @@ async fn what_a_node_has_begun_that_is_gone_another_does_after_a_while() {
         let (here, there) = (world.node().await, world.node().await);
         let pair = Pair::new(&here).await;
         let app = app(&here, &pair, origin.url("/back"), Method::Post).await;
+        let other = Pair::new(&here).await;
         revoked(&here, &pair, &app).await;
-        revoked(&here, &pair, &app).await;
+        revoked(&here, &other, &app).await;
         assert_eq!(count(&here).await, 2);
         // Only one of an application's at a time, and that one by one node: the other finds nothing.
         let taken = here.take_untold(32).await.unwrap();
@@ -216,8 +217,48 @@ async fn of_an_account_that_is_closed_every_developer_hears_and_of_too_many_some
         );
         accounts.inner.store.write(&[more, copied]).await.unwrap();
         assert_eq!(count(&accounts).await, 1_000);
-        revoked(&accounts, &pair, &app).await;
+        let other = Pair::new(&accounts).await;
+        revoked(&accounts, &other, &app).await;
         assert_eq!(count(&accounts).await, 1_000);
+        // Nor does one account take the places of others.
+        let another = self::app(&accounts, &pair, origin.url("/back"), Method::Post).await;
+        revoked(&accounts, &pair, &another).await;
+        assert_eq!(count(&accounts).await, 1_000);
+        revoked(&accounts, &other, &another).await;
+        assert_eq!(count(&accounts).await, 1_001);
+        accounts.close().await;
+    }
+}
+
+#[tokio::test]
+async fn who_allows_again_has_the_developer_told_nothing_of_before() {
+    for world in World::both().await {
+        let accounts = world.node().await;
+        let pair = Pair::new(&accounts).await;
+        let app = app(&accounts, &pair, "https://app.example/gone".to_owned(), Method::Post).await;
+        for _ in 0..3 {
+            revoked(&accounts, &pair, &app).await;
+            assert_eq!(count(&accounts).await, 1, "one for each authorization, however often");
+        }
+        let user = &pair.user.sid;
+        accounts.allow(user, &app.sid, profile("get-all"), Limits::default(), &operator()).await.unwrap();
+        assert_eq!(count(&accounts).await, 0);
+        accounts.close().await;
+    }
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_read_silences_nobody() {
+    for world in World::both().await {
+        let accounts = world.node().await;
+        let pair = Pair::new(&accounts).await;
+        let broken = app(&accounts, &pair, "https://app.example/gone".to_owned(), Method::Post).await;
+        let sound = app(&accounts, &pair, "https://app.example/gone".to_owned(), Method::Post).await;
+        revoked(&accounts, &pair, &broken).await;
+        revoked(&accounts, &pair, &sound).await;
+        let breaking = Statement::new("UPDATE connect_apps SET record = '?' WHERE sid = $1");
+        accounts.inner.store.write(&[breaking.bind(broken.sid.to_string())]).await.unwrap();
+        assert_eq!(accounts.take_untold(32).await.unwrap().len(), 1);
         accounts.close().await;
     }
 }

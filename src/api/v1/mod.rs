@@ -24,6 +24,8 @@ mod uploads;
 
 mod warm;
 
+mod watched;
+
 use std::time::Duration;
 
 use axum::{

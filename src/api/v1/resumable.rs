@@ -3,11 +3,10 @@
 //! expiration, termination. Every answer says the version, refusals too.
 
 use axum::{
-    body::BodyDataStream,
     extract::Request,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
 
 use crate::{
     api::told::Binary,
@@ -20,6 +19,7 @@ use super::{
     Failed, Named, V1,
     tus::{Beginning, GoingOn, OfAppend, OfAsk, OfCreate, OfGiveUp, OfOptions, OfOverridden, Overridden, Version},
     uploads::discard,
+    watched::Watched,
 };
 
 const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
@@ -80,10 +80,10 @@ impl IntoResponse for Refused {
     responses(OfCreate))]
 pub(super) async fn create(v1: V1, sent: Request) -> Result<Response, Refused> {
     let (head, body) = sent.into_parts();
-    taking(body, async |body| begin(&v1, &head.headers, body).await).await
+    taking(&v1, &head, body, async |body| begin(&v1, &head.headers, body).await).await
 }
 
-async fn begin(v1: &V1, headers: &HeaderMap, body: &mut BodyDataStream) -> Result<Response, Problem> {
+async fn begin(v1: &V1, headers: &HeaderMap, body: &mut Watched) -> Result<Response, Problem> {
     speaks_tus(headers)?;
     let length = number(headers, &UPLOAD_LENGTH)?;
     let is_part = headers.get(header::CONTENT_TYPE).is_some_and(|value| value == PART);
@@ -100,11 +100,15 @@ async fn begin(v1: &V1, headers: &HeaderMap, body: &mut BodyDataStream) -> Resul
 
 /// Does something with a body; where that is refused, what is still coming of it is taken, so that its sender reads why.
 async fn taking(
+    v1: &V1,
+    head: &request::Parts,
     body: axum::body::Body,
-    work: impl AsyncFnOnce(&mut BodyDataStream) -> Result<Response, Problem>,
+    work: impl AsyncFnOnce(&mut Watched) -> Result<Response, Problem>,
 ) -> Result<Response, Refused> {
-    let mut body = body.into_data_stream();
-    match work(&mut body).await {
+    let mut body = Watched::new(v1, head, body);
+    let worked = work(&mut body).await;
+    // Also where what has come is kept for who goes on: that is somebody else.
+    match body.refusal().map_or(worked, Err) {
         Ok(response) => Ok(response),
         Err(problem) => {
             discard(body).await;
@@ -125,7 +129,8 @@ pub(super) async fn overridden(v1: V1, id: Named, sent: Request) -> Result<Respo
         Some(b"DELETE") => give_up(v1, id, sent).await,
         _ => {
             let detail = "an upload that was begun takes HEAD, PATCH and DELETE";
-            taking(sent.into_body(), async |_| Err(Problem::new(Kind::MethodNotAllowed, detail))).await
+            let (head, body) = sent.into_parts();
+            taking(&v1, &head, body, async |_| Err(Problem::new(Kind::MethodNotAllowed, detail))).await
         }
     }
 }
@@ -149,10 +154,10 @@ pub(super) async fn ask(v1: V1, id: Named, asked: Request) -> Result<Response, R
     responses(OfAppend))]
 pub(super) async fn append(v1: V1, id: Named, sent: Request) -> Result<Response, Refused> {
     let (head, body) = sent.into_parts();
-    taking(body, async |body| go_on(&v1, id, &head.headers, body).await).await
+    taking(&v1, &head, body, async |body| go_on(&v1, id, &head.headers, body).await).await
 }
 
-async fn go_on(v1: &V1, id: Named, headers: &HeaderMap, body: &mut BodyDataStream) -> Result<Response, Problem> {
+async fn go_on(v1: &V1, id: Named, headers: &HeaderMap, body: &mut Watched) -> Result<Response, Problem> {
     speaks_tus(headers)?;
     if headers.get(header::CONTENT_TYPE).is_none_or(|value| value != PART) {
         let detail = "a part of an upload has the Content-Type application/offset+octet-stream";

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    body::{Body, BodyDataStream},
+    body::{Body, Bytes},
     extract::Request,
     response::{IntoResponse as _, Response},
 };
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use http::{StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,7 +20,7 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{Failed, Named, V1};
+use super::{Failed, Named, V1, watched::Watched};
 
 /// Bytes of a refused body that are taken.
 const DISCARDED_MAX: usize = 4 << 20;
@@ -72,13 +72,15 @@ pub(super) async fn receive(v1: V1, sent: Request) -> Result<Response, Failed> {
 
 /// Keeps the audio that is the body of a request.
 pub(super) async fn take(v1: &V1, sent: Request) -> Result<Uploaded, Problem> {
-    let declared = sent.headers().get(header::CONTENT_LENGTH);
+    let (head, body) = sent.into_parts();
+    let declared = head.headers.get(header::CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
-    let mut body = sent.into_body().into_data_stream();
+    let mut body = Watched::new(v1, &head, body);
     let uploads = v1.parts.media.uploads();
     match uploads.receive(&v1.parts.tenant, declared, &mut body, v1.body_timeout).await {
         Ok(uploaded) => Ok(uploaded),
         Err(problem) => {
+            let problem = body.refusal().unwrap_or(problem);
             discard(body).await;
             Err(problem)
         }
@@ -86,7 +88,7 @@ pub(super) async fn take(v1: &V1, sent: Request) -> Result<Uploaded, Problem> {
 }
 
 /// Takes what is still coming of a refused body, within bounds: a sender whose connection ends while it sends may never read the answer.
-pub(in crate::api) async fn discard(mut body: BodyDataStream) {
+pub(in crate::api) async fn discard<E>(mut body: impl Stream<Item = Result<Bytes, E>> + Unpin) {
     let rest = async {
         let mut discarded = 0;
         while discarded < DISCARDED_MAX

@@ -14,7 +14,10 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use metrics::{Counter, counter};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -34,6 +37,11 @@ use crate::{
 const BATCH: usize = 2048;
 /// Rows that are looked up at once: as many as the catalogue reads at a time.
 const PLANNERS: usize = 4;
+/// Bodies that are written at once, in KiB: 64 MiB. Prompts go side by side; of long ones a few fill the way to the store, and more would
+/// only all come too late.
+const BODIES_KIB: usize = 64 << 10;
+/// What one of them takes of that at most: as much as is on its way at once where it goes in parts.
+const BODY_KIB_MAX: u64 = 16 << 10;
 /// Pause after a store failed; doubled each time.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// Longest such pause.
@@ -73,7 +81,8 @@ impl Behind {
         let (closing, ended) = (CancellationToken::new(), CancellationToken::new());
         let state = Arc::new(State::default());
         let counters = Counters::new();
-        let teller = Teller { local, catalogue, durable, clock, heard, state: Arc::clone(&state), counters };
+        let bodies = Semaphore::new(BODIES_KIB);
+        let teller = Teller { local, catalogue, durable, clock, heard, bodies, state: Arc::clone(&state), counters };
         let work = Work { teller: Arc::new(teller), writers, closing: closing.clone() };
         let until = ended.clone();
         let task = tokio::spawn(async move {
@@ -302,6 +311,8 @@ struct Teller {
     durable: Durable,
     clock: Clock,
     heard: Heard,
+    /// Permits for the KiB of bodies.
+    bodies: Semaphore,
     state: Arc<State>,
     counters: Counters,
 }
@@ -349,6 +360,11 @@ impl Teller {
 
     async fn carry_out(&self, act: &Act) -> Result<Told, StoreError> {
         let durable = &self.durable;
+        let _room = match act {
+            Act::PutArtifact(manifest) => Some(self.room_for(manifest.length).await),
+            Act::PutOriginal(kept) => Some(self.room_for(kept.length).await),
+            _ => None,
+        };
         let done = match act {
             Act::PutArtifact(manifest) => match self.put_artifact(manifest).await {
                 Ok(Told::PutOff) => return Ok(Told::PutOff),
@@ -385,6 +401,13 @@ impl Teller {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Waits until a body may be written.
+    async fn room_for(&self, length: u64) -> Option<SemaphorePermit<'_>> {
+        let kib = u32::try_from((length >> 10).clamp(1, BODY_KIB_MAX)).unwrap_or(1);
+        // It is never closed.
+        self.bodies.acquire_many(kib).await.ok()
     }
 
     /// Tells the other nodes. What they are to forget is not to be found either, whoever has put it there meanwhile.

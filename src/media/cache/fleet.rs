@@ -86,7 +86,9 @@ impl Cache {
         // Before looking: what is learned from now on is held against it.
         self.heard.forget(&tenant, &artifact, announcement.at);
         // Neither may what was learned before come to light after.
-        self.catalogue.write_learned().await?;
+        if let Err(error) = self.catalogue.write_learned().await {
+            tracing::warn!(%error, "what was learned cannot be written before a reference is dropped");
+        }
         let known = self.catalogue.reference(&tenant, &artifact).await?;
         // One that came into being since is not meant.
         if !known.is_ok_and(|reference| reference.created_at <= announcement.at) {

@@ -194,7 +194,7 @@ impl Cache {
                 durable,
                 heard.clone(),
                 clock.clone(),
-                config.durable.writers,
+                config.durable.writers_at_once(),
             ))
         });
         let uses = Uses::new(&config.durable, durable.is_some(), clock.clone());
@@ -613,8 +613,9 @@ impl Cache {
         artifact: &ArtifactId,
         at: SystemTime,
     ) -> Result<Option<Dropped>, CacheError> {
-        let dropped = self.drop_here(tenant, artifact, true).await?;
+        // Before: who has asked the durable tier for it meanwhile learns nothing after.
         self.heard.forget(tenant, artifact, at);
+        let dropped = self.drop_here(tenant, artifact, true).await?;
         self.announce(Announcement::forget(tenant, artifact, at)).await?;
         Ok(dropped)
     }

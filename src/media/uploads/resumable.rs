@@ -369,7 +369,7 @@ impl Resumable {
         let mut late = pin!(tokio::time::sleep(self.uploads.timeout));
         while at < length {
             let gathered = gather(&mut body, idle_max, late.as_mut()).await;
-            let (bytes, end) = match gathered {
+            let (bytes, mut end) = match gathered {
                 Ok((bytes, has_ended)) => (bytes, has_ended.then_some(Ok(()))),
                 Err((bytes, problem)) => (bytes, Some(Err(problem))),
             };
@@ -378,9 +378,11 @@ impl Resumable {
             if left == bytes.len() as u64 && end.is_none() {
                 // Before the last of it is taken.
                 let behind = gather(&mut body, idle_max, late.as_mut()).await;
-                is_too_long = match behind {
-                    Ok((bytes, _)) | Err((bytes, _)) => !bytes.is_empty(),
+                let (behind, its_end) = match behind {
+                    Ok((bytes, _)) => (bytes, Ok(())),
+                    Err((bytes, problem)) => (bytes, Err(problem)),
                 };
+                (is_too_long, end) = (!behind.is_empty(), Some(its_end));
             }
             if is_too_long {
                 return Err(Problem::new(Kind::OverLimit, "the part is longer than what is missing of the upload"));
@@ -393,7 +395,8 @@ impl Resumable {
                 break;
             }
         }
-        if at == length && content_hash.is_none() {
+        // What ends in an error is not kept by itself, though all of it has come: its sender may not be who may have that done any more.
+        if at == length && content_hash.is_none() && ended.is_ok() {
             self.finish(tenant, id).await?;
         }
         drop(turn);

@@ -1,9 +1,6 @@
 //! The libraries that existing applications use, as they are, against a node.
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-};
+use std::process::Command;
 
 use http::{Method, StatusCode};
 use ringback::testing::{
@@ -12,22 +9,8 @@ use ringback::testing::{
 };
 
 use super::{ask, closed_node, operate};
+pub(super) use crate::support::clients::{run, succeeded, under_target};
 use crate::support::node::fetch_path;
-
-pub(super) fn under_target(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/needs").join(path)
-}
-
-pub(super) async fn run(mut command: Command) -> Output {
-    command.env("NO_PROXY", "127.0.0.1").stdin(Stdio::null());
-    tokio::task::spawn_blocking(move || command.output()).await.unwrap().expect("scripts/test installs the clients")
-}
-
-pub(super) fn succeeded(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{out}\n{err}");
-    out.into_owned()
-}
 
 #[tokio::test]
 async fn the_library_for_python_works_as_it_is() {

@@ -34,6 +34,7 @@ async fn no_secret_is_told_to_anybody_but_who_asked_for_it() {
         &["--allow-origin", &origin.address().to_string()],
         &[
             ("RINGBACK_ACCOUNTS__KEY_FILE", key_file.to_str().unwrap()),
+            ("RINGBACK_OUTBOUND__CALLBACK_ORIGINS", &origin.address().to_string()),
             ("RINGBACK_HTTP__ANONYMOUS", "off"),
             ("RINGBACK_LOG", "trace"),
         ],

@@ -4,6 +4,8 @@ pub(crate) mod audio;
 
 pub(crate) mod band;
 
+pub(crate) mod clients;
+
 pub(crate) mod clip;
 
 pub(crate) mod node;

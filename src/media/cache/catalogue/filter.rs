@@ -11,6 +11,7 @@ use std::sync::{
 };
 
 use tokio::sync::Notify;
+use twox_hash::XxHash3_128;
 
 use super::front::Key;
 
@@ -18,11 +19,11 @@ use super::front::Key;
 const PROBES: u32 = 6;
 /// Words of a block: a line of the processor's cache.
 const BLOCK_WORDS: usize = 8;
-/// Bits for each key that there is room for: about one in fifty that are not there is taken for one that may be.
+/// Bits for each key that there is room for: about one in two hundred that are not there is taken for one that may be.
 const BITS_PER_KEY: usize = 12;
 /// Room for keys at least.
 const KEYS_MIN: usize = 1 << 16;
-/// Room for keys at most, in 96 MiB: beyond, more and more of what is not there is looked up.
+/// Room for keys at most, in 96 MiB, and while it is filled anew twice that: beyond, more and more of what is not there is looked up.
 const KEYS_MAX: usize = 1 << 26;
 
 /// The filter of a catalogue. Clones share it.
@@ -60,7 +61,10 @@ impl Filter {
 
     /// Waits until it is to be filled anew.
     pub(super) async fn crowded(&self) {
-        self.crowded.notified().await;
+        // It may have been told before it was filled last.
+        while !self.read().full.as_ref().is_some_and(|bits| bits.is_crowded()) {
+            self.crowded.notified().await;
+        }
     }
 
     /// Begins to fill one with room for twice as many keys. What is committed from now on is in it; what was before is to be added.
@@ -142,22 +146,24 @@ impl Bits {
     }
 }
 
-/// Keys are digests already; kinds must not be taken for one another. Whose a record is does not count.
+/// Keys are digests already; kinds must not be taken for one another, and neither may tenants: what is another's takes the look-ups of what is
+/// nobody's.
 pub(super) fn hash(key: &Key) -> u64 {
-    let (kind, digest) = match key {
-        Key::Source(_, key) => (1, key.as_bytes()),
-        Key::Reference(_, artifact) => (2, artifact.as_bytes()),
-        Key::Manifest(artifact) => (3, artifact.as_bytes()),
-        Key::Kept(hash) => (4, hash.as_bytes()),
-        Key::Responses(key) => (5, key.as_bytes()),
+    let (kind, tenant, digest) = match key {
+        Key::Source(tenant, key) => (1, tenant.as_str(), key.as_bytes()),
+        Key::Reference(tenant, artifact) => (2, tenant.as_str(), artifact.as_bytes()),
+        Key::Manifest(artifact) => (3, "", artifact.as_bytes()),
+        Key::Kept(hash) => (4, "", hash.as_bytes()),
+        Key::Responses(key) => (5, "", key.as_bytes()),
     };
-    hash_of(kind, digest)
+    hash_of(kind, tenant, digest)
 }
 
-/// The same, by the number of the kind.
-pub(super) fn hash_of(kind: u64, digest: &[u8; 32]) -> u64 {
+/// The same, by the number of the kind, and by the tenant where it is of one.
+pub(super) fn hash_of(kind: u64, tenant: &str, digest: &[u8; 32]) -> u64 {
     let first = digest.first_chunk().copied().map_or(0, u64::from_le_bytes);
-    (first ^ kind).wrapping_mul(0xff51_afd7_ed55_8ccd) ^ first.rotate_left(32)
+    let whose = XxHash3_128::oneshot_with_seed(kind, tenant.as_bytes()) as u64;
+    (first ^ whose).wrapping_mul(0xff51_afd7_ed55_8ccd) ^ first.rotate_left(32)
 }
 
 #[cfg(test)]
@@ -183,9 +189,10 @@ mod tests {
         filter.finish();
         assert!((0..room).all(|number| filter.may_have(&key(number))));
         let wrong = (room..2 * room).filter(|number| filter.may_have(&key(*number))).count();
-        assert!(wrong < KEYS_MIN / 40, "{wrong} of {KEYS_MIN}");
-        let kinds: Vec<u64> = (1..6).map(|kind| hash_of(kind, ContentHash::of(b"a").as_bytes())).collect();
-        assert!(kinds.iter().enumerate().all(|(at, hash)| !kinds[..at].contains(hash)));
+        assert!(wrong < KEYS_MIN / 120, "{wrong} of {KEYS_MIN}");
+        let of = |tenant| (1..6).map(move |kind| hash_of(kind, tenant, ContentHash::of(b"a").as_bytes()));
+        let all: Vec<u64> = of("").chain(of("a")).chain(of("b")).collect();
+        assert!(all.iter().enumerate().all(|(at, hash)| !all[..at].contains(hash)));
     }
 
     #[test]

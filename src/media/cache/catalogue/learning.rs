@@ -15,7 +15,7 @@ use super::{
 
 /// How long something may wait to be written, where no other change comes.
 const WAIT: Duration = Duration::from_millis(100);
-/// Records that may wait; who learns more has all of them written first.
+/// Records that may wait; who learns more waits until all of them are written.
 const RECORDS_MAX: usize = 256;
 
 /// The list. Clones share it.
@@ -33,6 +33,10 @@ impl Learning {
 
     /// Notes something. Whether there is room for more.
     pub(super) fn note(&self, rows: Rows) -> bool {
+        // Where nobody writes any more, nothing waits.
+        if self.writer.upgrade().is_none_or(|writer| writer.is_closed()) {
+            return true;
+        }
         let mut all = lock(&self.rows);
         all.push(rows);
         if all.len() == 1 {

@@ -18,6 +18,7 @@ use std::{
     fs::File,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -47,6 +48,8 @@ use crate::{
 const READERS: usize = 4;
 /// Keys that are read at once to fill the filter, in about a millisecond.
 const KEYS_PAGE: u32 = 1024;
+/// How long after a failure to read them it is tried again.
+const FILLING_PAUSE: Duration = Duration::from_secs(60);
 /// Changes that may wait for the writer; beyond, committers wait.
 const QUEUE_MAX: usize = 1024;
 
@@ -175,18 +178,23 @@ struct Filling {
 impl Filling {
     async fn run(self) {
         loop {
-            if let Err(error) = self.fill().await {
-                self.filter.give_up();
-                tracing::warn!(%error, "which records there are cannot be read; each is looked up");
-                return;
+            match self.fill().await {
+                Ok(()) => self.filter.crowded().await,
+                Err(CacheError::Closed) => return,
+                Err(error) => {
+                    self.filter.give_up();
+                    tracing::warn!(%error, "which records there are cannot be read; it is tried again");
+                    tokio::time::sleep(FILLING_PAUSE).await;
+                }
             }
-            self.filter.crowded().await;
         }
     }
 
     async fn fill(&self) -> Result<(), CacheError> {
         let Counts { sources, references, artifacts, kept_sources, responses, pending } = self.counts.load();
-        let bits = self.filter.begin(sources + references + artifacts + kept_sources + responses + pending);
+        let keys = sources + references + artifacts + kept_sources + responses + pending;
+        let filter = self.filter.clone();
+        let bits = tokio::task::spawn_blocking(move || filter.begin(keys)).await.map_err(|_| CacheError::Closed)?;
         for table in query::KEYS {
             let mut after = None;
             loop {
@@ -194,7 +202,8 @@ impl Filling {
                 let page = move |db: &Connection| {
                     // A transaction that began before the filter is over: what it has written is seen.
                     front.caught_up();
-                    query::keys(db, table, after, KEYS_PAGE, |kind, digest| bits.add(filter::hash_of(kind, digest)))
+                    let add = |kind, tenant: &str, digest: &_| bits.add(filter::hash_of(kind, tenant, digest));
+                    query::keys(db, table, after, KEYS_PAGE, add)
                 };
                 after = self.readers.read(page).await?;
                 if after.is_none() {
@@ -377,9 +386,10 @@ impl Catalogue {
         if self.learning.note(rows) { Ok(()) } else { self.write_learned().await }
     }
 
-    /// Has what was learned written down.
+    /// Has what was learned written down, for those who ask the file what there is.
     pub(super) async fn write_learned(&self) -> Result<(), CacheError> {
-        self.change(Change::WriteLearned).await.map(drop)
+        // Also where nothing waits: the writer may be about to commit what waited.
+        if self.has_outbox { self.change(Change::WriteLearned).await.map(drop) } else { Ok(()) }
     }
 
     /// Has another node's manifest take the place of ours.
@@ -403,12 +413,14 @@ impl Catalogue {
 
     /// Whether a tenant has a reference to an artifact.
     pub(super) async fn is_referenced(&self, artifact: &ArtifactId) -> Result<bool, CacheError> {
+        self.write_learned().await?;
         let artifact = *artifact;
         self.read(move |db| query::is_referenced(db, &artifact)).await
     }
 
     /// Whether a tenant has a reference to something that was made of an original.
     pub(super) async fn is_referenced_original(&self, hash: &ContentHash) -> Result<bool, CacheError> {
+        self.write_learned().await?;
         let hash = *hash;
         self.read(move |db| query::is_referenced_original(db, &hash)).await
     }
@@ -422,6 +434,8 @@ impl Catalogue {
         after: Option<ArtifactId>,
         limit: u32,
     ) -> Result<Vec<(ArtifactId, Option<Reference>, Option<Manifest>)>, CacheError> {
+        // What was served a moment ago is among them: who lists them may be about to remove them all.
+        self.write_learned().await?;
         let tenant = tenant.clone();
         let read = move |db: &Connection| {
             let rows = query::references(db, &tenant, original.as_ref(), after.as_ref(), limit)?;

@@ -85,7 +85,7 @@ pub(super) fn keys(
     table: Keys,
     after: Option<After>,
     limit: u32,
-    mut tell: impl FnMut(u64, &[u8; 32]),
+    mut tell: impl FnMut(u64, &str, &[u8; 32]),
 ) -> rusqlite::Result<Option<After>> {
     let mut statement = db.prepare_cached(table.sql)?;
     let (tenant, key) = after.as_ref().map_or(("", [].as_slice()), |(tenant, key)| (tenant, key));
@@ -93,7 +93,7 @@ pub(super) fn keys(
     let (mut last, mut told) = (None, 0);
     while let Some(row) = rows.next()? {
         let key: [u8; 32] = row.get(1)?;
-        tell(table.kind, &key);
+        tell(table.kind, row.get_ref(0)?.as_str()?, &key);
         told += 1;
         if told == limit {
             last = Some((row.get(0)?, key));

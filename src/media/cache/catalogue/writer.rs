@@ -335,7 +335,10 @@ impl Writer {
 fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
     let gone = |key| Effect::here(vec![(key, None)]);
     Ok(match change {
-        Change::Commit(rows) if rows.is_overtaken(db)? => Effect::default(),
+        // The front may have it already, in the place of what is newer.
+        Change::Commit(rows) if rows.is_overtaken(db)? => {
+            Effect::here(rows.records(None).into_iter().map(|(key, _)| (key, None)).collect())
+        }
         Change::Commit(rows) => {
             let reference = rows.put(db)?;
             let changed = rows.records(reference);

@@ -48,7 +48,7 @@ pub struct Config {
     #[serde(with = "duration_text")]
     pub index_wait: Duration,
     /// Writes to the store at once, behind what callers wait for. 192: more tasks than fills have where these take all CPUs, so that writes
-    /// get the turns that they need; fewer than `requests_max`, so that who reads finds a place.
+    /// get the turns that they need; never more than three quarters of `requests_max`, so that who reads finds a place.
     pub writers: usize,
     /// Changes that may wait to be written there; they wait in the catalogue, about 100 bytes each, and across restarts. 1,000,000.
     pub pending_max: u64,
@@ -132,6 +132,11 @@ impl Config {
         problems.check(is_off_or_from(self.sweep_every, SWEEP_EVERY_MIN), &key("sweep_every"), problem);
         problems.check(ORPHANS_KEEP_MIN <= self.orphans_keep, &key("orphans_keep"), "must be at least 1h");
         self.s3.validate(&key("s3"), self.store == StoreKind::S3, problems);
+    }
+
+    /// Writes at once: whatever the two settings say, readers find a place.
+    pub(in crate::media::cache) fn writers_at_once(&self) -> usize {
+        self.writers.min((self.requests_max * 3 / 4).max(1))
     }
 
     /// Whether there is a durable tier.

@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     ids::{ArtifactId, SourceKey, Tenant},
     media::cache::{
-        Cache,
+        Cache, Commit, SourceRecord,
         durable::{Directory, ObjectStore},
     },
     testing::faulty_store::{Faults, FaultyStore},
@@ -121,5 +121,52 @@ async fn what_was_learned_and_dropped_at_once_stays_away() {
     bucket.is_down(false);
     assert!(!found(&node, &made[0]).await[0]);
     assert_eq!(found(&node, &made[1]).await[..2], [true; 2]);
+    node.close().await;
+}
+
+/// Who lists what there is, to remove it, must not miss what was served a moment ago.
+#[tokio::test(start_paused = true)]
+async fn what_was_learned_is_listed_at_once() {
+    let (bucket, made) = Bucket::with(1).await;
+    let dir = tempfile::tempdir().unwrap();
+    let node = bucket.node(dir.path()).await;
+    let tenant = Tenant::default_tenant();
+    assert_eq!(found(&node, &made[0]).await, [true; 3]);
+    let listed = node.list(&tenant, None, None, 10).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    node.close().await;
+}
+
+/// What another node knew and what has come to be known here while it was on its way: the newer one holds, wherever it is looked up.
+#[tokio::test(start_paused = true)]
+async fn what_was_learned_and_is_older_takes_nothings_place() {
+    let (bucket, made) = Bucket::with(1).await;
+    let dir = tempfile::tempdir().unwrap();
+    let node = bucket.node(dir.path()).await;
+    let (tenant, key) = (Tenant::default_tenant(), made[0].1);
+    let theirs = node.source(&tenant, &key).await.unwrap().unwrap();
+    let hour = Duration::from_secs(3600);
+    let before = SourceRecord { checked_at: theirs.checked_at - hour, ..SourceRecord::clone(&theirs) };
+    let after = SourceRecord { checked_at: theirs.checked_at + hour, ..SourceRecord::clone(&theirs) };
+    let newer = Commit { source: Some(after.clone()), ..Commit::new(tenant.clone(), key) };
+    node.commit(newer).await.unwrap();
+    while 0 < node.stats().counts.pending {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    // Another node is told late, and has the last word in the bucket.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = bucket.node(elsewhere.path()).await;
+    let older = Commit { source: Some(SourceRecord::clone(&theirs)), ..Commit::new(tenant.clone(), key) };
+    other.commit(older).await.unwrap();
+    while 0 < other.stats().counts.pending {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    other.close().await;
+    // Somebody here still holds what was before both.
+    node.source_elsewhere(&tenant, &key, &before).await.unwrap();
+    // What was learned is written by then.
+    node.list(&tenant, None, None, 1).await.unwrap();
+    let known = node.source(&tenant, &key).await.unwrap().unwrap();
+    assert_eq!(known.checked_at, after.checked_at);
     node.close().await;
 }

@@ -33,7 +33,8 @@ async fn a_developer_hears_of_it_though_the_node_was_killed_right_after() {
     origin.keep_bodies();
     origin.set("/gone?a=1", Reply::ok("text/plain", Body::of("")));
     let directory = tempfile::tempdir().unwrap();
-    let node = Process::start(directory.path(), &origin);
+    let callbacks = [("RINGBACK_OUTBOUND__CALLBACK_ORIGINS", &*origin.address().to_string())];
+    let node = Process::start_in(directory.path(), &[], &callbacks);
     let accounts = accounts_in(directory.path()).await;
     let developer = accounts.create_account(None, "", &operator()).await.unwrap();
     let user = accounts.create_account(None, "", &operator()).await.unwrap();
@@ -53,7 +54,7 @@ async fn a_developer_hears_of_it_though_the_node_was_killed_right_after() {
     assert_eq!(revoked.status().as_u16(), 204);
     node.kill();
 
-    let node = Process::start(directory.path(), &origin);
+    let node = Process::start_in(directory.path(), &[], &callbacks);
     // At once, or after the lease of the one that was killed if it had begun.
     let heard = tokio::time::timeout(std::time::Duration::from_secs(120), origin.wait_for_requests(1)).await;
     heard.expect("the developer never hears of it");

@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 use super::connection::Connection;
 use crate::{clock::Clock, outbound::tls_to};
 
-/// Connections that are kept at most: as many as there may be requests at once, so that none is made anew for want of room. A server whose queue of
+/// Connections that are kept at most: as many as there are requests at once by default, so that none is made anew for want of room. A server whose queue of
 /// new connections is full lets one wait for a second.
 const IDLE_MAX: usize = 256;
 /// For how long they are kept, at least until the next one is given back. Servers give them up after 5 s to some minutes.
