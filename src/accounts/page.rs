@@ -81,7 +81,7 @@ pub(super) struct Listing {
 
 /// `listing!("columns", "table", "condition")`: columns begin with `sid, created_at`.
 macro_rules! listing {
-    ($columns:expr, $table:literal, $condition:literal) => {
+    ($columns:expr, $table:expr, $condition:literal) => {
         $crate::accounts::page::Listing {
             older: concat!(
                 "SELECT ",

@@ -2,13 +2,13 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasherDefault, Hash, Hasher},
+    hash::{Hash, Hasher},
     sync::{Arc, OnceLock},
 };
 
 use crate::{
     ids::AccountSid,
-    lease::{Chain, LEVELS_MAX, LeaseError, Leases, Local, Mutex, Pool, Values, lock},
+    lease::{BuildMixed, Chain, LEVELS_MAX, LeaseError, Leases, Local, Mutex, Pool, Values, lock},
 };
 
 use super::{Limit, LimitRecords, Resource, Scope, Subject, limits::DefaultLimits, usage::Usage};
@@ -111,7 +111,7 @@ struct Shard {
     older: Half,
 }
 
-type Half = HashMap<Key, Arc<Path>, BuildHasherDefault<Mix>>;
+type Half = HashMap<Key, Arc<Path>, BuildMixed>;
 
 /// What a path is found by: small, so that as many as possible are in a processor's cache. Made of sids, which are drawn at random, and of digests; no two callers have the
 /// same but by a chance of 1 in 2^100.
@@ -136,26 +136,6 @@ impl Key {
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.mixed());
-    }
-}
-
-/// Passes on what was mixed already.
-#[derive(Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
     }
 }
 

@@ -12,6 +12,8 @@ mod config;
 
 mod error;
 
+mod mixed;
+
 mod pool;
 
 mod pace;
@@ -44,6 +46,7 @@ pub use answer::Answer;
 pub use config::{Config, RedisUrl};
 pub use error::LeaseError;
 pub use local::Local;
+pub(crate) use mixed::BuildMixed;
 pub use pace::{Paced, Rate};
 pub use pool::{Chain, LEVELS_MAX, LeaseId, Pool, Values};
 pub use redis::Redis;

@@ -28,27 +28,17 @@ const UNTOLD_OF_USER_MAX: i64 = 100;
 
 /// Columns of an authorization, then those of its application.
 macro_rules! select {
-    ($condition:literal) => {
-        concat!(
-            "SELECT z.sid, z.created_at, z.user_account, z.status, z.profile, z.limits, z.allowed_by, z.used_at, z.updated_at, z.version, \
-             c.sid AS app, c.created_at AS app_created_at, c.account, c.friendly_name, c.record, \
-             c.updated_at AS app_updated_at, c.version AS app_version \
-             FROM authorizations z JOIN connect_apps c ON c.sid = z.connect_app",
-            $condition
-        )
+    () => {
+        "SELECT z.sid, z.created_at, z.user_account, z.status, z.profile, z.limits, z.allowed_by, z.used_at, z.updated_at, z.version, \
+         c.sid AS app, c.created_at AS app_created_at, c.account, c.friendly_name, c.record, \
+         c.updated_at AS app_updated_at, c.version AS app_version \
+         FROM authorizations z JOIN connect_apps c ON c.sid = z.connect_app"
     };
 }
 
-const ONE: &str = select!(" WHERE z.user_account = $1 AND z.connect_app = $2");
-const BY_SUBACCOUNT: &str = select!(" WHERE z.sid = $1");
-const LIST: Listing = listing!(
-    "*",
-    "(SELECT z.sid, z.created_at, z.user_account, z.status, z.profile, z.limits, z.allowed_by, z.used_at, z.updated_at, z.version, \
-      c.sid AS app, c.created_at AS app_created_at, c.account, c.friendly_name, c.record, \
-      c.updated_at AS app_updated_at, c.version AS app_version \
-      FROM authorizations z JOIN connect_apps c ON c.sid = z.connect_app) AS allowed",
-    "user_account = $4 AND status = 'active'"
-);
+const ONE: &str = concat!(select!(), " WHERE z.user_account = $1 AND z.connect_app = $2");
+const BY_SUBACCOUNT: &str = concat!(select!(), " WHERE z.sid = $1");
+const LIST: Listing = listing!("*", concat!("(", select!(), ") AS allowed"), "user_account = $4 AND status = 'active'");
 
 words!(
     /// Whether an application may act for an account.
@@ -87,7 +77,7 @@ impl Accounts {
     /// Has an application act for an account. Once for each two: allowed again, it acts on the same subaccount as before, as is said now.
     ///
     /// # Errors
-    /// The account is a subaccount ([`AccountsError::Forbidden`]), is not active or has too many subaccounts, there is no such application, or
+    /// The account is a subaccount ([`AccountsError::Forbidden`]), is not active or allows too many applications, there is no such application, or
     /// the profile is empty or more than the application asks for.
     pub async fn allow(
         &self,

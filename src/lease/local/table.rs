@@ -1,15 +1,12 @@
 //! Pools by their names, and what each holds.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, Hasher},
-};
+use std::{collections::HashMap, hash::Hasher};
 
-use super::super::Pool;
+use super::super::{BuildMixed, Pool};
 
 /// Pools that lie together.
 pub(super) struct Table {
-    names: HashMap<Name, u32, Seeded>,
+    names: HashMap<Name, u32, BuildMixed>,
     /// By themselves, so that a million pools are a few megabytes and those of one chain lie beside one another.
     counts: Vec<Counts>,
     pools: Vec<Pool>,
@@ -36,34 +33,6 @@ struct Name {
 impl std::hash::Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.mixed);
-    }
-}
-
-/// Passes on what was mixed already.
-#[derive(Clone, Copy, Default)]
-struct Seeded(u64);
-
-impl BuildHasher for Seeded {
-    type Hasher = Seeded;
-
-    fn build_hasher(&self) -> Seeded {
-        Seeded(0)
-    }
-}
-
-impl Hasher for Seeded {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
     }
 }
 

@@ -150,19 +150,29 @@ impl Bits {
 /// nobody's.
 pub(super) fn hash(key: &Key) -> u64 {
     let (kind, tenant, digest) = match key {
-        Key::Source(tenant, key) => (1, tenant.as_str(), key.as_bytes()),
-        Key::Reference(tenant, artifact) => (2, tenant.as_str(), artifact.as_bytes()),
-        Key::Manifest(artifact) => (3, "", artifact.as_bytes()),
-        Key::Kept(hash) => (4, "", hash.as_bytes()),
-        Key::Responses(key) => (5, "", key.as_bytes()),
+        Key::Source(tenant, key) => (Kind::Source, tenant.as_str(), key.as_bytes()),
+        Key::Reference(tenant, artifact) => (Kind::Reference, tenant.as_str(), artifact.as_bytes()),
+        Key::Manifest(artifact) => (Kind::Manifest, "", artifact.as_bytes()),
+        Key::Kept(hash) => (Kind::Kept, "", hash.as_bytes()),
+        Key::Responses(key) => (Kind::Responses, "", key.as_bytes()),
     };
     hash_of(kind, tenant, digest)
 }
 
-/// The same, by the number of the kind, and by the tenant where it is of one.
-pub(super) fn hash_of(kind: u64, tenant: &str, digest: &[u8; 32]) -> u64 {
+/// The kind of a record.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Source = 1,
+    Reference,
+    Manifest,
+    Kept,
+    Responses,
+}
+
+/// The same, by the kind, and by the tenant where it is of one.
+pub(super) fn hash_of(kind: Kind, tenant: &str, digest: &[u8; 32]) -> u64 {
     let first = digest.first_chunk().copied().map_or(0, u64::from_le_bytes);
-    let whose = XxHash3_128::oneshot_with_seed(kind, tenant.as_bytes()) as u64;
+    let whose = XxHash3_128::oneshot_with_seed(kind as u64, tenant.as_bytes()) as u64;
     (first ^ whose).wrapping_mul(0xff51_afd7_ed55_8ccd) ^ first.rotate_left(32)
 }
 
@@ -190,7 +200,8 @@ mod tests {
         assert!((0..room).all(|number| filter.may_have(&key(number))));
         let wrong = (room..2 * room).filter(|number| filter.may_have(&key(*number))).count();
         assert!(wrong < KEYS_MIN / 120, "{wrong} of {KEYS_MIN}");
-        let of = |tenant| (1..6).map(move |kind| hash_of(kind, tenant, ContentHash::of(b"a").as_bytes()));
+        let kinds = [Kind::Source, Kind::Reference, Kind::Manifest, Kind::Kept, Kind::Responses];
+        let of = |tenant| kinds.map(|kind| hash_of(kind, tenant, ContentHash::of(b"a").as_bytes())).into_iter();
         let all: Vec<u64> = of("").chain(of("a")).chain(of("b")).collect();
         assert!(all.iter().enumerate().all(|(at, hash)| !all[..at].contains(hash)));
     }

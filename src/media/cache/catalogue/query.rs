@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Counts, Dropped, front::Key};
+use super::{Counts, Dropped, filter::Kind, front::Key};
 use crate::{
     ids::{ArtifactId, ChunkId, ContentHash, ResponseKey, SourceKey, Tenant},
     media::cache::{
@@ -31,8 +31,7 @@ pub(super) fn record(db: &Connection, key: &Key) -> rusqlite::Result<Option<Stri
 /// A table's keys, as its index has them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keys {
-    /// The number of the kind of record (`filter.rs`).
-    kind: u64,
+    kind: Kind,
     /// Those behind a tenant and a key, in order.
     sql: &'static str,
 }
@@ -40,36 +39,39 @@ pub(super) struct Keys {
 /// All keys by which records are looked up, and what the outbox names: that may be of something which is not there any more.
 pub(super) const KEYS: [Keys; 9] = [
     Keys {
-        kind: 1,
+        kind: Kind::Source,
         sql: "SELECT tenant, key FROM sources WHERE (tenant, key) > (?1, ?2) ORDER BY tenant, key LIMIT ?3",
     },
     Keys {
-        kind: 2,
+        kind: Kind::Reference,
         sql: "SELECT tenant, artifact FROM refs WHERE (artifact, tenant) > (?2, ?1) ORDER BY artifact, tenant LIMIT ?3",
     },
     Keys {
-        kind: 3,
+        kind: Kind::Manifest,
         sql: "SELECT '', artifact FROM manifests WHERE artifact > ?2 AND ?1 = ?1 ORDER BY artifact LIMIT ?3",
     },
     Keys {
-        kind: 4,
+        kind: Kind::Kept,
         sql: "SELECT '', content_hash FROM kept WHERE content_hash > ?2 AND ?1 = ?1 ORDER BY content_hash LIMIT ?3",
     },
-    Keys { kind: 5, sql: "SELECT '', key FROM responses WHERE key > ?2 AND ?1 = ?1 ORDER BY key LIMIT ?3" },
     Keys {
-        kind: 1,
+        kind: Kind::Responses,
+        sql: "SELECT '', key FROM responses WHERE key > ?2 AND ?1 = ?1 ORDER BY key LIMIT ?3",
+    },
+    Keys {
+        kind: Kind::Source,
         sql: "SELECT tenant, key FROM pending WHERE kind = 'source' AND (tenant, key) > (?1, ?2) ORDER BY tenant, key LIMIT ?3",
     },
     Keys {
-        kind: 2,
+        kind: Kind::Reference,
         sql: "SELECT tenant, key FROM pending WHERE kind = 'reference' AND (tenant, key) > (?1, ?2) ORDER BY tenant, key LIMIT ?3",
     },
     Keys {
-        kind: 3,
+        kind: Kind::Manifest,
         sql: "SELECT tenant, key FROM pending WHERE kind = 'artifact' AND (tenant, key) > (?1, ?2) ORDER BY tenant, key LIMIT ?3",
     },
     Keys {
-        kind: 4,
+        kind: Kind::Kept,
         sql: "SELECT tenant, key FROM pending WHERE kind = 'original' AND (tenant, key) > (?1, ?2) ORDER BY tenant, key LIMIT ?3",
     },
 ];
@@ -85,7 +87,7 @@ pub(super) fn keys(
     table: Keys,
     after: Option<After>,
     limit: u32,
-    mut tell: impl FnMut(u64, &str, &[u8; 32]),
+    mut tell: impl FnMut(Kind, &str, &[u8; 32]),
 ) -> rusqlite::Result<Option<After>> {
     let mut statement = db.prepare_cached(table.sql)?;
     let (tenant, key) = after.as_ref().map_or(("", [].as_slice()), |(tenant, key)| (tenant, key));
