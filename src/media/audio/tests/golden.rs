@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::support::{Coding, convert, tone, wav};
 use crate::media::{audio::PIPELINE, format::Format};
 
-const PIPELINE_OF_DIGESTS: &str = "4.2.1.1";
+const PIPELINE_OF_DIGESTS: &str = "5.2.1.1";
 
 /// Extension, and the start of the digest of header and body.
 const DIGESTS: &[(&str, &str)] = &[

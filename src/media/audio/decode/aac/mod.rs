@@ -2,7 +2,7 @@
 //!
 //! The stages are the standard's: [`block`] reads elements, [`ics`] what stands before a spectrum, [`spectrum`] the lines, [`stereo`]
 //! and [`tns`] undo what the encoder did to them, [`filterbank`] makes samples. Of all of them only the lowest lines are done: a
-//! transform of a quarter of the lines gives every fourth sample of what the whole one would, but for the frequencies left out
+//! transform of half of the lines gives every second sample of what the whole one would, but for the frequencies left out
 //! ([`super::transform`]). Spectra that are windowed alike are mixed before they are transformed.
 
 mod bands;

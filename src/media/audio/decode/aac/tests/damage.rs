@@ -11,8 +11,8 @@ fn a_damaged_block_lasts_as_long_as_any_other() {
     let file = fixture("music.aac");
     let packets = packets(&file);
     let mut random = Random(11);
-    for (target, samples) in [(SampleRate::HZ_8000, 256), (SampleRate::HZ_48000, 1024)] {
-        let mut stream = stream_of(&file, target, Heard::ALL);
+    for factor in [4, 2, 1] {
+        let mut stream = stream_of(&file, factor, Heard::ALL);
         let mut block = Block::new();
         for round in 0..4_000 {
             let mut packet = packets[round % packets.len()].to_vec();
@@ -26,7 +26,7 @@ fn a_damaged_block_lasts_as_long_as_any_other() {
             }
             stream.begin(&mut block);
             stream.decode(&packet, Until::End, &mut block).unwrap();
-            assert_eq!(block.samples.len(), samples);
+            assert_eq!(block.samples.len(), 1024 / factor);
             assert_eq!(block.extent().frames, 1024);
             assert!(block.samples.iter().all(|sample| sample.is_finite()));
         }

@@ -45,10 +45,11 @@ fn fixture(name: &str) -> Vec<u8> {
 /// What all tests over whole streams read: one channel and smooth, two channels and anything but.
 const FILES: [&str; 2] = ["chirp.aac", "music.aac"];
 
-/// A decoder for an ADTS stream at 44.1 kHz.
-fn stream_of(adts: &[u8], target: SampleRate, heard: Heard) -> Stream {
+/// A decoder for an ADTS stream at 44.1 kHz that gives every `factor`th sample.
+fn stream_of(adts: &[u8], factor: usize, heard: Heard) -> Stream {
     assert_eq!(adts[2] >> 2 & 0x0f, 4);
-    stream(44_100, u32::from(adts[2] & 1) << 2 | u32::from(adts[3] >> 6), target, heard)
+    let configuration = u32::from(adts[2] & 1) << 2 | u32::from(adts[3] >> 6);
+    Stream::reduced(Kind::Adts, &Config::of_header(44_100, configuration, Channel::Mix), factor, heard).unwrap()
 }
 
 fn stream(frequency: u32, configuration: u32, target: SampleRate, heard: Heard) -> Stream {

@@ -3,7 +3,6 @@
 use std::f64::consts::PI;
 
 use super::{super::Heard, FILES, decode, fixture, packets, snr, stream_of};
-use crate::units::SampleRate;
 
 /// Half the length of the filter that both rates are compared through, in seconds.
 const FILTER: f64 = 0.01;
@@ -32,12 +31,12 @@ fn a_cut_anywhere_leaves_every_sample_in_its_place() {
     for name in FILES {
         let file = fixture(name);
         let packets = packets(&file);
-        let (full, frames) = decode(stream_of(&file, SampleRate::HZ_48000, Heard::ALL), &packets);
+        let (full, frames) = decode(stream_of(&file, 1, Heard::ALL), &packets);
         assert_eq!((full.len(), frames), (packets.len() * 1024, packets.len() * 1024));
-        for (target, factor) in [(SampleRate::HZ_8000, 4), (SampleRate::HZ_16000, 2)] {
+        for (factor, least) in [(4, 68.0), (2, 90.0)] {
             for start in (0..2 * factor).chain([1_024, 2_047, 2_050, 5_001]) {
                 let heard = Heard { start: start as u64, length: None };
-                let (reduced, frames) = decode(stream_of(&file, target, heard), &packets);
+                let (reduced, frames) = decode(stream_of(&file, factor, heard), &packets);
                 assert_eq!(frames, full.len() - start);
                 assert_eq!(reduced.len(), frames.div_ceil(factor));
                 let expected = filtered(&full, 44_100, start, factor, reduced.len());
@@ -46,7 +45,7 @@ fn a_cut_anywhere_leaves_every_sample_in_its_place() {
                 let edge = (FILTER * 44_100.0) as usize;
                 let inner = edge..expected.len() - edge;
                 let snr = snr(&expected[inner.clone()], &actual[inner]);
-                assert!(snr > 68.0, "{name} cut at {start}, reduced by {factor}: {snr} dB");
+                assert!(snr > least, "{name} cut at {start}, reduced by {factor}: {snr} dB");
             }
         }
     }
@@ -59,9 +58,9 @@ fn lengths_are_exact_wherever_the_audio_is_cut() {
     let total = packets.len() * 1024;
     for start in [0usize, 1, 1_023, 1_024, 2_051, 9_999, total - 1, total, total + 5] {
         for length in [0usize, 1, 3, 1_024, 7_777, total] {
-            for (target, factor) in [(SampleRate::HZ_8000, 4), (SampleRate::HZ_16000, 2), (SampleRate::HZ_24000, 1)] {
+            for factor in [4, 2, 1] {
                 let heard = Heard { start: start as u64, length: Some(length as u64) };
-                let (samples, frames) = decode(stream_of(&file, target, heard), &packets);
+                let (samples, frames) = decode(stream_of(&file, factor, heard), &packets);
                 assert_eq!(frames, length.min(total.saturating_sub(start)), "{start} + {length}");
                 assert_eq!(samples.len(), frames.div_ceil(factor), "{start} + {length}");
             }
