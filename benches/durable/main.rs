@@ -45,10 +45,10 @@ PART: hits, unknown (hits of which the node knows nothing), fills or ill; all of
 Run it by `make bench-durable`.";
 
 const BUCKET: &str = "bench";
-/// The first few rounds warm connections and caches.
-const WARMING: usize = 5;
-/// Hits of which the node knows nothing that are measured together.
+/// Hits that are measured together.
 const TURN: usize = 16;
+/// The memory tier, full of other chunks: a node that has run for a while has no memory left that was never used.
+const MEMORY: ByteCount = ByteCount::mib(32);
 /// What is learned is written down a little later.
 const LEARNING: Duration = Duration::from_millis(150);
 /// As the node allocates: what is received and kept is most of what a hit costs.
@@ -112,7 +112,7 @@ fn config(endpoint: String) -> Config {
 /// Hits from S3 beside bare GETs of the same objects.
 async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
     println!(
-        "a hit from S3 with its manifest here beside bare GETs of the same object, another one each round, medians of {rounds} rounds (a quarter \
+        "a hit from S3 with its manifest here beside bare GETs of the same objects, the memory tier full, medians of turns of {TURN} (a quarter \
          for the long one), turn and turn about: by the node's client with the body let go as it comes (`bare`) and kept until its end (`kept`), \
          and by the SDK's client, let go. `by SDK` is a hit over that client. Writing to the disk tier is counted with the hit that causes it: \
          not the `first`, but the one `again`"
@@ -122,7 +122,7 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
         "bytes", "disk", "hit", "bare ms (CPU)", "kept ms (CPU)", "SDK ms (CPU)", "hit ms (CPU)", "by SDK ms (CPU)"
     );
     for (disk, again) in [(ByteCount::bytes(0), false), (ByteCount::gib(1), false), (ByteCount::gib(1), true)] {
-        let settings = Config { disk, ..config(server.endpoint()) };
+        let settings = Config { disk, memory: MEMORY, ..config(server.endpoint()) };
         let limits = &settings.durable;
         let ours = S3::open(&limits.s3).await;
         let bare = Arc::new(Resting::new(Arc::new(ours.clone()), limits, Clock::system()));
@@ -134,27 +134,43 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
         };
         let [in_first, in_second] = &directories;
         let (cache, cache_by_sdk) = (open(&bare, in_first).await?, open(&sdk, in_second).await?);
-        for (length, rounds) in [(80_000, rounds), (5_000_000, rounds / 4)] {
+        for cache in [&cache, &cache_by_sdk] {
+            fill_memory(cache).await;
+        }
+        for (length, at_a_turn) in [(80_000, TURN), (5_000_000, TURN / 4)] {
             let mut all: [Vec<Spent>; 5] = Default::default();
-            for round in 0..rounds + WARMING {
-                let manifest = Arc::new(artifact(&cache, length, round).await?);
-                let key = format!("artifacts/{}/{}.ulaw", &manifest.artifact.to_string()[..2], manifest.artifact);
-                let key = ObjectKey::new(key)?;
-                let mut each = Vec::with_capacity(all.len());
-                each.push(spent(read_bare(&bare, &key, length), async {}).await?);
-                each.push(spent(read_kept(&bare, &key, &manifest), async {}).await?);
-                each.push(spent(read_bare(&sdk, &key, length), async {}).await?);
-                for cache in [&cache, &cache_by_sdk] {
-                    forget(cache, &manifest).await;
-                    if again {
-                        read_hit(cache, &manifest).await?;
-                        forget(cache, &manifest).await;
-                    }
-                    each.push(spent(read_hit(cache, &manifest), cache.flush()).await?);
-                    forget(cache, &manifest).await;
+            for turn in 0..rounds / TURN + 1 {
+                let mut manifests = Vec::with_capacity(at_a_turn);
+                for number in 0..at_a_turn {
+                    let manifest = Arc::new(artifact(&cache, length, turn * at_a_turn + number).await?);
+                    forget(&cache, &manifest).await;
+                    let key = format!("artifacts/{}/{}.ulaw", &manifest.artifact.to_string()[..2], manifest.artifact);
+                    manifests.push((ObjectKey::new(key)?, manifest));
                 }
-                if round >= WARMING {
-                    all.iter_mut().zip(each).for_each(|(all, one)| all.push(one));
+                let mut each = Vec::with_capacity(all.len());
+                each.push(
+                    spent(in_turn(&manifests, async |key, _| read_bare(&bare, key, length).await), async {}).await?,
+                );
+                each.push(
+                    spent(in_turn(&manifests, async |key, manifest| read_kept(&bare, key, manifest).await), async {})
+                        .await?,
+                );
+                each.push(
+                    spent(in_turn(&manifests, async |key, _| read_bare(&sdk, key, length).await), async {}).await?,
+                );
+                for cache in [&cache, &cache_by_sdk] {
+                    if again {
+                        in_turn(&manifests, async |_, manifest| read_hit(cache, manifest).await).await?;
+                        for (_, manifest) in &manifests {
+                            forget(cache, manifest).await;
+                        }
+                    }
+                    let hits = in_turn(&manifests, async |_, manifest| read_hit(cache, manifest).await);
+                    each.push(spent(hits, cache.flush()).await?);
+                }
+                // The first warms connections and statements.
+                if turn > 0 {
+                    all.iter_mut().zip(each).for_each(|(all, one)| all.push(one.each(at_a_turn)));
                 }
             }
             let [bare, kept, sdk, hit, by_sdk] = all.map(Spent::median);
@@ -186,7 +202,7 @@ async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
          artifact each, medians of turns of {TURN}. What is learned is written to the catalogue, which is counted"
     );
     println!("{:>9} {:>8} {:>14} {:>14}   time CPU", "bytes", "at once", "GETs ms (CPU)", "hit ms (CPU)");
-    let settings = Config { disk: ByteCount::bytes(0), ..config(server.endpoint()) };
+    let settings = Config { disk: ByteCount::bytes(0), memory: MEMORY, ..config(server.endpoint()) };
     let store = S3::open(&settings.durable.s3).await;
     let store = Arc::new(Resting::new(Arc::new(store), &settings.durable, Clock::system()));
     for (length, at_once) in [(80_000, 1), (80_000, TURN), (5_000_000, 1), (5_000_000, 4)] {
@@ -207,6 +223,7 @@ async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
         }
         cache.close().await;
         let cache = open(empty).await?;
+        fill_memory(&cache).await;
         let (mut gets, mut hits) = (Vec::new(), Vec::new());
         for (turn, manifests) in manifests.chunks(TURN).enumerate() {
             let bare = stream::iter(manifests).map(|manifest| get_all(&store, manifest)).buffer_unordered(at_once);
@@ -278,6 +295,25 @@ async fn read_hit(cache: &Cache, manifest: &Arc<Manifest>) -> Result<()> {
     }
     ensure!(read == manifest.length, "{read} bytes of {}", manifest.length);
     Ok(())
+}
+
+/// The same with each, one after the other.
+async fn in_turn(
+    manifests: &[(ObjectKey, Arc<Manifest>)],
+    read: impl AsyncFn(&ObjectKey, &Arc<Manifest>) -> Result<()>,
+) -> Result<()> {
+    for (key, manifest) in manifests {
+        read(key, manifest).await?;
+    }
+    Ok(())
+}
+
+/// Fills the memory tier with what nobody asks for.
+async fn fill_memory(cache: &Cache) {
+    for number in 0..2 * MEMORY.get() / CHUNK_MAX as u64 {
+        let chunk = Bytes::from(number.to_le_bytes().repeat(CHUNK_MAX / 8));
+        cache.admit(ChunkId::of(&chunk), chunk).await;
+    }
 }
 
 /// Has the upper tiers forget an artifact.
