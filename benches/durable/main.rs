@@ -45,8 +45,8 @@ PART: hits, unknown (hits of which the node knows nothing), fills or ill; all of
 Run it by `make bench-durable`.";
 
 const BUCKET: &str = "bench";
-/// Hits that are measured together.
-const TURN: usize = 16;
+/// Hits that are measured together: many, so that what one kind leaves behind in caches and other threads is not the next one's.
+const TURN: usize = 64;
 /// The memory tier, full of other chunks: a node that has run for a while has no memory left that was never used.
 const MEMORY: ByteCount = ByteCount::mib(32);
 /// What is learned is written down a little later.
@@ -84,7 +84,7 @@ async fn main() -> Result<()> {
         hits(&server, rounds).await?;
     }
     if is_wanted("unknown") {
-        hits_without_state(&server, rounds / 10).await?;
+        hits_without_state(&server, rounds).await?;
     }
     if is_wanted("fills") {
         write_behind(&server, binary, fills).await?;
@@ -112,7 +112,7 @@ fn config(endpoint: String) -> Config {
 /// Hits from S3 beside bare GETs of the same objects.
 async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
     println!(
-        "a hit from S3 with its manifest here beside bare GETs of the same objects, the memory tier full, medians of turns of {TURN} (a quarter \
+        "a hit from S3 with its manifest here beside bare GETs of the same objects, the memory tier full, medians of turns of {TURN} (an eighth \
          for the long one), turn and turn about: by the node's client with the body let go as it comes (`bare`) and kept until its end (`kept`), \
          and by the SDK's client, let go. `by SDK` is a hit over that client. Writing to the disk tier is counted with the hit that causes it: \
          not the `first`, but the one `again`"
@@ -134,10 +134,10 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
         };
         let [in_first, in_second] = &directories;
         let (cache, cache_by_sdk) = (open(&bare, in_first).await?, open(&sdk, in_second).await?);
-        for cache in [&cache, &cache_by_sdk] {
-            fill_memory(cache).await;
-        }
-        for (length, at_a_turn) in [(80_000, TURN), (5_000_000, TURN / 4)] {
+        for (length, at_a_turn) in [(80_000, TURN), (5_000_000, TURN / 8)] {
+            for cache in [&cache, &cache_by_sdk] {
+                fill_memory(cache, length).await;
+            }
             let mut all: [Vec<Spent>; 5] = Default::default();
             for turn in 0..rounds / TURN + 1 {
                 let mut manifests = Vec::with_capacity(at_a_turn);
@@ -205,7 +205,7 @@ async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
     let settings = Config { disk: ByteCount::bytes(0), memory: MEMORY, ..config(server.endpoint()) };
     let store = S3::open(&settings.durable.s3).await;
     let store = Arc::new(Resting::new(Arc::new(store), &settings.durable, Clock::system()));
-    for (length, at_once) in [(80_000, 1), (80_000, TURN), (5_000_000, 1), (5_000_000, 4)] {
+    for (length, at_once) in [(80_000, 1), (80_000, 16), (5_000_000, 1), (5_000_000, 4)] {
         let directories = [tempfile::tempdir()?, tempfile::tempdir()?];
         let [full, empty] = &directories;
         let open = async |directory: &tempfile::TempDir| {
@@ -213,9 +213,9 @@ async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
             Cache::open_on(&settings, directory.path(), Some(shared), Clock::system()).await
         };
         let cache = open(full).await?;
-        let turns = (rounds * 80_000 / length).max(4) + 1;
+        let at_a_turn = if length == 80_000 { TURN } else { TURN / 8 };
         let mut manifests = Vec::new();
-        for number in 0..turns * TURN {
+        for number in 0..at_a_turn * (rounds / TURN + 1) {
             let manifest = artifact(&cache, length, number).await?;
             // So many would drive out others that the bucket has not got yet.
             forget(&cache, &manifest).await;
@@ -223,17 +223,17 @@ async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
         }
         cache.close().await;
         let cache = open(empty).await?;
-        fill_memory(&cache).await;
+        fill_memory(&cache, length).await;
         let (mut gets, mut hits) = (Vec::new(), Vec::new());
-        for (turn, manifests) in manifests.chunks(TURN).enumerate() {
+        for (turn, manifests) in manifests.chunks(at_a_turn).enumerate() {
             let bare = stream::iter(manifests).map(|manifest| get_all(&store, manifest)).buffer_unordered(at_once);
             let get = spent(bare.try_for_each(async |()| Ok(())), async {}).await?;
             let hit = stream::iter(manifests).map(|manifest| hit_unknown(&cache, manifest)).buffer_unordered(at_once);
             let hit = spent(hit.try_for_each(async |()| Ok(())), tokio::time::sleep(LEARNING)).await?;
             // The first warms connections and statements.
             if turn > 0 {
-                gets.push(get.each(TURN));
-                hits.push(hit.each(TURN));
+                gets.push(get.each(at_a_turn));
+                hits.push(hit.each(at_a_turn));
             }
         }
         cache.close().await;
@@ -308,10 +308,13 @@ async fn in_turn(
     Ok(())
 }
 
-/// Fills the memory tier with what nobody asks for.
-async fn fill_memory(cache: &Cache) {
-    for number in 0..2 * MEMORY.get() / CHUNK_MAX as u64 {
-        let chunk = Bytes::from(number.to_le_bytes().repeat(CHUNK_MAX / 8));
+/// Fills the memory tier with chunks like those of artifacts of so many bytes, which nobody asks for.
+async fn fill_memory(cache: &Cache, length: usize) {
+    let length = length.min(CHUNK_MAX);
+    for number in 0..2 * MEMORY.get() / length as u64 {
+        let mut chunk = number.to_le_bytes().repeat(length / 8 + 1);
+        chunk.truncate(length);
+        let chunk = Bytes::from(chunk);
         cache.admit(ChunkId::of(&chunk), chunk).await;
     }
 }
