@@ -49,8 +49,8 @@ impl Cache {
     /// # Errors
     /// The durable tier cannot be asked, or the catalogue not written: the next time hears the same again.
     pub async fn hear(&self, now: SystemTime) -> Result<Vec<News>, CacheError> {
-        let Some(durable) = &self.durable else { return Ok(Vec::new()) };
-        let is_first = self.heard.is_empty();
+        let Some(durable) = &self.parts.durable else { return Ok(Vec::new()) };
+        let is_first = self.parts.heard.is_empty();
         let since = if is_first { SystemTime::UNIX_EPOCH } else { now - LATE_MAX };
         // Behind all that is older: no announcement bears this very name.
         let mut after = layout::announcements_from(since);
@@ -64,14 +64,14 @@ impl Cache {
             let Some(last) = listed.last() else { return Ok(news) };
             after = last.key.clone();
             for key in listed.into_iter().map(|listed| listed.key) {
-                if self.heard.has(&key) {
+                if self.parts.heard.has(&key) {
                     continue;
                 }
                 match self.obey(durable, &key).await {
                     Ok(heard) => news.extend(heard),
                     Err(error) => return so_far(news, error),
                 }
-                self.heard.note(key);
+                self.parts.heard.note(key);
             }
         }
     }
@@ -84,12 +84,12 @@ impl Cache {
         }
         let Some((tenant, artifact)) = announcement.forgotten() else { return Ok(None) };
         // Before looking: what is learned from now on is held against it.
-        self.heard.forget(&tenant, &artifact, announcement.at);
+        self.parts.heard.forget(&tenant, &artifact, announcement.at);
         // Neither may what was learned before come to light after.
-        if let Err(error) = self.catalogue.write_learned().await {
+        if let Err(error) = self.parts.catalogue.write_learned().await {
             tracing::warn!(%error, "what was learned cannot be written before a reference is dropped");
         }
-        let known = self.catalogue.reference(&tenant, &artifact).await?;
+        let known = self.parts.catalogue.reference(&tenant, &artifact).await?;
         // One that came into being since is not meant.
         if !known.is_ok_and(|reference| reference.created_at <= announcement.at) {
             return Ok(None);

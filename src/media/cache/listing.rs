@@ -34,7 +34,7 @@ impl Cache {
         after: Option<ArtifactId>,
         limit: u32,
     ) -> Result<Vec<Entry>, CacheError> {
-        let rows = self.catalogue.references(tenant, original, after, limit).await?;
+        let rows = self.parts.catalogue.references(tenant, original, after, limit).await?;
         let entry = |(artifact, reference, manifest): (ArtifactId, Option<Reference>, Option<Manifest>)| {
             let tier = manifest.as_ref().and_then(|manifest| self.tier_of(manifest));
             Entry { artifact, reference: reference.map(Arc::new), manifest: manifest.map(Arc::new), tier }

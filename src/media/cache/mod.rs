@@ -127,6 +127,12 @@ pub struct Stats {
 /// Chunks and catalogue of one data directory. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Cache {
+    /// In one piece: each request clones it, on all cores.
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
     memory: Memory,
     disk: Option<Disk>,
     catalogue: Catalogue,
@@ -158,7 +164,7 @@ impl Cache {
         let store = store.map_err(|source| CacheError::DurableUnusable { source: Arc::new(source) })?;
         let resting = store.clone();
         let store = store.map(|store| store as Arc<dyn ObjectStore>);
-        Ok(Cache { resting, ..Cache::open_on(config, data_dir, store, clock).await? })
+        Cache::open_with(config, data_dir, store, resting, clock).await
     }
 
     /// The same on a durable tier of the caller's.
@@ -169,6 +175,16 @@ impl Cache {
         config: &Config,
         data_dir: &Path,
         store: Option<Arc<dyn ObjectStore>>,
+        clock: Clock,
+    ) -> Result<Cache, CacheError> {
+        Cache::open_with(config, data_dir, store, None, clock).await
+    }
+
+    async fn open_with(
+        config: &Config,
+        data_dir: &Path,
+        store: Option<Arc<dyn ObjectStore>>,
+        resting: Option<Arc<Resting>>,
         clock: Clock,
     ) -> Result<Cache, CacheError> {
         let metrics = Metrics::new();
@@ -202,13 +218,13 @@ impl Cache {
             let sweeper = Sweeper::open(config.durable.clone(), data_dir, durable, clock);
             Arc::new(Sweep::start(sweeper, uses.clone(), config.durable.sweep_every))
         });
-        Ok(Cache {
+        let parts = Parts {
             memory,
             disk,
             catalogue,
             purges,
             durable,
-            resting: None,
+            resting,
             behind,
             sweep,
             uses,
@@ -217,13 +233,14 @@ impl Cache {
             drain: config.durable.drain,
             metrics,
             _lock: lock,
-        })
+        };
+        Ok(Cache { parts: Arc::new(parts) })
     }
 
     /// The chunk, if it is in memory. **Cost**: under a microsecond, no copy.
     pub fn chunk_in_memory(&self, id: &ChunkId) -> Option<Bytes> {
-        let bytes = self.memory.get(id)?.value().clone();
-        self.metrics.hit(Tier::Memory);
+        let bytes = self.parts.memory.get(id)?.value().clone();
+        self.parts.metrics.hit(Tier::Memory);
         Some(bytes)
     }
 
@@ -234,7 +251,7 @@ impl Cache {
         if let Some(bytes) = self.chunk_in_memory(id) {
             return Some((bytes, Tier::Memory));
         }
-        let found = match &self.disk {
+        let found = match &self.parts.disk {
             Some(disk) => disk.read(id).await,
             None => Found::Nothing,
         };
@@ -242,13 +259,13 @@ impl Cache {
             Found::Unwritten(bytes) => (bytes, Tier::Memory, false),
             Found::Verified { bytes, leaving } => (bytes, Tier::Disk, leaving),
             Found::Nothing => {
-                self.metrics.misses.increment(1);
+                self.parts.metrics.misses.increment(1);
                 return None;
             }
         };
-        self.metrics.hit(tier);
-        let entry = self.memory.insert(*id, bytes.clone());
-        if leaving && let Some(disk) = &self.disk {
+        self.parts.metrics.hit(tier);
+        let entry = self.parts.memory.insert(*id, bytes.clone());
+        if leaving && let Some(disk) = &self.parts.disk {
             disk.write_again(*id, &entry);
         }
         Some((bytes, tier))
@@ -261,7 +278,7 @@ impl Cache {
             match self.chunk_tier(&chunk.id) {
                 Some(tier) => slowest = slowest.max(tier),
                 None => {
-                    let durable = self.durable.as_ref()?;
+                    let durable = self.parts.durable.as_ref()?;
                     return durable.holds(&whole.home(), whole.length()).await.then_some(durable.tier());
                 }
             }
@@ -271,10 +288,10 @@ impl Cache {
 
     /// Where the chunk is, without reading it. From disk this is the index's word: reading it can still fail.
     pub fn chunk_tier(&self, id: &ChunkId) -> Option<Tier> {
-        if self.memory.contains(id) {
+        if self.parts.memory.contains(id) {
             return Some(Tier::Memory);
         }
-        self.disk.as_ref().is_some_and(|disk| disk.holds(id)).then_some(Tier::Disk)
+        self.parts.disk.as_ref().is_some_and(|disk| disk.holds(id)).then_some(Tier::Disk)
     }
 
     /// Keeps a chunk in memory and on disk. `bytes` should own its memory: a slice would keep all of what it was cut from.
@@ -284,9 +301,9 @@ impl Cache {
     pub async fn admit(&self, id: ChunkId, bytes: Bytes) {
         debug_assert!(bytes.len() <= CHUNK_MAX, "a chunk of {} bytes", bytes.len());
         debug_assert!(ChunkId::of(&bytes) == id, "a chunk under another's name");
-        self.metrics.admitted_bytes.increment(bytes.len() as u64);
-        let entry = self.memory.insert(id, bytes);
-        if let Some(disk) = &self.disk {
+        self.parts.metrics.admitted_bytes.increment(bytes.len() as u64);
+        let entry = self.parts.memory.insert(id, bytes);
+        if let Some(disk) = &self.parts.disk {
             disk.write(id, &entry).await;
         }
     }
@@ -297,12 +314,12 @@ impl Cache {
     }
 
     async fn remove_chunks(&self, ids: &[ChunkId]) {
-        if let Some(disk) = &self.disk {
+        if let Some(disk) = &self.parts.disk {
             disk.remove(ids).await;
         }
         // After the disk: a read in between would promote the chunk again.
         for id in ids {
-            drop(self.memory.remove(id));
+            drop(self.parts.memory.remove(id));
         }
     }
 
@@ -312,9 +329,9 @@ impl Cache {
     /// This and the other lookups fail only if the catalogue cannot be read. A record that a later version wrote and this one cannot
     /// read counts as absent.
     pub async fn source(&self, tenant: &Tenant, key: &SourceKey) -> Result<Option<Arc<SourceRecord>>, CacheError> {
-        let is_purged = |record: &Arc<SourceRecord>| self.purges.cover_source(tenant, record);
+        let is_purged = |record: &Arc<SourceRecord>| self.parts.purges.cover_source(tenant, record);
         // Another node may know it, or have asked for it anew since it was purged.
-        let record = match self.catalogue.source(tenant, key).await? {
+        let record = match self.parts.catalogue.source(tenant, key).await? {
             Ok(record) if !is_purged(&record) => return Ok(Some(record)),
             Ok(known) => self.learn_newer_source(tenant, key, &known).await?,
             Err(gap) => self.learn_source(tenant, key, None, &gap).await?,
@@ -333,7 +350,7 @@ impl Cache {
         known: &SourceRecord,
     ) -> Result<Option<Arc<SourceRecord>>, CacheError> {
         let record = self.learn_newer_source(tenant, key, known).await?;
-        Ok(record.filter(|record| !self.purges.cover_source(tenant, record)))
+        Ok(record.filter(|record| !self.parts.purges.cover_source(tenant, record)))
     }
 
     async fn learn_newer_source(
@@ -342,10 +359,10 @@ impl Cache {
         key: &SourceKey,
         known: &SourceRecord,
     ) -> Result<Option<Arc<SourceRecord>>, CacheError> {
-        if self.durable.is_none() {
+        if self.parts.durable.is_none() {
             return Ok(None);
         }
-        let gap = self.catalogue.older_source(tenant, key).await?;
+        let gap = self.parts.catalogue.older_source(tenant, key).await?;
         self.learn_source(tenant, key, Some(known), &gap).await
     }
 
@@ -356,7 +373,7 @@ impl Cache {
         known: Option<&SourceRecord>,
         gap: &Gap,
     ) -> Result<Option<Arc<SourceRecord>>, CacheError> {
-        let Some(durable) = &self.durable else { return Ok(None) };
+        let Some(durable) = &self.parts.durable else { return Ok(None) };
         if gap.is_pending {
             return Ok(None);
         }
@@ -370,15 +387,15 @@ impl Cache {
 
     /// Notes what the durable tier knew. One that cannot be noted is asked for again the next time.
     async fn learn(&self, learned: Learned, gap: &Gap) {
-        if let Err(error) = self.catalogue.learn(learned, gap).await {
+        if let Err(error) = self.parts.catalogue.learn(learned, gap).await {
             tracing::error!(%error, "what the durable tier knows cannot be noted");
         }
     }
 
     /// [`source`](Cache::source), if its record is in memory.
     pub fn source_in_memory(&self, tenant: &Tenant, key: &SourceKey) -> Option<Arc<SourceRecord>> {
-        let record = self.catalogue.source_in_memory(tenant, key)?;
-        (!self.purges.cover_source(tenant, &record)).then_some(record)
+        let record = self.parts.catalogue.source_in_memory(tenant, key)?;
+        (!self.parts.purges.cover_source(tenant, &record)).then_some(record)
     }
 
     /// Whether a tenant may use an artifact, and its recipe.
@@ -390,18 +407,18 @@ impl Cache {
         tenant: &Tenant,
         artifact: &ArtifactId,
     ) -> Result<Option<Arc<Reference>>, CacheError> {
-        let gap = match self.catalogue.reference(tenant, artifact).await? {
+        let gap = match self.parts.catalogue.reference(tenant, artifact).await? {
             Ok(reference) => return Ok(Some(reference)),
             Err(gap) => gap,
         };
-        let Some(durable) = &self.durable else { return Ok(None) };
+        let Some(durable) = &self.parts.durable else { return Ok(None) };
         // One that was dropped here may not have left the durable tier yet.
         if gap.is_pending {
             return Ok(None);
         }
         let Some(shared) = durable.reference(tenant, artifact).await? else { return Ok(None) };
         let reference = Arc::new(shared.reference.clone());
-        let is_forgotten = || self.heard.forgotten_at(tenant, artifact).is_some_and(|at| reference.created_at <= at);
+        let is_forgotten = || self.parts.heard.forgotten_at(tenant, artifact).is_some_and(|at| reference.created_at <= at);
         if is_forgotten() {
             return Ok(None);
         }
@@ -416,24 +433,24 @@ impl Cache {
 
     /// [`reference`](Cache::reference), if its record is in memory.
     pub fn reference_in_memory(&self, tenant: &Tenant, artifact: &ArtifactId) -> Option<Arc<Reference>> {
-        self.catalogue.reference_in_memory(tenant, artifact)
+        self.parts.catalogue.reference_in_memory(tenant, artifact)
     }
 
     /// Whether an artifact was purged since its origin was asked last: its audio is not to be served, and can be made again.
     pub fn is_purged(&self, tenant: &Tenant, reference: &Reference) -> bool {
-        self.purges.cover_reference(tenant, reference)
+        self.parts.purges.cover_reference(tenant, reference)
     }
 
     /// Whether an artifact that memory knows was purged. **Cost**: a lock and a look-up where the tenant has purged nothing.
     pub fn is_purged_in_memory(&self, tenant: &Tenant, artifact: &ArtifactId) -> bool {
         // What is not in memory has to be looked up.
         let is_purged = |reference: Arc<Reference>| self.is_purged(tenant, &reference);
-        self.purges.has_any(tenant) && self.reference_in_memory(tenant, artifact).is_none_or(is_purged)
+        self.parts.purges.has_any(tenant) && self.reference_in_memory(tenant, artifact).is_none_or(is_purged)
     }
 
     /// Whether what the index knew of a source was purged since.
     pub fn is_source_purged(&self, tenant: &Tenant, record: &SourceRecord) -> bool {
-        self.purges.cover_source(tenant, record)
+        self.parts.purges.cover_source(tenant, record)
     }
 
     /// Adds labels to a tenant's reference and to what the index knows of a source, as far as there are such.
@@ -447,7 +464,7 @@ impl Cache {
         source: &SourceKey,
         tags: Vec<String>,
     ) -> Result<(), CacheError> {
-        self.catalogue.label(tenant, artifact, source, tags).await
+        self.parts.catalogue.label(tenant, artifact, source, tags).await
     }
 
     /// Has what a tenant got before `at` count as absent, as far as `purge` speaks of it. One rule, however many entries that are.
@@ -465,31 +482,31 @@ impl Cache {
 
     /// Has a rule hold on this node.
     async fn rule(&self, rule: Rule) -> Result<(), CacheError> {
-        self.catalogue.purge(rule.clone()).await?;
-        if let Some(merged) = self.purges.add(rule) {
-            self.catalogue.purge(merged).await?;
+        self.parts.catalogue.purge(rule.clone()).await?;
+        if let Some(merged) = self.parts.purges.add(rule) {
+            self.parts.catalogue.purge(merged).await?;
         }
         Ok(())
     }
 
     /// Tells the nodes that share the durable tier, if there is one.
     async fn announce(&self, announcement: Announcement) -> Result<(), CacheError> {
-        if self.is_shared() { self.catalogue.announce(announcement).await } else { Ok(()) }
+        if self.is_shared() { self.parts.catalogue.announce(announcement).await } else { Ok(()) }
     }
 
     /// The store of the durable tier, for what is no cache and lies there too.
     pub(crate) fn durable_store(&self) -> Option<Arc<dyn ObjectStore>> {
-        self.durable.as_ref().map(|durable| Arc::clone(durable.store()))
+        self.parts.durable.as_ref().map(|durable| Arc::clone(durable.store()))
     }
 
     /// Whether other nodes may share what is kept here.
     pub fn is_shared(&self) -> bool {
-        self.durable.is_some()
+        self.parts.durable.is_some()
     }
 
     /// How often the bytes of an artifact became others, because another node's were first. Whoever keeps manifests looks at this.
     pub fn adopted(&self) -> u64 {
-        self.behind.as_ref().map_or(0, |behind| behind.adopted())
+        self.parts.behind.as_ref().map_or(0, |behind| behind.adopted())
     }
 
     /// What an artifact is made of.
@@ -497,11 +514,11 @@ impl Cache {
     /// # Errors
     /// As [`source`](Cache::source).
     pub async fn manifest(&self, artifact: &ArtifactId) -> Result<Option<Arc<Manifest>>, CacheError> {
-        let gap = match self.catalogue.manifest(artifact).await? {
+        let gap = match self.parts.catalogue.manifest(artifact).await? {
             Ok(manifest) => return Ok(Some(manifest)),
             Err(gap) => gap,
         };
-        let Some(durable) = &self.durable else { return Ok(None) };
+        let Some(durable) = &self.parts.durable else { return Ok(None) };
         let Some(manifest) = durable.manifest(artifact).await else { return Ok(None) };
         self.learn(Learned::Manifest(manifest.clone()), &gap).await;
         Ok(Some(Arc::new(manifest)))
@@ -509,7 +526,7 @@ impl Cache {
 
     /// [`manifest`](Cache::manifest), if its record is in memory.
     pub fn manifest_in_memory(&self, artifact: &ArtifactId) -> Option<Arc<Manifest>> {
-        self.catalogue.manifest_in_memory(artifact)
+        self.parts.catalogue.manifest_in_memory(artifact)
     }
 
     /// An original that was kept.
@@ -517,11 +534,11 @@ impl Cache {
     /// # Errors
     /// As [`source`](Cache::source).
     pub async fn kept_source(&self, hash: &ContentHash) -> Result<Option<Arc<KeptSource>>, CacheError> {
-        let gap = match self.catalogue.kept_source(hash).await? {
+        let gap = match self.parts.catalogue.kept_source(hash).await? {
             Ok(kept) => return Ok(Some(kept)),
             Err(gap) => gap,
         };
-        let Some(durable) = &self.durable else { return Ok(None) };
+        let Some(durable) = &self.parts.durable else { return Ok(None) };
         let Some(kept) = durable.kept(hash).await else { return Ok(None) };
         self.learn(Learned::Kept(kept.clone()), &gap).await;
         Ok(Some(Arc::new(kept)))
@@ -532,12 +549,12 @@ impl Cache {
     /// # Errors
     /// As [`source`](Cache::source).
     pub async fn responses(&self, key: &ResponseKey) -> Result<Option<Arc<Responses>>, CacheError> {
-        self.catalogue.responses(key).await
+        self.parts.catalogue.responses(key).await
     }
 
     /// [`responses`](Cache::responses), if their record is in memory.
     pub fn responses_in_memory(&self, key: &ResponseKey) -> Option<Arc<Responses>> {
-        self.catalogue.responses_in_memory(key)
+        self.parts.catalogue.responses_in_memory(key)
     }
 
     /// Keeps a response, in the place of one that answered the same requests. Beyond `addresses_max` addresses, those leave that have
@@ -553,7 +570,7 @@ impl Cache {
         response: StoredResponse,
         addresses_max: u64,
     ) -> Result<(), CacheError> {
-        self.catalogue.keep_response(key, response, addresses_max).await
+        self.parts.catalogue.keep_response(key, response, addresses_max).await
     }
 
     /// Forgets one response of an address, or all. Chunks stay until they are evicted: others may have the same bytes.
@@ -561,7 +578,7 @@ impl Cache {
     /// # Errors
     /// The catalogue could not be written.
     pub async fn forget_responses(&self, key: ResponseKey, which: Option<Which>) -> Result<(), CacheError> {
-        self.catalogue.forget_responses(key, which).await
+        self.parts.catalogue.forget_responses(key, which).await
     }
 
     /// Writes records down in one transaction: all of them or none. Concurrent commits share transactions.
@@ -573,7 +590,7 @@ impl Cache {
     /// The records could not be written, for instance because the disk is full. They are in memory all the same, so that the node goes
     /// on serving them until they are evicted.
     pub async fn commit(&self, commit: Commit) -> Result<(), CacheError> {
-        self.catalogue.commit(commit).await
+        self.parts.catalogue.commit(commit).await
     }
 
     /// Removes the index entry of a tenant's source.
@@ -581,7 +598,7 @@ impl Cache {
     /// # Errors
     /// The catalogue could not be written.
     pub async fn forget_source(&self, tenant: &Tenant, key: &SourceKey) -> Result<(), CacheError> {
-        self.catalogue.forget_source(tenant, key).await
+        self.parts.catalogue.forget_source(tenant, key).await
     }
 
     /// Removes a manifest whose chunks are not all there any more. References stay: the artifact can be made again.
@@ -589,7 +606,7 @@ impl Cache {
     /// # Errors
     /// The catalogue could not be written.
     pub async fn drop_manifest(&self, artifact: &ArtifactId) -> Result<(), CacheError> {
-        self.catalogue.drop_manifest(artifact).await
+        self.parts.catalogue.drop_manifest(artifact).await
     }
 
     /// Removes the record of a kept source whose chunks are not all there any more.
@@ -597,7 +614,7 @@ impl Cache {
     /// # Errors
     /// The catalogue could not be written.
     pub async fn drop_kept(&self, hash: &ContentHash) -> Result<(), CacheError> {
-        self.catalogue.drop_kept(hash).await
+        self.parts.catalogue.drop_kept(hash).await
     }
 
     /// Removes a tenant's reference with its index entry; with the last reference of the artifact the manifest; with the last of the
@@ -614,7 +631,7 @@ impl Cache {
         at: SystemTime,
     ) -> Result<Option<Dropped>, CacheError> {
         // Before: who has asked the durable tier for it meanwhile learns nothing after.
-        self.heard.forget(tenant, artifact, at);
+        self.parts.heard.forget(tenant, artifact, at);
         let dropped = self.drop_here(tenant, artifact, true).await?;
         self.announce(Announcement::forget(tenant, artifact, at)).await?;
         Ok(dropped)
@@ -627,7 +644,7 @@ impl Cache {
         artifact: &ArtifactId,
         is_news: bool,
     ) -> Result<Option<Dropped>, CacheError> {
-        let dropped = self.catalogue.drop_reference(tenant, artifact, is_news).await?;
+        let dropped = self.parts.catalogue.drop_reference(tenant, artifact, is_news).await?;
         if let Some(dropped) = &dropped {
             self.remove_chunks(&dropped.chunks).await;
         }
@@ -637,38 +654,38 @@ impl Cache {
     /// What is held at the moment, for metrics and tests. **Cost**: reads the sizes of the disk tier's files.
     pub fn stats(&self) -> Stats {
         Stats {
-            counts: self.catalogue.counts(),
-            memory_chunks: self.memory.entries(),
-            memory_bytes: self.memory.usage(),
-            disk_bytes: self.disk.as_ref().map(Disk::allocated),
-            disk_writing: self.disk.as_ref().is_some_and(Disk::is_writing),
-            record_entries: self.catalogue.front_entries(),
-            record_bytes: self.catalogue.front_bytes(),
-            durable_failing: self.behind.as_ref().is_some_and(|behind| behind.is_failing())
-                || self.resting.as_ref().is_some_and(|resting| resting.is_resting()),
-            durable_lost: self.behind.as_ref().map_or(0, |behind| behind.lost()),
+            counts: self.parts.catalogue.counts(),
+            memory_chunks: self.parts.memory.entries(),
+            memory_bytes: self.parts.memory.usage(),
+            disk_bytes: self.parts.disk.as_ref().map(Disk::allocated),
+            disk_writing: self.parts.disk.as_ref().is_some_and(Disk::is_writing),
+            record_entries: self.parts.catalogue.front_entries(),
+            record_bytes: self.parts.catalogue.front_bytes(),
+            durable_failing: self.parts.behind.as_ref().is_some_and(|behind| behind.is_failing())
+                || self.parts.resting.as_ref().is_some_and(|resting| resting.is_resting()),
+            durable_lost: self.parts.behind.as_ref().map_or(0, |behind| behind.lost()),
         }
     }
 
     /// Waits until every chunk admitted so far is on disk, or failed to get there.
     pub async fn flush(&self) {
-        if let Some(disk) = &self.disk {
+        if let Some(disk) = &self.parts.disk {
             disk.flush().await;
         }
     }
 
     /// Flushes both and closes them. Later writes fail or do nothing; call it last.
     pub async fn close(&self) {
-        if let Some(sweep) = &self.sweep {
+        if let Some(sweep) = &self.parts.sweep {
             sweep.end();
         }
-        if let Some(behind) = &self.behind {
-            behind.close(self.drain).await;
+        if let Some(behind) = &self.parts.behind {
+            behind.close(self.parts.drain).await;
         }
-        if let Some(disk) = &self.disk {
+        if let Some(disk) = &self.parts.disk {
             disk.close().await;
         }
-        self.catalogue.close().await;
+        self.parts.catalogue.close().await;
     }
 }
 

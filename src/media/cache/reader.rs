@@ -151,14 +151,14 @@ impl Reader {
     /// The next chunk of the run under way.
     async fn take(&mut self) -> Option<(Bytes, Tier)> {
         let run = self.run.as_mut()?;
-        let tier = self.cache.durable.as_ref()?.tier();
+        let tier = self.cache.parts.durable.as_ref()?.tier();
         let brought = run.chunks.recv().await;
         run.left -= 1;
         if run.left == 0 || brought.is_none() {
             self.run = None;
         }
         let (bytes, _room) = brought?;
-        self.cache.metrics.hit(tier);
+        self.cache.parts.metrics.hit(tier);
         Some((bytes, tier))
     }
 
@@ -167,8 +167,8 @@ impl Reader {
             if let Some(found) = self.cache.chunk(&id).await {
                 return Some(found);
             }
-            let durable = self.cache.durable.clone()?;
-            let coming = self.cache.runs.coming().get(&id).cloned();
+            let durable = self.cache.parts.durable.clone()?;
+            let coming = self.cache.parts.runs.coming().get(&id).cloned();
             if let Some(mut coming) = coming {
                 // Until its sender is gone: then it is there, or it is for us to bring it.
                 while coming.changed().await.is_ok() {}
@@ -177,7 +177,7 @@ impl Reader {
             match self.begin(&durable).await {
                 Begun::Run(run) => self.run = Some(run),
                 Begun::Chunk(bytes) => {
-                    self.cache.metrics.hit(durable.tier());
+                    self.cache.parts.metrics.hit(durable.tier());
                     return Some((bytes, durable.tier()));
                 }
                 Begun::ByOthers => continue,
@@ -190,12 +190,12 @@ impl Reader {
 
     /// Begins a run with the next chunk.
     async fn begin(&mut self, durable: &Durable) -> Begun {
-        let runs = self.cache.runs.clone();
+        let runs = self.cache.parts.runs.clone();
         let Some((mut claimed, chunks, room)) = self.claim(&runs) else { return Begun::ByOthers };
         let left = chunks.len();
         let run = durable.read(self.whole.home(), self.whole.length(), self.offset, chunks).await;
         let Some(mut run) = run else { return Begun::Nothing };
-        let local = Local { memory: self.cache.memory.clone(), disk: self.cache.disk.clone() };
+        let local = Local { memory: self.cache.parts.memory.clone(), disk: self.cache.parts.disk.clone() };
         if left == 1 {
             // Nothing comes behind it that its reader could hold up: a task would only cost time, a quarter of that for 80 KB.
             let Some((id, bytes)) = run.next().await else { return Begun::Nothing };
@@ -222,12 +222,12 @@ impl Reader {
         if room.is_none() {
             chunks.truncate(1);
         }
-        let mut claims = HashMap::with_capacity(chunks.len());
+        let mut claims = Vec::with_capacity(chunks.len());
         for chunk in &chunks {
             // A chunk can stand twice in a body.
             coming.entry(chunk.id).or_insert_with(|| {
                 let (claim, waiting) = watch::channel(());
-                claims.insert(chunk.id, claim);
+                claims.push((chunk.id, claim));
                 waiting
             });
         }
@@ -239,7 +239,8 @@ impl Reader {
 #[derive(Debug)]
 struct Claimed {
     runs: Runs,
-    claims: HashMap<ChunkId, watch::Sender<()>>,
+    /// In the order in which they come.
+    claims: Vec<(ChunkId, watch::Sender<()>)>,
 }
 
 impl Claimed {
@@ -247,20 +248,20 @@ impl Claimed {
     fn keep(&mut self, local: &Local, id: ChunkId, bytes: &Bytes) {
         local.promote(id, bytes.clone(), self.runs.twice.came(&id));
         self.runs.coming().remove(&id);
-        self.claims.remove(&id);
+        self.claims.retain(|(claimed, _)| *claimed != id);
     }
 
     /// Whether somebody else waits for what is still to come.
     fn is_waited_for(&self) -> bool {
         // One that waits is the one that others take theirs from.
-        self.claims.values().any(|claim| claim.receiver_count() > 1)
+        self.claims.iter().any(|(_, claim)| claim.receiver_count() > 1)
     }
 }
 
 impl Drop for Claimed {
     fn drop(&mut self) {
         let mut coming = self.runs.coming();
-        for id in self.claims.keys() {
+        for (id, _) in &self.claims {
             coming.remove(id);
         }
     }

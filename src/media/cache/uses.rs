@@ -80,25 +80,25 @@ impl Uses {
 impl Cache {
     /// The number of the day: whoever has told [`touch`](Cache::touch) of a use today need not tell it of another.
     pub fn day(&self) -> u32 {
-        self.uses.shared.day.load(Ordering::Relaxed)
+        self.parts.uses.shared.day.load(Ordering::Relaxed)
     }
 
     /// Has an artifact count as used, for the sweep of the durable tier. Waits for nothing. What was purged is of no use.
     ///
     /// **Cost**: a lock and a look-up in a set, and once a day for each artifact a change of the catalogue, behind the caller.
     pub fn touch(&self, tenant: &Tenant, artifact: &ArtifactId, reference: &Reference) {
-        let Shared { is_on, clock, .. } = &*self.uses.shared;
+        let Shared { is_on, clock, .. } = &*self.parts.uses.shared;
         if !is_on || self.is_purged(tenant, reference) {
             return;
         }
         // It was written when it was made.
         let age = clock.now_wall().duration_since(reference.created_at);
-        if age.is_ok_and(|age| age < DAY) || !self.uses.note(tenant, artifact) {
+        if age.is_ok_and(|age| age < DAY) || !self.parts.uses.note(tenant, artifact) {
             return;
         }
         // A catalogue that is as busy as that is told at the next use.
-        if !self.catalogue.try_tell_again(tenant, artifact) {
-            self.uses.forget(tenant, artifact);
+        if !self.parts.catalogue.try_tell_again(tenant, artifact) {
+            self.parts.uses.forget(tenant, artifact);
         }
     }
 }

@@ -35,6 +35,9 @@ pub(in crate::media::cache) const ANNOUNCEMENTS: &str = "announcements/";
 /// What begins the names of index entries.
 pub(in crate::media::cache) const INDEX: &str = "index/";
 
+/// Bytes that stand in names beside folder and digits, mostly: an extension, a tenant.
+const ROOM: usize = 48;
+
 /// Digits of the time in an announcement's name.
 const TIME_DIGITS: usize = 20;
 
@@ -47,45 +50,55 @@ fn part(digest: &str) -> &str {
     digest.get(..2).unwrap_or(digest)
 }
 
+/// `<folder><aa>/<digits>`, with room for what comes behind. By hand, because each hit makes such names.
+fn filed(folder: &str, digits: &str) -> String {
+    let mut text = String::with_capacity(folder.len() + digits.len() + ROOM);
+    for piece in [folder, part(digits), "/", digits] {
+        text.push_str(piece);
+    }
+    text
+}
+
 pub(in crate::media::cache) fn artifact(id: &ArtifactId, format: Format) -> ObjectKey {
-    let id = id.to_string();
-    key(format!("artifacts/{}/{id}.{}", part(&id), format.extension()))
+    let mut text = artifacts(id);
+    text.push_str(format.extension());
+    key(text)
 }
 
 pub(in crate::media::cache) fn manifest(id: &ArtifactId) -> ObjectKey {
-    let id = id.to_string();
-    key(format!("manifests/{}/{id}", part(&id)))
+    key(filed("manifests/", &id.to_string()))
 }
 
 pub(in crate::media::cache) fn reference(id: &ArtifactId, tenant: &Tenant) -> ObjectKey {
-    key(format!("{}{tenant}", references(id)))
+    let mut text = references(id);
+    text.push_str(tenant.as_str());
+    key(text)
 }
 
 /// What begins the names of an artifact's bytes.
 pub(in crate::media::cache) fn artifacts(id: &ArtifactId) -> String {
-    let id = id.to_string();
-    format!("artifacts/{}/{id}.", part(&id))
+    let mut text = filed("artifacts/", &id.to_string());
+    text.push('.');
+    text
 }
 
 /// What begins the names of all tenants' references to an artifact.
 pub(in crate::media::cache) fn references(id: &ArtifactId) -> String {
-    let id = id.to_string();
-    format!("references/{}/{id}/", part(&id))
+    let mut text = filed("references/", &id.to_string());
+    text.push('/');
+    text
 }
 
 pub(in crate::media::cache) fn original(hash: &ContentHash) -> ObjectKey {
-    let hash = hash.to_string();
-    key(format!("sources/{}/{hash}", part(&hash)))
+    key(filed("sources/", &hash.to_string()))
 }
 
 pub(in crate::media::cache) fn chunks(hash: &ContentHash) -> ObjectKey {
-    let hash = hash.to_string();
-    key(format!("chunks/{}/{hash}", part(&hash)))
+    key(filed("chunks/", &hash.to_string()))
 }
 
 pub(in crate::media::cache) fn source(tenant: &Tenant, source: &SourceKey) -> ObjectKey {
-    let source = source.to_string();
-    key(format!("{INDEX}{tenant}/{}/{source}", part(&source)))
+    key(filed(&format!("{INDEX}{tenant}/"), &source.to_string()))
 }
 
 /// Whose an index entry of this name is.
@@ -123,8 +136,7 @@ pub(in crate::media::cache) fn announced_at(key: &ObjectKey) -> Option<SystemTim
 }
 
 pub(crate) fn upload(tenant: &Tenant, hash: &ContentHash) -> ObjectKey {
-    let hash = hash.to_string();
-    key(format!("{}{}/{hash}", uploads(tenant), part(&hash)))
+    key(filed(&uploads(tenant), &hash.to_string()))
 }
 
 /// What begins the names of a tenant's uploads.

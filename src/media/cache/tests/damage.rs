@@ -58,7 +58,7 @@ async fn takes_chunks(cache: &Cache, numbers: std::ops::Range<u32>) {
     assert!(cache.stats().disk_writing);
     for number in numbers {
         let (id, bytes) = chunk(number, 10_000);
-        drop(cache.memory.remove(&id));
+        drop(cache.parts.memory.remove(&id));
         assert_eq!(cache.chunk(&id).await, Some((bytes, Tier::Disk)), "chunk {number}");
     }
 }
@@ -126,7 +126,7 @@ async fn files_cut_short_under_a_running_node_are_misses() {
         let mut lost = 0;
         for number in 0..CHUNKS {
             let (id, bytes) = chunk(number, 10_000);
-            drop(cache.memory.remove(&id));
+            drop(cache.parts.memory.remove(&id));
             match cache.chunk(&id).await {
                 Some((found, _)) => assert_eq!(found, bytes),
                 None => lost += 1,
@@ -174,10 +174,10 @@ async fn bytes_that_are_not_what_their_name_says_are_not_served() {
     let (id, bytes) = chunk(0, 10_000);
     let (_, others) = chunk(1, 10_000);
     // Past `admit`, which would object: as if the disk had mixed up two chunks together with their checksums.
-    let entry = cache.memory.insert(id, others);
-    cache.disk.as_ref().unwrap().write(id, &entry).await;
+    let entry = cache.parts.memory.insert(id, others);
+    cache.parts.disk.as_ref().unwrap().write(id, &entry).await;
     cache.flush().await;
-    drop(cache.memory.remove(&id));
+    drop(cache.parts.memory.remove(&id));
     assert_eq!(cache.chunk_tier(&id), Some(Tier::Disk));
     assert_eq!(cache.chunk(&id).await, None);
     cache.admit(id, bytes).await;
