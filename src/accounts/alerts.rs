@@ -135,7 +135,12 @@ impl Accounts {
             let update = name(Statement::new(update)).bind(receiver.account.to_string());
             update.bind(began).bind(micros(now)).bind(told).bind(version)
         };
-        let mut change = vec![noted.changing(1)];
+        // What is long past makes room for what is new.
+        let forget = Statement::new("DELETE FROM reached_limits WHERE account = $1 AND reached_at < $2");
+        let old = micros(now.checked_sub(FORGOTTEN.max(interval)).unwrap_or(now));
+        let forget = forget.bind(receiver.account.to_string()).bind(old);
+        let mut change = if version == 0 { vec![forget] } else { Vec::new() };
+        change.push(noted.changing(1));
         if tells {
             let said = Said {
                 account,
@@ -150,14 +155,11 @@ impl Accounts {
                          VALUES ($1, $2, $3, 0, $4, 0, '', $4)";
             let alert = Statement::new(alert).bind(RandomId::draw(&mut rand::rng()).to_string());
             change.push(alert.bind(receiver.account.to_string()).bind(to_json(&said)?).bind(micros(now)));
-            let forget = Statement::new("DELETE FROM reached_limits WHERE account = $1 AND reached_at < $2");
-            let old = micros(now.checked_sub(FORGOTTEN.max(interval)).unwrap_or(now));
-            change.push(forget.bind(receiver.account.to_string()).bind(old));
         }
         match self.inner.store.write(&change).await {
             Ok(()) => Ok(tells),
             // Another node has noted the same; or the account has too many.
-            Err(StoreError::Unchanged { statement: 0, .. } | StoreError::Duplicate) => Ok(false),
+            Err(StoreError::Unchanged { .. } | StoreError::Duplicate) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

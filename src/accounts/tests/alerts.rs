@@ -197,7 +197,19 @@ async fn of_one_account_so_many_wait_and_others_have_room() {
         assert!(!accounts.note_reached(&soft(noisy)).await.unwrap());
         assert!(accounts.note_reached(&soft(quiet)).await.unwrap());
         assert_eq!(count(&accounts).await, 101);
-        // One that cannot be read silences nobody.
+        // Of so many limits it is known that they were reached; what is long past makes room.
+        let fill = Statement::new(
+            "INSERT INTO reached_limits (limited, resource, threshold, account, began_at, reached_at, told_at, version) \
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
+             SELECT 'x' || i, 'fetches', 'soft', $1, $2, $2, $2, 1 FROM n",
+        );
+        let now = crate::accounts::rows::micros(world.clock.now_wall());
+        accounts.inner.store.write(&[fill.bind(quiet.to_string()).bind(now)]).await.unwrap();
+        let another = Reached { resource: "fills", ..soft(quiet) };
+        assert!(!accounts.note_reached(&another).await.unwrap());
+        world.clock.advance_wall(Duration::from_secs(3 * 86_400));
+        assert!(accounts.note_reached(&another).await.unwrap());
+        // One that cannot be read silences nobody, and of one account one is under way at a time.
         assert_eq!(accounts.take_untold(&ALERTS, 32).await.unwrap().len(), 1);
         accounts.close().await;
     }

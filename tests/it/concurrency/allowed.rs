@@ -6,7 +6,7 @@ use ringback::{
     concurrency::Resource,
     testing::origin::Origin,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Fleet, Sources, assert_refused, until};
 use crate::accounts::{Credentials, ask, post};
@@ -56,7 +56,7 @@ async fn an_application_has_no_more_in_progress_than_it_was_allowed_on_any_node(
     };
     let (running, ()) = tokio::join!(futures_util::future::join_all(running), story);
     assert!(running.iter().all(|answer| answer.status == StatusCode::OK), "{running:?}");
-    // Nor by a path of the developer's own, nor does a fill go on for it that nobody waits for.
+    // Nor by a path of the developer's own, whose own account is not concerned.
     for node in [here, there] {
         let path = format!("/2010-04-01/Accounts/{}/Applications.json", on.sid);
         let refused = ask(node, &developer, Method::GET, &path).await;
@@ -74,5 +74,28 @@ async fn an_application_has_no_more_in_progress_than_it_was_allowed_on_any_node(
         })
         .await;
     }
+    // What is made for it counts, whoever waits: of two fills one is refused, though neither request is in progress any more.
+    let limits = Limits { concurrency: Some(1), ..Limits::default() };
+    let words = on.profile.clone();
+    fleet.accounts.allow(&on.user_account, &app.sid, words, limits, &by).await.unwrap();
+    let made = Sources::new(&origin, "made", 2);
+    let make = async |number: usize, wait: bool| {
+        let body = json!({"source": {"url": origin.url(&made.path(number))}, "format": "ulaw", "wait": wait});
+        let request = here.request(Method::POST, "/v1/media").header("authorization", acting.header());
+        here.send(request.body(body.to_string())).await
+    };
+    until("the limit of one", async || {
+        let told = ask(here, &acting, Method::GET, "/v1/media").await;
+        told.header("concurrent-requests-limit") == "1"
+    })
+    .await;
+    assert_eq!(make(0, false).await.status, StatusCode::ACCEPTED);
+    made.gate.arrived(1).await;
+    let refused = make(1, true).await;
+    assert_refused(&refused);
+    let text = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(text.contains("1 fills of this account are in progress, and 1 may be"), "{text}");
+    assert_eq!(made.asked(), 1, "the origin was asked for what was refused");
+    made.gate.open();
     fleet.stop().await;
 }

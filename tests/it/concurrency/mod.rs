@@ -10,6 +10,8 @@ mod answers;
 
 mod fleet;
 
+mod libraries;
+
 mod limits;
 
 mod owners;
