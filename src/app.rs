@@ -371,7 +371,7 @@ struct Bells(Accounts);
 impl Alarms for Bells {
     fn raise(&self, alert: Alert) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let Alert { scope, resource, threshold, limit, current, .. } = alert;
+            let Alert { scope, resource, threshold, limit, current } = alert;
             let limited = match scope {
                 Scope::Account(account) => Limited::Account(account),
                 Scope::Key(key) => Limited::Key(key),

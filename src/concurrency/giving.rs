@@ -19,6 +19,9 @@ use super::{
 
 /// Limits that one account at the top may have given, those included that it took away within the last hours ([`KEPT`]).
 pub const OWNED_MAX: i64 = 2_000;
+/// Who waits, or is slowed, holds a connection: by an owner's limit no more of one account and kind of work on a node than this, and no longer. The operator's may be more.
+const OWNED_WAITING_MAX: u32 = 256;
+const OWNED_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How often a change is tried that somebody else is faster with.
 const TRIES: u32 = 16;
 
@@ -95,6 +98,26 @@ impl Rule {
     }
 }
 
+/// Checks what an owner gives: to whom, and of what.
+fn check_owned(owner: AccountSid, scope: Scope, resource: Resource, rule: Rule) -> Result<(), LimitError> {
+    let Rule::InProgress(Limit { hard, policy, .. }) = rule else { return Ok(()) };
+    // It would have to be taken away by a request that it refuses.
+    if scope == Scope::Account(owner) && resource == Resource::Accounts && hard == Some(0) {
+        return Err(LimitError::Invalid(
+            "an account that lets itself make no request about accounts could never take that back",
+        ));
+    }
+    match policy {
+        Policy::Delay { wait_max, waiting_max } if OWNED_WAIT_MAX < wait_max || OWNED_WAITING_MAX < waiting_max => {
+            Err(LimitError::Invalid("wait_max must be at most 30s and waiting_max at most 256"))
+        }
+        Policy::Throttle { slowed_by, .. } if OWNED_WAIT_MAX < slowed_by => {
+            Err(LimitError::Invalid("slowed_by must be at most 30s"))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl fmt::Display for Rule {
     /// As the audit log has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,6 +173,9 @@ impl StoredLimits {
         let is = is.map(Rule::check).transpose()?.filter(|rule| rule.measure() == measure);
         if measure == Measure::PerSecond && !matches!(scope, Scope::Account(_)) {
             return Err(LimitError::Invalid("so many a second are of accounts only").into());
+        }
+        if let (Some(owner), Some(rule)) = (by.owner, is) {
+            check_owned(owner, scope, resource, rule)?;
         }
         let giver = if by.owner.is_some() { Giver::Owner } else { Giver::Operator };
         let name = LimitName { giver, scope, resource, measure };

@@ -13,10 +13,7 @@ use std::{
 use futures_util::{StreamExt as _, future::BoxFuture, stream};
 use metrics::counter;
 
-use crate::{
-    ids::AccountSid,
-    lease::{Mutex, lock},
-};
+use crate::lease::{Mutex, lock};
 
 use super::{Resource, Scope, core::Core, paths::Path};
 
@@ -55,8 +52,6 @@ impl Threshold {
 pub struct Alert {
     /// Whose limit: an account's or a key's.
     pub scope: Scope,
-    /// In whose work it was seen.
-    pub account: AccountSid,
     /// In what.
     pub resource: Resource,
     /// Which of the two.
@@ -123,8 +118,8 @@ impl Seen {
 
     fn alert(&self) -> Option<Alert> {
         let Seen { path, level, threshold, limit, current } = self;
-        let (account, resource, scope) = (path.subject.account, path.resource, path.levels.get(*level)?.scope);
-        Some(Alert { scope, account, resource, threshold: *threshold, limit: *limit, current: *current })
+        let (resource, scope) = (path.resource, path.levels.get(*level)?.scope);
+        Some(Alert { scope, resource, threshold: *threshold, limit: *limit, current: *current })
     }
 }
 

@@ -44,11 +44,11 @@ pub(super) struct Said {
     /// What happens to one more: `reject` (so it is where nothing is said), `delay`, `throttle`, `dry-run`.
     #[serde(default)]
     policy: What,
-    /// With `delay`: seconds after which it is refused; more than 0 and at most 300. 10.
+    /// With `delay`: seconds after which it is refused; more than 0 and at most 30. 10.
     wait_max: Option<f64>,
-    /// With `delay`: how many may wait at once for an account on a node. 100.
+    /// With `delay`: how many may wait at once for an account on a node; at most 256. 100.
     waiting_max: Option<u32>,
-    /// With `throttle`: seconds by which its answer is slowed; more than 0 and at most 300. 1.
+    /// With `throttle`: seconds by which its answer is slowed; more than 0 and at most 30. 1.
     slowed_by: Option<f64>,
     /// With `throttle`: how many beyond the limit are let in so. 10.
     beyond: Option<u32>,
@@ -77,7 +77,7 @@ impl Said {
         }
         let seconds = |said: Option<f64>, usual: f64| {
             Duration::try_from_secs_f64(said.unwrap_or(usual)).map_err(|_| {
-                Problem::new(Kind::BadRequest, "wait_max and slowed_by are seconds, more than 0 and at most 300")
+                Problem::new(Kind::BadRequest, "wait_max and slowed_by are seconds, more than 0 and at most 30")
             })
         };
         let policy = match self.policy {

@@ -230,11 +230,20 @@ async fn who_may_not_give_limits_gives_none() {
         json!({"hard": 1, "policy": "throttle", "slowed_by": 1e300}),
         json!({"hard": 1, "more": 1}),
         json!({"per_second": 1_000_001}),
+        // Who waits holds a connection, and those are everybody's.
+        json!({"hard": 1, "policy": "delay", "wait_max": 31}),
+        json!({"hard": 1, "policy": "delay", "waiting_max": 257}),
+        json!({"hard": 1, "policy": "throttle", "slowed_by": 31}),
         json!([]),
     ] {
         assert_eq!(put(&node, &top, &path("fetches"), &wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
     }
     assert_eq!(lines(&operate(&node, None, &["list"]).await).len(), 0);
+    // Nobody shuts itself out for ever.
+    let itself = format!("/v1/limits/{}/accounts", top.name);
+    assert_eq!(put(&node, &top, &itself, &json!({"hard": 0})).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(put(&node, &top, &itself, &json!({"hard": 1})).await.0, StatusCode::OK);
+    assert_eq!(ask(&node, &top, Method::DELETE, &itself).await.status, StatusCode::NO_CONTENT);
     node.stop().await;
     // Whom nobody knows may do all else on an open node.
     let open = TestNode::start(&origin).await;
