@@ -47,6 +47,9 @@ enum Verb {
         scope: Scope,
         /// A kind of work, such as fetches
         resource: Resource,
+        /// Take away what an account at the top has given instead
+        #[arg(long)]
+        owners: bool,
     },
     /// List the limits that were given, by the operator and by accounts at the top
     List {
@@ -176,7 +179,7 @@ async fn carry_out(
                 bail!("a limit needs --hard, --soft or --per-second; remove takes one away");
             }
             for rule in rules {
-                edit(limits, ledger, (new.scope, new.resource, rule.measure()), Some(rule)).await?;
+                edit(limits, ledger, None, (new.scope, new.resource, rule.measure()), Some(rule)).await?;
             }
             for limit in limits.given_to(new.scope).await? {
                 if limit.name.resource == new.resource && limit.name.giver == Giver::Operator {
@@ -184,11 +187,14 @@ async fn carry_out(
                 }
             }
         }
-        Verb::Remove { scope, resource } => {
+        Verb::Remove { scope, resource, owners } => {
+            let given = if owners { limits.given_to(scope).await? } else { Vec::new() };
+            let owner = given.iter().find_map(|limit| limit.owner);
             let mut was_there = false;
             for measure in [Measure::InProgress, Measure::PerSecond] {
-                if measure == Measure::InProgress || matches!(scope, Scope::Account(_)) {
-                    was_there |= edit(limits, ledger, (scope, resource, measure), None).await?.was.is_some();
+                let is_one = measure == Measure::InProgress || matches!(scope, Scope::Account(_));
+                if is_one && owners == owner.is_some() {
+                    was_there |= edit(limits, ledger, owner, (scope, resource, measure), None).await?.was.is_some();
                 }
             }
             if !was_there {
@@ -200,10 +206,11 @@ async fn carry_out(
     Ok(Exit::Done)
 }
 
-/// Changes one limit, and says so in the audit log: of the account whose it is, or whose key.
+/// Changes one limit, of the operator's or of an owner's, and says so in the audit log: of the account whose it is, or whose key.
 async fn edit(
     limits: &StoredLimits,
     ledger: &Ledger,
+    owner: Option<AccountSid>,
     of: (Scope, Resource, Measure),
     rule: Option<Rule>,
 ) -> anyhow::Result<Edit> {
@@ -218,15 +225,15 @@ async fn edit(
         let (target, detail) = (edit.name.scope.to_string(), edit.to_string());
         Ledger::write(Entry { account, by: &actor, action, target, detail, at })
     };
-    Ok(limits.set(of, rule, By { owner: None, who: OPERATOR, at }, &recorder).await?)
+    Ok(limits.set(of, rule, By { owner, who: OPERATOR, at }, &recorder).await?)
 }
 
 fn tell(known: &StoredLimit, json: bool, terminal: &mut Terminal) -> anyhow::Result<()> {
-    let StoredLimit { name, rule, version, changed_by } = known;
+    let StoredLimit { name, owner, rule, version, changed_by } = known;
     let (scope, resource, given_by) = (name.scope, name.resource, name.giver.as_str());
     let text = if json {
         let mut line = json!({
-            "scope": scope.to_string(), "resource": resource, "given_by": given_by, "version": version, "changed_by": changed_by,
+            "scope": scope.to_string(), "resource": resource, "given_by": given_by, "owner": owner, "version": version, "changed_by": changed_by,
         });
         let (key, said) = match rule {
             Rule::InProgress(limit) => ("limit", json!(limit)),
@@ -251,7 +258,8 @@ fn tell(known: &StoredLimit, json: bool, terminal: &mut Terminal) -> anyhow::Res
                 format!("soft {}  hard {}  {}{more}", number(soft), number(hard), policy.as_str())
             }
         };
-        format!("{scope}  {resource}  {said}  ({given_by})")
+        let owner = owner.map(|owner| format!(" {owner}")).unwrap_or_default();
+        format!("{scope}  {resource}  {said}  ({given_by}{owner})")
     };
     Ok(terminal.say(&text)?)
 }

@@ -105,6 +105,12 @@ impl Lookout {
         }
     }
 
+    /// For how many marks there is room: it never grows.
+    #[cfg(all(test, not(model)))]
+    pub(super) fn capacity(&self) -> usize {
+        lock(&self.seen).capacity()
+    }
+
     /// What was seen. `empty` is what is written into from now on, and has room.
     fn take(&self, empty: &mut Vec<Seen>) {
         std::mem::swap(&mut *lock(&self.seen), empty);

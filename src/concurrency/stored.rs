@@ -67,13 +67,13 @@ CREATE INDEX given_limits_by_owner ON given_limits (owner);
 
 macro_rules! rows {
     () => {
-        "SELECT scope, resource, record, version, changed_by, number, '' FROM limits"
+        "SELECT scope, resource, record, version, changed_by, number, '', '' FROM limits"
     };
 }
 
 macro_rules! further_rows {
     () => {
-        "SELECT scope, resource, record, version, changed_by, number, layer FROM given_limits"
+        "SELECT scope, resource, record, version, changed_by, number, layer, owner FROM given_limits"
     };
 }
 
@@ -100,6 +100,8 @@ struct HeardSoFar {
 pub struct StoredLimit {
     /// Whose it is, on what, and who has given it.
     pub name: LimitName,
+    /// Which account at the top, where it is an owner's.
+    pub owner: Option<AccountSid>,
     /// What it says.
     pub rule: Rule,
     /// Counts its changes.
@@ -319,7 +321,8 @@ pub(super) fn rule(name: LimitName, text: &str) -> Result<Rule, LimitsError> {
 fn read(row: &Row) -> Result<Option<StoredLimit>, LimitsError> {
     let Changed { name, rule, version } = changed(row)?;
     let Some(rule) = rule else { return Ok(None) };
-    Ok(Some(StoredLimit { name, rule, version, changed_by: row.text(4)? }))
+    let owner = row.text(7)?.parse().ok();
+    Ok(Some(StoredLimit { name, owner, rule, version, changed_by: row.text(4)? }))
 }
 
 impl LimitRecords for StoredLimits {

@@ -109,9 +109,11 @@ async fn of_too_many_at_once_some_are_told_later_and_none_is_waited_for() {
             impeded(gate.admit(Subject::account(*account)).await, Why::Full);
         }
     };
-    // Nobody looks: what is seen has a bound.
+    // Nobody looks: what is seen has a bound, and the room for it was there before.
+    let room = gate.concurrency.core.lookout.capacity();
     refuse_all().await;
     refuse_all().await;
+    assert_eq!(gate.concurrency.core.lookout.capacity(), room);
     let told = std::sync::Mutex::new(std::collections::HashSet::new());
     looking_out(&gate, &heard, async {
         a_round().await;
@@ -125,6 +127,7 @@ async fn of_too_many_at_once_some_are_told_later_and_none_is_waited_for() {
             told.lock().unwrap().extend(heard.take().iter().map(|alert| alert.0));
             rounds += 1;
             assert!(rounds < 500, "{}", told.lock().unwrap().len());
+            assert_eq!(gate.concurrency.core.lookout.capacity(), room);
         }
     })
     .await;

@@ -123,6 +123,15 @@ async fn keys_have_limits_and_operators_are_never_loosened() {
     let said = ["actor", "credential", "action", "account", "detail"].map(|name| newest[name].as_str().unwrap());
     let detail = "media-reads, the owner's: was soft - hard 0 reject, is soft 1 hard 2 reject";
     assert_eq!(said, [&top.name, &agent.name, "limit.set", &sub.name, detail].map(|text| text as &str));
+    // The operator sees it, and can take it away.
+    let listed = lines(&operate(&node, None, &["list", &of_sub.name]).await);
+    let said = ["given_by", "owner"].map(|name| listed[0][name].as_str().unwrap().to_owned());
+    assert_eq!((listed.len(), said), (1, ["owner".to_owned(), top.name.clone()]));
+    let remove = ["remove", &of_sub.name, "media-reads"];
+    assert_eq!(operate(&node, None, &remove).await.status.code(), Some(3), "there is none of its own");
+    assert!(operate(&node, None, &[&remove[..], &["--owners"]].concat()).await.status.success());
+    assert_eq!(operate(&node, None, &[&remove[..], &["--owners"]].concat()).await.status.code(), Some(3));
+    assert_eq!(put(&node, &agent, &path, &json!({"hard": 2, "soft": 1})).await.0, StatusCode::OK);
     // A key that is deleted leaves its limit behind, which can be seen and taken away.
     let gone = format!("/2010-04-01/Accounts/{}/Keys/{}.json", sub.name, of_sub.name);
     assert_eq!(ask(&node, &sub, Method::DELETE, &gone).await.status, StatusCode::NO_CONTENT);
@@ -250,4 +259,42 @@ async fn who_may_not_give_limits_gives_none() {
     let asked = open.request(Method::PUT, &own).body(body.to_string());
     assert_eq!(open.send(asked).await.slug(), "unauthorized");
     open.stop().await;
+}
+
+/// The example of the README, a hundredth of its size.
+#[tokio::test]
+async fn a_burst_of_one_subaccount_leaves_the_other_what_was_kept_for_it() {
+    let origin = Origin::start().await.unwrap();
+    let (node, top) = closed_node(&origin, |_| {}).await;
+    let (shop, hospital) = (subaccount(&node, &top).await, subaccount(&node, &top).await);
+    let set = operate(&node, None, &["set", &top.name, "fetches", "--soft", "3", "--hard", "6"]).await;
+    assert!(set.status.success(), "{set:?}");
+    let path = format!("/v1/limits/{}/fetches", shop.name);
+    assert_eq!(put(&node, &top, &path, &json!({"hard": 2})).await.0, StatusCode::OK);
+    until("the operator's limit", async || hard(&node, &shop, "fetches", "operator").await == 6).await;
+    let sources = Sources::new(&origin, "example", 25);
+    let addresses: Vec<String> = (0..25).map(|number| sources.address(number)).collect();
+    let burst =
+        futures_util::future::join_all(addresses[..20].iter().map(|address| ask(&node, &shop, Method::GET, address)));
+    let calls = async {
+        sources.gate.arrived(2).await;
+        let calls = addresses[20..24].iter().map(|address| ask(&node, &hospital, Method::GET, address));
+        let all = async {
+            sources.gate.arrived(6).await;
+            // Beyond what the account may in all, it is the hospital that is refused.
+            assert_refused(&ask(&node, &hospital, Method::GET, &addresses[24]).await);
+            sources.gate.open();
+        };
+        tokio::join!(futures_util::future::join_all(calls), all).0
+    };
+    let (burst, calls) = tokio::join!(burst, calls);
+    assert!(calls.iter().all(|answer| answer.status == StatusCode::OK), "{calls:?}");
+    let (served, refused): (Vec<_>, Vec<_>) = burst.into_iter().partition(|answer| answer.status == StatusCode::OK);
+    assert_eq!((served.len(), refused.len()), (2, 18));
+    for answer in &refused {
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(text.contains("2 fetches of this account are in progress, and 2 may be"), "{text}");
+    }
+    assert_eq!(sources.asked(), 6);
+    node.stop().await;
 }
