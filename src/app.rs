@@ -19,10 +19,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    accounts::{self, Accounts},
+    accounts::{self, Accounts, Ledger, Limited, Reached},
     api::{Behind, Edge, Listener, Parts, ProxyEdge},
     clock::Clock,
-    concurrency::{Concurrency, Families, StoredLimits},
+    concurrency::{Alarms, Alert, Concurrency, Families, Family, Scope, StoredLimits},
     config::{self, Config},
     ids::{AccountSid, RandomId},
     lease::{self, LeaseError, Leases, Local, Redis},
@@ -141,7 +141,7 @@ impl Node {
         let store = open_store(&config).await?;
         let accounts = accounts(&config.accounts, store.clone(), &config.data_dir, clock.clone()).await?;
         let leases = leases(&config.lease, clock.clone()).context("who keeps leases (lease)")?;
-        let limits = Arc::new(StoredLimits::open(store).await.context("reading the limits")?);
+        let limits = Arc::new(StoredLimits::open(store, clock.clone()).await.context("reading the limits")?);
         let concurrency =
             Concurrency::new(config.concurrency, leases.clone(), config.lease.lasts, limits.clone(), clock.clone())
                 .with_families(Arc::new(Parents(accounts.clone())));
@@ -158,6 +158,7 @@ impl Node {
             accounts: accounts.clone(),
             media: media.clone(),
             concurrency: concurrency.clone(),
+            limits: limits.clone(),
             tenant: config.http.tenant().context("http.anonymous_tenant is no tenant")?,
             ignored_query,
             signing,
@@ -182,7 +183,8 @@ impl Node {
         tasks.spawn(hear_of_accounts(accounts.clone(), stopped.clone()));
         tasks.spawn(hear_of_limits(limits, stopped.clone()));
         tasks.spawn(keep_places(leases.clone(), concurrency.clone(), stopped.clone()));
-        tasks.spawn(tell_developers(accounts.clone(), teller, stopped.clone()));
+        tasks.spawn(tell_others(accounts.clone(), teller, stopped.clone()));
+        tasks.spawn(look_out(concurrency.clone(), Bells(accounts.clone()), stopped.clone()));
         let watched =
             Watched { media: media.clone(), accounts: accounts.clone(), leases, data_dir: config.data_dir.clone() };
         tasks.spawn(watch(watched, health.clone(), stopped.clone()));
@@ -276,14 +278,15 @@ pub async fn open_accounts(config: &Config) -> anyhow::Result<Accounts> {
     accounts.context("opening the accounts")
 }
 
-/// Opens the limits that a configuration names, for the command line. A node may be running on them. The store is to be closed by whoever has used them.
+/// Opens the limits that a configuration names, and the log of who changes them, for the command line. A node may be running on them. The store is to be closed by whoever has used them.
 ///
 /// # Errors
 /// The store cannot be used.
-pub async fn open_limits(config: &Config) -> anyhow::Result<(StoredLimits, Store)> {
+pub async fn open_limits(config: &Config) -> anyhow::Result<(StoredLimits, Ledger, Store)> {
     let store = open_store(config).await?;
-    let limits = StoredLimits::open(store.clone()).await.context("reading the limits")?;
-    Ok((limits, store))
+    let limits = StoredLimits::open(store.clone(), Clock::system()).await.context("reading the limits")?;
+    let ledger = Ledger::open(store.clone()).await.context("opening the audit log")?;
+    Ok((limits, ledger, store))
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
@@ -318,12 +321,13 @@ async fn keep_places(leases: Arc<dyn Leases>, concurrency: Concurrency, stopped:
 struct Parents(Accounts);
 
 impl Families for Parents {
-    fn parent(&self, account: AccountSid) -> BoxFuture<'_, Option<AccountSid>> {
+    fn of(&self, account: AccountSid) -> BoxFuture<'_, Family> {
         Box::pin(async move {
-            self.0.parent_of(&account).await.unwrap_or_else(|error| {
+            let (parent, allowed) = self.0.family_of(&account).await.unwrap_or_else(|error| {
                 tracing::warn!(%account, %error, "whose subaccount it is cannot be looked up; it counts for itself");
-                None
-            })
+                (None, None)
+            });
+            Family { parent, allowed }
         })
     }
 }
@@ -344,11 +348,45 @@ async fn hear_of_limits(limits: Arc<StoredLimits>, stopped: CancellationToken) {
     }
 }
 
-/// Tells developers what was revoked.
-async fn tell_developers(accounts: Accounts, client: Client, stopped: CancellationToken) {
+/// Tells developers what was revoked, and accounts which of their limits are reached.
+async fn tell_others(accounts: Accounts, client: Client, stopped: CancellationToken) {
     tokio::select! {
         () = stopped.cancelled() => {}
         () = accounts.keep_telling(&client) => {}
+    }
+}
+
+/// Looks out for limits that are reached.
+async fn look_out(concurrency: Concurrency, bells: Bells, stopped: CancellationToken) {
+    tokio::select! {
+        () = stopped.cancelled() => {}
+        () = concurrency.keep_looking_out(&bells) => {}
+    }
+}
+
+/// Has accounts told of limits that are reached.
+#[derive(Debug)]
+struct Bells(Accounts);
+
+impl Alarms for Bells {
+    fn raise(&self, alert: Alert) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let Alert { scope, resource, threshold, limit, current } = alert;
+            let limited = match scope {
+                Scope::Account(account) => Limited::Account(account),
+                Scope::Key(key) => Limited::Key(key),
+                // They are the operator's, who has metrics.
+                Scope::Platform | Scope::Destination(_) => return,
+            };
+            let (resource, threshold) = (resource.as_str(), threshold.as_str());
+            let noted = self.0.note_reached(&Reached { limited, resource, threshold, limit, current }).await;
+            match noted {
+                Ok(_) => {}
+                // That the store is away is said by who asks it for changes; the limit is seen again.
+                Err(error) if error.is_away() => {}
+                Err(error) => tracing::error!(%error, %resource, "it is not noted that a limit is reached"),
+            }
+        })
     }
 }
 

@@ -48,7 +48,7 @@ fn subjects(count: usize) -> Result<Vec<Subject>> {
         let account: AccountSid = format!("AC{}", hex()).parse()?;
         let parent: AccountSid = format!("AC{}", hex()).parse()?;
         let key: KeySid = format!("SK{}", hex()).parse()?;
-        all.push(Subject { account, parent: Some(parent), key: Some(key), destination: None });
+        all.push(Subject { account, parent: Some(parent), key: Some(key), ..Subject::account(account) });
     }
     Ok(all)
 }

@@ -13,9 +13,10 @@ use crate::{
 use super::{
     Accounts, AccountsError, Actor, Listed, Page,
     change::Deed,
+    connect::check_url,
     key_file::{Over, write_private},
     page::{Listing, listing},
-    records::{Account, Status},
+    records::{Account, Method, Status},
     rows::{kept, maybe_parsed, micros, parsed, stamps},
 };
 
@@ -28,7 +29,8 @@ const FIRST_FILE: &str = "first-credentials";
 
 macro_rules! columns {
     () => {
-        "sid, created_at, parent, friendly_name, status, primary_token, secondary_token, updated_at, version, connect_app"
+        "sid, created_at, parent, friendly_name, status, primary_token, secondary_token, updated_at, version, connect_app, \
+         limit_callback_url, limit_callback_method"
     };
 }
 
@@ -47,6 +49,10 @@ pub struct AccountChange {
     pub friendly_name: Option<String>,
     /// Its status.
     pub status: Option<Status>,
+    /// Who is told that a limit of it is reached; nobody, where it is empty.
+    pub limit_callback_url: Option<String>,
+    /// How.
+    pub limit_callback_method: Option<Method>,
 }
 
 /// Which accounts to list.
@@ -93,6 +99,8 @@ impl Accounts {
             primary_token: draw_token(),
             secondary_token: None,
             connect_app: None,
+            limit_callback_url: None,
+            limit_callback_method: Method::Post,
             stamps: super::Stamps { created: now, updated: now, version: 1 },
         }
     }
@@ -199,14 +207,25 @@ impl Accounts {
             ));
         }
         let name = change.friendly_name.as_ref().unwrap_or(&account.friendly_name);
+        let url =
+            change.limit_callback_url.as_ref().or(account.limit_callback_url.as_ref()).filter(|url| !url.is_empty());
+        check_url("LimitCallbackUrl", url.map(String::as_str))?;
+        if url.is_some() {
+            // What it is told would be signed with a token that nobody has.
+            check_has_credentials(&account)?;
+        }
+        let method = change.limit_callback_method.unwrap_or(account.limit_callback_method);
         let sql = "UPDATE accounts SET friendly_name = $1, status = $2, updated_at = $3, version = version + 1 \
                    WHERE sid = $4 AND version = $5";
         let statement = Statement::new(sql).bind(name.as_str()).bind(status.as_str());
+        let callback = "UPDATE accounts SET limit_callback_url = $1, limit_callback_method = $2 WHERE sid = $3";
+        let callback = Statement::new(callback).bind(url.cloned()).bind(method.as_str()).bind(sid.to_string());
         let detail = if status == account.status { String::new() } else { format!("status {status}") };
         let deed = Deed::on_callers(sid, by, "account.update", sid).detail(detail);
         // Whoever closes an account revokes what it has allowed.
-        let revoked = if status == Status::Closed { self.revocation(sid, None) } else { Vec::new() };
-        self.update_with(&account, statement, revoked, deed).await
+        let mut with = vec![callback];
+        with.extend(if status == Status::Closed { self.revocation(sid, None) } else { Vec::new() });
+        self.update_with(&account, statement, with, deed).await
     }
 
     /// Makes a second token beside the first.
@@ -371,6 +390,8 @@ impl Accounts {
             primary_token: open(&row.bytes(5)?)?,
             secondary_token: row.maybe_bytes(6)?.map(|sealed| open(&sealed)).transpose()?,
             connect_app: maybe_parsed(row, 9, "an account")?,
+            limit_callback_url: row.maybe_text(10)?,
+            limit_callback_method: parsed(row, 11, "an account")?,
             stamps: stamps(row, 1, 7)?,
         })
     }

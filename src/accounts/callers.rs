@@ -279,20 +279,21 @@ impl Accounts {
         self.inner.callers.tenants.get(tenant).filter(|_| self.standing().suffices(access))
     }
 
-    /// The account above this one, if it is a subaccount. That never changes, so what is remembered of it holds whatever becomes of the account.
+    /// The account above this one, if it is a subaccount, and how many of each kind of work may be in progress on it, if it is an application's that was allowed
+    /// so many. The first never changes, and the second is forgotten when it does; so what is remembered holds also while the store is away.
     ///
     /// # Errors
     /// The store cannot be asked.
-    pub async fn parent_of(&self, account: &AccountSid) -> Result<Option<AccountSid>, AccountsError> {
+    pub async fn family_of(&self, account: &AccountSid) -> Result<(Option<AccountSid>, Option<u32>), AccountsError> {
         let tenant = Tenant::of(account);
         if let Some(of) = self.inner.callers.tenants.of(&tenant) {
-            return Ok(of.parent);
+            return Ok((of.parent, of.allowed));
         }
         let read_at = self.inner.callers.heard.load(Ordering::Acquire);
-        let Some(found) = self.look_up_account(account, None).await? else { return Ok(None) };
+        let Some(found) = self.look_up_account(account, None).await? else { return Ok((None, None)) };
         let (callers, of) = (&self.inner.callers, found.of());
         callers.tenants.insert(tenant, found.standing(), of, &callers.heard, read_at);
-        Ok(of.parent)
+        Ok((of.parent, of.allowed))
     }
 
     pub(super) fn standing(&self) -> Standing {

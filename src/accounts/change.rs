@@ -1,5 +1,7 @@
 //! What every change has in common: it is counted, told to the other nodes and written into the audit log, in one transaction.
 
+use std::time::SystemTime;
+
 use crate::{
     ids::{AccountSid, ConnectAppSid},
     store::Statement,
@@ -91,32 +93,37 @@ impl<'a> Deed<'a> {
     }
 }
 
+/// What counts a change, tells it to the other nodes and writes it into the audit log.
+pub(super) fn entries(deed: Deed<'_>, at: SystemTime) -> Vec<Statement> {
+    let account = deed.account.to_string();
+    vec![
+        Statement::new("UPDATE revision SET number = number + 1 WHERE id = 1").changing(1),
+        Statement::new(
+            "INSERT INTO changes (number, account, concerns) SELECT number, $1, $2 FROM revision WHERE id = 1",
+        )
+        .bind(account.as_str())
+        .bind(deed.concerns.as_str()),
+        Statement::new("DELETE FROM changes WHERE number <= (SELECT number FROM revision WHERE id = 1) - $1")
+            .bind(CHANGES_KEPT),
+        Statement::new(
+            "INSERT INTO audit (number, at, account, actor, credential, action, target, detail, application) \
+             SELECT number, $1, $2, $3, $4, $5, $6, $7, $8 FROM revision WHERE id = 1",
+        )
+        .bind(micros(at))
+        .bind(account)
+        .bind(deed.by.who.as_str())
+        .bind(deed.by.credential.as_str())
+        .bind(deed.action)
+        .bind(deed.target)
+        .bind(deed.detail)
+        .bind(deed.by.application.map(|application| application.to_string()).unwrap_or_default()),
+    ]
+}
+
 impl Accounts {
     /// Makes a change. Its own statements come first, so that their places in an error are those of `change`.
     pub(super) async fn change(&self, deed: Deed<'_>, mut change: Vec<Statement>) -> Result<(), AccountsError> {
-        let account = deed.account.to_string();
-        change.extend([
-            Statement::new("UPDATE revision SET number = number + 1 WHERE id = 1").changing(1),
-            Statement::new(
-                "INSERT INTO changes (number, account, concerns) SELECT number, $1, $2 FROM revision WHERE id = 1",
-            )
-            .bind(account.as_str())
-            .bind(deed.concerns.as_str()),
-            Statement::new("DELETE FROM changes WHERE number <= (SELECT number FROM revision WHERE id = 1) - $1")
-                .bind(CHANGES_KEPT),
-            Statement::new(
-                "INSERT INTO audit (number, at, account, actor, credential, action, target, detail, application) \
-                 SELECT number, $1, $2, $3, $4, $5, $6, $7, $8 FROM revision WHERE id = 1",
-            )
-            .bind(micros(self.inner.clock.now_wall()))
-            .bind(account)
-            .bind(deed.by.who.as_str())
-            .bind(deed.by.credential.as_str())
-            .bind(deed.action)
-            .bind(deed.target)
-            .bind(deed.detail)
-            .bind(deed.by.application.map(|application| application.to_string()).unwrap_or_default()),
-        ]);
+        change.extend(entries(deed, self.inner.clock.now_wall()));
         self.inner.store.write(&change).await?;
         // On this node it holds at once; that others hear it is their business, and so is a store that went away right after.
         if let Err(error) = self.hear().await {

@@ -10,20 +10,20 @@ use crate::{
 };
 
 use super::{
-    Accounts, AccountsError, Connected, Credential, KeyKind, Principal, Profile, Refusal, Scopes, ShownByDeveloper,
-    Status, account,
+    Accounts, AccountsError, Connected, Credential, KeyKind, Limits, Principal, Profile, Refusal, Scopes,
+    ShownByDeveloper, Status, account,
     callers::{Header, Known, SIGNING_KEY, Shown, active, refusal},
     connect::{self, AuthorizationStatus},
     keys,
     memory::Of,
-    rows::{maybe_parsed, parsed, time},
+    rows::{from_json, maybe_parsed, parsed, time},
     tokens,
 };
 
 /// An account, and what rules it: its parent, and of an application's subaccount also the authorization, the application, its developer's
 /// account and that one's parent; and whether there is a grant that a token names.
 const ACCOUNT: &str = "SELECT a.status, a.parent, p.status, a.primary_token, a.secondary_token, a.connect_app, a.epoch, \
-                       z.status, z.profile, c.status, c.account, d.status, d.parent, e.status, d.primary_token, d.secondary_token, g.id \
+                       z.status, z.profile, c.status, c.account, d.status, d.parent, e.status, d.primary_token, d.secondary_token, g.id, z.limits \
                        FROM accounts a LEFT JOIN accounts p ON p.sid = a.parent \
                        LEFT JOIN authorizations z ON z.sid = a.sid LEFT JOIN connect_apps c ON c.sid = a.connect_app \
                        LEFT JOIN accounts d ON d.sid = c.account LEFT JOIN accounts e ON e.sid = d.parent \
@@ -48,6 +48,7 @@ struct Connection {
     app: ConnectAppSid,
     is_allowed: bool,
     scopes: Scopes,
+    limits: Limits,
     developer: AccountSid,
     developer_parent: Option<AccountSid>,
     developer_status: Status,
@@ -73,6 +74,7 @@ impl FoundAccount {
             parent: self.parent,
             developer: connection.map(|connection| connection.developer),
             developer_parent: connection.and_then(|connection| connection.developer_parent),
+            allowed: connection.and_then(|connection| connection.limits.concurrency),
         }
     }
 
@@ -83,6 +85,7 @@ impl FoundAccount {
             developer: connection.developer,
             developer_parent: connection.developer_parent,
             by,
+            limits: connection.limits,
         };
         Principal {
             account: self.sid,
@@ -242,6 +245,7 @@ fn found_account(sid: &AccountSid, row: &Row) -> Result<FoundAccount, AccountsEr
             app,
             is_allowed: status == AuthorizationStatus::Active && row.text(9)? == connect::ACTIVE_APP,
             scopes: Profile::of_kept(&row.text(8)?).scopes(),
+            limits: from_json(&row.text(17)?)?,
             developer: parsed(row, 10, "a connect app")?,
             developer_parent,
             developer_status,

@@ -52,9 +52,16 @@ pub(super) struct Of {
     /// Of an application's subaccount: who offers the application.
     pub(super) developer: Option<AccountSid>,
     pub(super) developer_parent: Option<AccountSid>,
+    /// And how many of each kind of work it was allowed to have in progress there.
+    pub(super) allowed: Option<u32>,
 }
 
 impl Of {
+    /// Nobody's.
+    pub(super) fn nobody() -> Of {
+        Of { account: AccountSid::NOBODY, parent: None, developer: None, developer_parent: None, allowed: None }
+    }
+
     pub(super) fn principal(principal: &Principal) -> Of {
         let connected = principal.credential.connected();
         Of {
@@ -62,6 +69,7 @@ impl Of {
             parent: principal.parent,
             developer: connected.map(|connected| connected.developer),
             developer_parent: connected.and_then(|connected| connected.developer_parent),
+            allowed: connected.and_then(|connected| connected.limits.concurrency),
         }
     }
 
@@ -205,6 +213,7 @@ mod tests {
             parent: (number % 2 == 1).then(|| account(number - 1)),
             developer: number.is_multiple_of(3).then(|| account(number + 100)),
             developer_parent: number.is_multiple_of(3).then(|| account(number + 101)),
+            allowed: None,
         }
     }
 

@@ -7,6 +7,8 @@
 
 mod account;
 
+mod alerts;
+
 mod applications;
 
 mod audit;
@@ -29,11 +31,15 @@ mod key_file;
 
 mod keys;
 
+mod ledger;
+
 mod lookup;
 
 mod memory;
 
 mod numbers;
+
+mod outbox;
 
 mod page;
 
@@ -63,6 +69,7 @@ use std::{io, path::Path, sync::Arc};
 use crate::{clock::Clock, store::Store};
 
 pub use account::{AccountChange, AccountFilter, FirstAccount, check_name};
+pub use alerts::{Limited, Reached};
 pub use callers::{Header, Refusal};
 pub use change::Actor;
 pub use config::Config;
@@ -71,6 +78,7 @@ pub use connect::{
     NotAProfile, NotAnAmount, Profile, S256, Tokens,
 };
 pub use error::AccountsError;
+pub use ledger::{Entry, Ledger};
 pub use page::{Cursor, Listed, NotACursor, PAGE_MAX, Page};
 pub use principal::{Connected, Credential, Principal, ShownByDeveloper};
 pub use records::{

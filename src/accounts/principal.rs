@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::ids::{AccountSid, ConnectAppSid, KeySid, RandomId, Tenant};
 
-use super::{Access, Actor, Resource, Scopes};
+use super::{Access, Actor, Limits, Resource, Scopes};
 
 /// A caller whose credentials were right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Connected {
     pub developer_parent: Option<AccountSid>,
     /// What it has shown.
     pub by: ShownByDeveloper,
+    /// How much it may use.
+    pub limits: Limits,
 }
 
 /// What the developer of an application shows.

@@ -106,6 +106,10 @@ pub struct Account {
     pub secondary_token: Option<Secret>,
     /// The application that it is the subaccount for: no token of its own lets anybody in then, and it can have no keys.
     pub connect_app: Option<ConnectAppSid>,
+    /// Who is told that a limit of it is reached.
+    pub limit_callback_url: Option<String>,
+    /// How.
+    pub limit_callback_method: Method,
     /// When.
     pub stamps: Stamps,
 }

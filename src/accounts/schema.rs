@@ -121,5 +121,25 @@ CREATE TABLE sessions (
     created_at BIGINT NOT NULL, seen_at BIGINT NOT NULL
 );
 CREATE INDEX sessions_by_user ON sessions (user_sid, created_at);
+", "
+-- Who is told that a limit of the account is reached.
+ALTER TABLE accounts ADD COLUMN limit_callback_url TEXT;
+ALTER TABLE accounts ADD COLUMN limit_callback_method TEXT NOT NULL DEFAULT 'POST';
+
+-- What is to be told, as with deauthorizations; account is the one whose address hears it.
+CREATE TABLE alerts (
+    id TEXT NOT NULL PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts (sid), record TEXT NOT NULL,
+    tries BIGINT NOT NULL, due_at BIGINT NOT NULL, leased_until BIGINT NOT NULL, lease TEXT NOT NULL, created_at BIGINT NOT NULL
+);
+CREATE INDEX alerts_by_account ON alerts (account, due_at, id);
+CREATE INDEX alerts_by_lease ON alerts (account, leased_until);
+
+-- Since when a limit is reached, when last, and when that was told last.
+CREATE TABLE reached_limits (
+    limited TEXT NOT NULL, resource TEXT NOT NULL, threshold TEXT NOT NULL, account TEXT NOT NULL,
+    began_at BIGINT NOT NULL, reached_at BIGINT NOT NULL, told_at BIGINT NOT NULL, version BIGINT NOT NULL,
+    PRIMARY KEY (limited, resource, threshold)
+);
+CREATE INDEX reached_limits_by_account ON reached_limits (account, reached_at);
 "],
 };

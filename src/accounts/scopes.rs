@@ -53,6 +53,8 @@ resources! {
     ConnectApps = "connect-apps", Control;
     /// What the account allows applications of others.
     Authorizations = "authorizations", Control;
+    /// Limits that the account gives itself, its subaccounts and their keys.
+    Limits = "limits", Control;
 }
 
 /// Reading or changing.

@@ -11,7 +11,7 @@ use std::{
 
 use ring::hmac;
 
-use crate::ids::{AccountSid, KeySid};
+use crate::ids::KeySid;
 
 use super::{
     Access, Accounts, AccountsError, Credential, Principal, Refusal, Status,
@@ -85,7 +85,7 @@ impl Accounts {
             Ok(found) => {
                 let found = found.map(Arc::new);
                 let of = found.as_ref().map(|signer| &signer.principal);
-                let nobodys = Of { account: AccountSid::NOBODY, parent: None, developer: None, developer_parent: None };
+                let nobodys = Of::nobody();
                 let of = of.map_or(nobodys, |principal| Of::principal(principal));
                 callers.signers.insert(sid, found.clone(), of, &callers.heard, read_at);
                 found.ok_or(Refusal::Wrong)

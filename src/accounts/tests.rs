@@ -1,5 +1,7 @@
 //! Accounts on both engines: what must hold, whichever keeps them.
 
+mod alerts;
+
 mod connect;
 
 mod deauthorizations;
@@ -204,7 +206,7 @@ async fn what_is_revoked_on_one_node_is_refused_on_the_other_as_soon_as_it_hears
         assert_eq!((token_of(&one), one.secondary_token), (second.clone(), None));
 
         // A parent's status rules its children, and is over when it is over.
-        let status = |status| AccountChange { friendly_name: None, status: Some(status) };
+        let status = |status| AccountChange { status: Some(status), ..AccountChange::default() };
         for (whose, stopped) in [(sub.sid, Status::Suspended), (top.sid, Status::Suspended), (top.sid, Status::Closed)]
         {
             ask(&there, &second).await.unwrap();
@@ -244,7 +246,7 @@ async fn who_has_not_heard_for_long_forgets_everything() {
     there.hear().await.unwrap();
     assert!(there.recognise(Header::new(&token_of(&top)), Access::Read).is_none());
     ask(&there, &token_of(&top)).await.unwrap();
-    let close = AccountChange { friendly_name: None, status: Some(Status::Closed) };
+    let close = AccountChange { status: Some(Status::Closed), ..AccountChange::default() };
     here.inner.store.write(&[store::Statement::new("DELETE FROM audit")]).await.unwrap();
     here.update_account(&top.sid, &close, &operator()).await.unwrap();
     there.hear().await.unwrap();
@@ -665,7 +667,7 @@ async fn only_accounts_at_the_top_that_are_active_have_subaccounts() {
             matches!(made, Err(AccountsError::Conflict(_)))
         };
         assert!(refused(&sub.sid).await && refused(&AccountSid::NOBODY).await);
-        let close = AccountChange { friendly_name: None, status: Some(Status::Closed) };
+        let close = AccountChange { status: Some(Status::Closed), ..AccountChange::default() };
         accounts.update_account(&top.sid, &close, &operator()).await.unwrap();
         assert!(refused(&top.sid).await);
         for name in ["x".repeat(65), "a\nb".to_owned()] {

@@ -244,7 +244,10 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 pub(super) fn subject(principal: &Principal, account: AccountSid) -> Subject {
     let is_own = account == principal.account;
     let parent = if is_own { principal.parent } else { Some(principal.account) };
-    Subject { account, parent, key: principal.credential.key(), destination: None }
+    // What an application was allowed is said of the account that it acts on.
+    let allowed =
+        principal.credential.connected().filter(|_| is_own).and_then(|connected| connected.limits.concurrency);
+    Subject { account, parent, key: principal.credential.key(), destination: None, allowed }
 }
 
 /// What a method does.
@@ -266,7 +269,7 @@ fn account_key(path: &str) -> Option<KeySid> {
     Signing::key_id(path)?.parse().ok()
 }
 
-fn nobody() -> Problem {
+pub(super) fn nobody() -> Problem {
     Problem::new(Kind::Unauthorized, "callers without credentials may not do this (http.anonymous)")
 }
 

@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use crate::{
     accounts::Accounts,
     clock::Clock,
-    concurrency::{Concurrency, Resource},
+    concurrency::{Concurrency, Resource, StoredLimits},
     ids::{RandomId, Tenant},
     media::{
         AudioBody, IgnoredQuery, Media, Signing,
@@ -50,6 +50,8 @@ pub struct Parts {
     pub media: Media,
     /// How many may be in progress.
     pub concurrency: Concurrency,
+    /// What was given of limits.
+    pub limits: Arc<StoredLimits>,
     /// For whom a request acts; at first, for whom those without credentials do.
     pub tenant: Tenant,
     /// Query parameters that are no part of a source's identity.

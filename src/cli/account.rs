@@ -347,7 +347,7 @@ impl Desk<'_> {
     }
 
     async fn set_status(&mut self, account: &AccountSid, status: Status, by: &Actor) -> anyhow::Result<()> {
-        let change = AccountChange { friendly_name: None, status: Some(status) };
+        let change = AccountChange { status: Some(status), ..AccountChange::default() };
         let account = self.accounts.update_account(account, &change, by).await?;
         self.tell(&account_fields(&account))
     }

@@ -7,9 +7,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use crate::{
+    accounts::{Actor, Entry, Ledger},
     app,
     clock::Clock,
-    concurrency::{Limit, LimitsError, Policy, Resource, Scope, StoredLimit, StoredLimits},
+    concurrency::{
+        By, Edit, Giver, Limit, LimitsError, Measure, PerSecond, Policy, Resource, Rule, Scope, StoredLimit,
+        StoredLimits,
+    },
+    ids::AccountSid,
 };
 
 use super::{Exit, serve::Settings, terminal::Terminal};
@@ -36,14 +41,17 @@ pub(super) struct Arguments {
 enum Verb {
     /// Give an account, a key, or everybody together a limit; what is in progress beyond it goes on
     Set(New),
-    /// Take a limit away, so that the configuration's holds
+    /// Take a limit away, so that the configuration's holds; what an account at the top has given goes on to hold
     Remove {
         /// platform, an account (AC…) or a key (SK…)
         scope: Scope,
         /// A kind of work, such as fetches
         resource: Resource,
+        /// Take away what an account at the top has given instead
+        #[arg(long)]
+        owners: bool,
     },
-    /// List the limits that were given
+    /// List the limits that were given, by the operator and by accounts at the top
     List {
         /// Those of this account or key, or of the platform
         scope: Option<Scope>,
@@ -77,6 +85,12 @@ struct New {
     /// With throttle: how many beyond the limit are let in so, before the next is refused
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     beyond: u32,
+    /// So many may begin in a second; of accounts only
+    #[arg(long, value_name = "NUMBER")]
+    per_second: Option<u32>,
+    /// With per-second: how many may wait to begin
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    backlog_max: u32,
 }
 
 /// What happens to one more.
@@ -102,6 +116,14 @@ impl New {
         };
         Limit { soft: self.soft, hard: self.hard, policy }
     }
+
+    /// What is given: of what is not said, what was given before stays.
+    fn rules(&self) -> Vec<Rule> {
+        let is_limit = self.hard.is_some() || self.soft.is_some();
+        let limit = is_limit.then(|| Rule::InProgress(self.limit()));
+        let rate = self.per_second.map(|count| Rule::PerSecond(PerSecond { count, backlog_max: self.backlog_max }));
+        limit.into_iter().chain(rate).collect()
+    }
 }
 
 pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow::Result<Exit> {
@@ -113,14 +135,14 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow
             return Ok(Exit::Usage);
         }
     };
-    let (limits, store) = match app::open_limits(&config).await {
+    let (limits, ledger, store) = match app::open_limits(&config).await {
         Ok(opened) => opened,
         Err(error) => {
             terminal.complain(&format!("{error:#}"));
             return Ok(Exit::NothingDone);
         }
     };
-    let done = carry_out(verb, &limits, json, terminal).await;
+    let done = carry_out(verb, &limits, &ledger, json, terminal).await;
     store.close().await;
     let exit = match &done {
         Ok(exit) => *exit,
@@ -135,54 +157,109 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow
     Ok(exit)
 }
 
-async fn carry_out(verb: Verb, limits: &StoredLimits, json: bool, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-    let (scope, resource, limit) = match verb {
+async fn carry_out(
+    verb: Verb,
+    limits: &StoredLimits,
+    ledger: &Ledger,
+    json: bool,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Exit> {
+    match verb {
         Verb::List { scope } => {
             let mut all = limits.list().await?;
-            all.retain(|limit| scope.is_none_or(|scope| scope == limit.scope));
-            all.sort_by_key(|limit| (limit.scope, limit.resource));
+            all.retain(|limit| scope.is_none_or(|scope| scope == limit.name.scope));
+            all.sort_by_key(|limit| (limit.name.scope, limit.name.resource, limit.name.giver, limit.name.measure));
             for limit in &all {
                 tell(limit, json, terminal)?;
             }
-            return Ok(Exit::Done);
         }
         Verb::Set(new) => {
-            if new.hard.is_none() && new.soft.is_none() {
-                bail!("a limit needs --hard or --soft; remove takes one away");
+            let rules = new.rules();
+            if rules.is_empty() {
+                bail!("a limit needs --hard, --soft or --per-second; remove takes one away");
             }
-            (new.scope, new.resource, Some(new.limit()))
+            for rule in rules {
+                edit(limits, ledger, None, (new.scope, new.resource, rule.measure()), Some(rule)).await?;
+            }
+            for limit in limits.given_to(new.scope).await? {
+                if limit.name.resource == new.resource && limit.name.giver == Giver::Operator {
+                    tell(&limit, json, terminal)?;
+                }
+            }
         }
-        Verb::Remove { scope, resource } => (scope, resource, None),
-    };
-    let of =
-        |limits: Vec<StoredLimit>| limits.into_iter().find(|known| (known.scope, known.resource) == (scope, resource));
-    if limit.is_none() && of(limits.list().await?).is_none() {
-        terminal.complain(&format!("{scope} has no limit of its own on {resource}"));
-        return Ok(Exit::NotThere);
-    }
-    limits.set(scope, resource, limit, (OPERATOR, Clock::system().now_wall())).await?;
-    if let Some(set) = of(limits.list().await?) {
-        tell(&set, json, terminal)?;
+        Verb::Remove { scope, resource, owners } => {
+            let given = if owners { limits.given_to(scope).await? } else { Vec::new() };
+            let owner = given.iter().find_map(|limit| limit.owner);
+            let mut was_there = false;
+            for measure in [Measure::InProgress, Measure::PerSecond] {
+                let is_one = measure == Measure::InProgress || matches!(scope, Scope::Account(_));
+                if is_one && owners == owner.is_some() {
+                    was_there |= edit(limits, ledger, owner, (scope, resource, measure), None).await?.was.is_some();
+                }
+            }
+            if !was_there {
+                terminal.complain(&format!("{scope} has no limit of its own on {resource}"));
+                return Ok(Exit::NotThere);
+            }
+        }
     }
     Ok(Exit::Done)
 }
 
+/// Changes one limit, of the operator's or of an owner's, and says so in the audit log: of the account whose it is, or whose key.
+async fn edit(
+    limits: &StoredLimits,
+    ledger: &Ledger,
+    owner: Option<AccountSid>,
+    of: (Scope, Resource, Measure),
+    rule: Option<Rule>,
+) -> anyhow::Result<Edit> {
+    let account = match of.0 {
+        Scope::Account(account) => account,
+        Scope::Key(key) => ledger.account_of_key(&key).await?.unwrap_or(AccountSid::NOBODY),
+        Scope::Platform | Scope::Destination(_) => AccountSid::NOBODY,
+    };
+    let (actor, at) = (Actor::operator("command line"), Clock::system().now_wall());
+    let recorder = |edit: &Edit| {
+        let action = if edit.is.is_some() { "limit.set" } else { "limit.remove" };
+        let (target, detail) = (edit.name.scope.to_string(), edit.to_string());
+        Ledger::write(Entry { account, by: &actor, action, target, detail, at })
+    };
+    Ok(limits.set(of, rule, By { owner, who: OPERATOR, at }, &recorder).await?)
+}
+
 fn tell(known: &StoredLimit, json: bool, terminal: &mut Terminal) -> anyhow::Result<()> {
-    let StoredLimit { scope, resource, limit, version, changed_by } = known;
+    let StoredLimit { name, owner, rule, version, changed_by } = known;
+    let (scope, resource, given_by) = (name.scope, name.resource, name.giver.as_str());
     let text = if json {
-        json!({
-            "scope": scope.to_string(), "resource": resource, "limit": limit, "version": version, "changed_by": changed_by,
-        })
-        .to_string()
-    } else {
-        let number = |number: Option<u32>| number.map_or("-".to_owned(), |number| number.to_string());
-        let more = match limit.policy {
-            Policy::Delay { wait_max, waiting_max } => format!(", for {}, {waiting_max} at once", shown(wait_max)),
-            Policy::Throttle { slowed_by, beyond } => format!(", by {}, {beyond} beyond it", shown(slowed_by)),
-            Policy::Reject | Policy::DryRun => String::new(),
+        let mut line = json!({
+            "scope": scope.to_string(), "resource": resource, "given_by": given_by, "owner": owner, "version": version, "changed_by": changed_by,
+        });
+        let (key, said) = match rule {
+            Rule::InProgress(limit) => ("limit", json!(limit)),
+            Rule::PerSecond(rate) => ("per_second", json!(rate)),
         };
-        let (soft, hard, policy) = (number(limit.soft), number(limit.hard), limit.policy.as_str());
-        format!("{scope}  {resource}  soft {soft}  hard {hard}  {policy}{more}")
+        if let Some(fields) = line.as_object_mut() {
+            fields.insert(key.to_owned(), said);
+        }
+        line.to_string()
+    } else {
+        let said = match rule {
+            Rule::PerSecond(PerSecond { count, backlog_max }) => format!("{count} a second, {backlog_max} waiting"),
+            Rule::InProgress(Limit { soft, hard, policy }) => {
+                let number = |number: &Option<u32>| number.map_or("-".to_owned(), |number| number.to_string());
+                let more = match *policy {
+                    Policy::Delay { wait_max, waiting_max } => {
+                        format!(", for {}, {waiting_max} at once", shown(wait_max))
+                    }
+                    Policy::Throttle { slowed_by, beyond } => format!(", by {}, {beyond} beyond it", shown(slowed_by)),
+                    Policy::Reject | Policy::DryRun => String::new(),
+                };
+                format!("soft {}  hard {}  {}{more}", number(soft), number(hard), policy.as_str())
+            }
+        };
+        let owner = owner.map(|owner| format!(" {owner}")).unwrap_or_default();
+        format!("{scope}  {resource}  {said}  ({given_by}{owner})")
     };
     Ok(terminal.say(&text)?)
 }

@@ -17,8 +17,9 @@ use crate::{
 };
 
 use super::{
-    Config, Impeded, LimitRecords, Place, Policy, Resource, Scope, Subject, WhenAway, Why,
+    Config, Impeded, LimitRecords, Place, Policy, Resource, Scope, Subject, Threshold, WhenAway, Why,
     lines::Lines,
+    lookout::Lookout,
     meters::Meters,
     paths::{Path, Paths, Sources},
     place::{Held, Ticket, TicketState},
@@ -50,6 +51,7 @@ pub(super) struct Core {
     pub(super) ended: Mutex<Vec<(LeaseId, Arc<Path>)>>,
     pub(super) has_ended: Notify,
     pub(super) overcommitted: AtomicU64,
+    pub(super) lookout: Lookout,
 }
 
 /// How one try went.
@@ -73,8 +75,11 @@ pub(super) struct Stop {
 
 impl Core {
     pub(super) fn path(&self, subject: Subject, resource: Resource) -> Result<Arc<Path>, LeaseError> {
-        let sources = Sources { leases: &*self.leases, records: &*self.records, defaults: &self.config.limits };
-        self.paths.of(subject, resource, &sources)
+        self.paths.of(subject, resource, &self.sources())
+    }
+
+    pub(super) fn sources(&self) -> Sources<'_> {
+        Sources { leases: &*self.leases, records: &*self.records, defaults: &self.config.limits }
     }
 
     /// A decision without any waiting: of a node alone, while nobody waits and there is room. `None` leaves it to [`admit`](Core::admit).
@@ -197,13 +202,22 @@ impl Core {
         self.note_freed(path);
     }
 
-    pub(super) fn refuse(&self, path: &Path, why: Why, stop: Option<Stop>) -> Impeded {
+    pub(super) fn refuse(&self, path: &Arc<Path>, why: Why, stop: Option<Stop>) -> Impeded {
+        if let Some(stop) = stop {
+            self.note_full(path, stop);
+        }
         path.usage.note_impeded(Policy::Reject);
         self.meters.count_impeded(path.resource, Policy::Reject);
         self.meters.refused(path.resource, why);
         let scope = stop.and_then(|stop| path.levels.get(stop.level)).map_or(Scope::Platform, |level| level.scope);
         let (current, cap) = stop.map_or((0, 0), |stop| (stop.current, stop.cap));
         self.impeded(path.subject, path.resource, why, scope, cap, current)
+    }
+
+    /// Somebody found a level full.
+    pub(super) fn note_full(&self, path: &Arc<Path>, stop: Stop) {
+        let hard = path.levels.get(stop.level).and_then(|level| level.limit.hard).unwrap_or(stop.cap);
+        self.lookout.note(path, stop.level, Threshold::Hard, (hard, stop.current));
     }
 
     pub(super) fn impeded(

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::{
-        PoisonError, RwLock,
+        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -21,6 +21,8 @@ use super::{Resource, Scope};
 const WAIT_MAX: Duration = Duration::from_secs(300);
 /// The most that may wait for one account.
 const WAITING_MAX: u32 = 1_000_000;
+/// More begin in no second: what is counted are microseconds.
+const PER_SECOND_MAX: u32 = 1_000_000;
 
 /// How many may be in progress at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +98,15 @@ impl Limit {
         }
     }
 
+    /// Beyond how many it has something to say besides refusing.
+    pub(super) fn says_from(self) -> u32 {
+        let refuses = self.hard.is_none_or(|hard| hard == self.cap());
+        let hard = self.hard.filter(|_| !refuses);
+        // A value of the soft limit has something to say, one of the hard limit not yet: it is what may be.
+        let soft = self.soft.map(|soft| soft.saturating_sub(1));
+        soft.into_iter().chain(hard).min().unwrap_or(u32::MAX)
+    }
+
     /// Checks what somebody has written.
     ///
     /// # Errors
@@ -125,6 +136,31 @@ impl Limit {
     }
 }
 
+/// Who has given a limit. Each may give one for the same scope and kind of work, and all of them hold: so nobody loosens what another has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Giver {
+    /// The operator, by the configuration or a limit of its own instead.
+    Operator,
+    /// The account at the top, for itself, its subaccounts and their keys.
+    Owner,
+    /// Who has allowed an application to act for it. It comes with whoever acts ([`Subject::allowed`](super::Subject)), and is kept with what was allowed.
+    Authorization,
+}
+
+impl Giver {
+    /// All of them. What the operator says comes first.
+    pub(super) const ALL: [Giver; 3] = [Giver::Operator, Giver::Owner, Giver::Authorization];
+
+    /// As the API calls it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Giver::Operator => "operator",
+            Giver::Owner => "owner",
+            Giver::Authorization => "authorization",
+        }
+    }
+}
+
 /// How many may begin in a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +172,22 @@ pub struct PerSecond {
 }
 
 impl PerSecond {
+    /// Checks what somebody has written.
+    ///
+    /// # Errors
+    /// It makes no sense; the text says why.
+    pub fn check(self) -> Result<PerSecond, LimitError> {
+        if PER_SECOND_MAX < self.count || WAITING_MAX < self.backlog_max {
+            return Err(LimitError::Invalid("count and backlog_max must be at most 1000000"));
+        }
+        Ok(self)
+    }
+
+    /// What keeps to both.
+    pub(super) fn and(self, other: PerSecond) -> PerSecond {
+        PerSecond { count: self.count.min(other.count), backlog_max: self.backlog_max.min(other.backlog_max) }
+    }
+
     pub(super) fn rate(self) -> Option<Rate> {
         Rate::per_second(self.count, self.backlog_max)
     }
@@ -155,11 +207,11 @@ pub enum LimitError {
 
 /// Limits of their own that somebody was given. What is asked often is answered from memory.
 pub trait LimitRecords: fmt::Debug + Send + Sync + 'static {
-    /// The limit of a scope on a resource, if it has one of its own.
-    fn limit(&self, scope: Scope, resource: Resource) -> Option<Limit>;
+    /// The limit that somebody has given a scope on a resource.
+    fn limit(&self, giver: Giver, scope: Scope, resource: Resource) -> Option<Limit>;
 
-    /// How many may begin in a second, if it has a rate of its own.
-    fn rate(&self, scope: Scope, resource: Resource) -> Option<PerSecond>;
+    /// How many may begin in a second, if somebody has said so.
+    fn rate(&self, giver: Giver, scope: Scope, resource: Resource) -> Option<PerSecond>;
 
     /// Another number after each change.
     fn revision(&self) -> u64;
@@ -171,10 +223,18 @@ pub trait LimitRecords: fmt::Debug + Send + Sync + 'static {
 /// Limits that are kept in memory only.
 #[derive(Debug)]
 pub struct MemoryLimits {
-    records: RwLock<HashMap<(Scope, Resource), LimitRecord>>,
-    rates: RwLock<HashMap<(Scope, Resource), PerSecond>>,
+    records: RwLock<Records>,
     revision: AtomicU64,
     revisions: watch::Sender<u64>,
+}
+
+/// What a limit is known by.
+type Of = (Giver, Scope, Resource);
+
+#[derive(Debug, Default)]
+struct Records {
+    limits: HashMap<Of, LimitRecord>,
+    rates: HashMap<Of, PerSecond>,
 }
 
 /// One limit as it is kept.
@@ -186,19 +246,21 @@ pub struct LimitRecord {
     pub version: u64,
 }
 
+/// What became of one limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Heard {
+    Limit(Of, Option<LimitRecord>),
+    Rate(Of, Option<PerSecond>),
+}
+
 impl Default for MemoryLimits {
     fn default() -> MemoryLimits {
-        MemoryLimits {
-            records: RwLock::default(),
-            rates: RwLock::default(),
-            revision: AtomicU64::new(1),
-            revisions: watch::Sender::new(1),
-        }
+        MemoryLimits { records: RwLock::default(), revision: AtomicU64::new(1), revisions: watch::Sender::new(1) }
     }
 }
 
 impl MemoryLimits {
-    /// Changes a limit that is at `version` (0: it has none of its own), or takes it away.
+    /// Changes the operator's limit that is at `version` (0: there is none), or takes it away.
     ///
     /// # Errors
     /// It makes no sense, or somebody else was faster.
@@ -210,77 +272,72 @@ impl MemoryLimits {
         version: u64,
     ) -> Result<u64, LimitError> {
         let limit = limit.map(Limit::check).transpose()?;
+        let of = (Giver::Operator, scope, resource);
         {
-            let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
-            let now = records.get(&(scope, resource)).map_or(0, |record| record.version);
+            let mut records = self.write();
+            let now = records.limits.get(&of).map_or(0, |record| record.version);
             if now != version {
                 return Err(LimitError::Overtaken(now));
             }
-            match limit {
-                Some(limit) => {
-                    records.insert((scope, resource), LimitRecord { limit, version: version + 1 });
-                }
-                None => {
-                    records.remove(&(scope, resource));
-                }
-            }
+            let record = limit.map(|limit| LimitRecord { limit, version: version + 1 });
+            records.take_in(Heard::Limit(of, record));
         }
         self.note_change();
         Ok(if limit.is_some() { version + 1 } else { 0 })
     }
 
-    /// Gives a limit whatever it was before.
+    /// Gives the operator's limit whatever it was before.
     ///
     /// # Errors
     /// It makes no sense.
     pub fn set(&self, scope: Scope, resource: Resource, limit: Limit) -> Result<(), LimitError> {
-        let limit = limit.check()?;
+        self.set_by(Giver::Operator, scope, resource, limit)
+    }
+
+    /// Gives somebody's limit whatever it was before.
+    ///
+    /// # Errors
+    /// It makes no sense.
+    pub fn set_by(&self, giver: Giver, scope: Scope, resource: Resource, limit: Limit) -> Result<(), LimitError> {
+        let (limit, of) = (limit.check()?, (giver, scope, resource));
         {
-            let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
-            let version = records.get(&(scope, resource)).map_or(0, |record| record.version) + 1;
-            records.insert((scope, resource), LimitRecord { limit, version });
+            let mut records = self.write();
+            let version = records.limits.get(&of).map_or(0, |record| record.version) + 1;
+            records.limits.insert(of, LimitRecord { limit, version });
         }
         self.note_change();
         Ok(())
     }
 
     /// Gives a rate, or takes it away.
-    pub fn set_rate(&self, scope: Scope, resource: Resource, rate: Option<PerSecond>) {
-        {
-            let mut rates = self.rates.write().unwrap_or_else(PoisonError::into_inner);
-            match rate {
-                Some(rate) => rates.insert((scope, resource), rate),
-                None => rates.remove(&(scope, resource)),
-            };
-        }
-        self.note_change();
+    pub fn set_rate(&self, giver: Giver, scope: Scope, resource: Resource, rate: Option<PerSecond>) {
+        self.apply(vec![Heard::Rate((giver, scope, resource), rate)]);
     }
 
     /// Takes in what was changed elsewhere.
-    pub(super) fn apply(&self, changes: Vec<((Scope, Resource), Option<LimitRecord>)>) {
+    pub(super) fn apply(&self, changes: Vec<Heard>) {
         {
-            let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
-            for (of, record) in changes {
-                match record {
-                    Some(record) => records.insert(of, record),
-                    None => records.remove(&of),
-                };
-            }
+            let mut records = self.write();
+            changes.into_iter().for_each(|change| records.take_in(change));
         }
         self.note_change();
     }
 
     /// The same, of which nothing is left that was there before.
-    pub(super) fn replace(&self, changes: Vec<((Scope, Resource), Option<LimitRecord>)>) {
-        let fresh = changes.into_iter().filter_map(|(of, record)| Some((of, record?))).collect();
-        let before = std::mem::replace(&mut *self.records.write().unwrap_or_else(PoisonError::into_inner), fresh);
+    pub(super) fn replace(&self, changes: Vec<Heard>) {
+        let mut fresh = Records::default();
+        changes.into_iter().for_each(|change| fresh.take_in(change));
+        let before = std::mem::replace(&mut *self.write(), fresh);
         drop(before);
         self.note_change();
     }
 
-    /// The record of a limit.
-    pub fn record(&self, scope: Scope, resource: Resource) -> Option<LimitRecord> {
-        self.records.read().unwrap_or_else(PoisonError::into_inner).get(&(scope, resource)).copied()
+    fn read(&self) -> RwLockReadGuard<'_, Records> {
+        self.records.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Records> {
+        self.records.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_change(&self) {
@@ -289,13 +346,24 @@ impl MemoryLimits {
     }
 }
 
+impl Records {
+    fn take_in(&mut self, change: Heard) {
+        match change {
+            Heard::Limit(of, Some(record)) => drop(self.limits.insert(of, record)),
+            Heard::Limit(of, None) => drop(self.limits.remove(&of)),
+            Heard::Rate(of, Some(rate)) => drop(self.rates.insert(of, rate)),
+            Heard::Rate(of, None) => drop(self.rates.remove(&of)),
+        }
+    }
+}
+
 impl LimitRecords for MemoryLimits {
-    fn limit(&self, scope: Scope, resource: Resource) -> Option<Limit> {
-        self.record(scope, resource).map(|record| record.limit)
+    fn limit(&self, giver: Giver, scope: Scope, resource: Resource) -> Option<Limit> {
+        self.read().limits.get(&(giver, scope, resource)).map(|record| record.limit)
     }
 
-    fn rate(&self, scope: Scope, resource: Resource) -> Option<PerSecond> {
-        self.rates.read().unwrap_or_else(PoisonError::into_inner).get(&(scope, resource)).copied()
+    fn rate(&self, giver: Giver, scope: Scope, resource: Resource) -> Option<PerSecond> {
+        self.read().rates.get(&(giver, scope, resource)).copied()
     }
 
     fn revision(&self) -> u64 {

@@ -19,6 +19,8 @@ mod limits;
 
 mod stored;
 
+mod giving;
+
 mod paths;
 
 mod core;
@@ -30,6 +32,8 @@ mod lines;
 mod waiting;
 
 mod keeper;
+
+mod lookout;
 
 mod turns;
 
@@ -65,12 +69,14 @@ use crate::{
 
 pub use config::{Config, WhenAway};
 pub use error::{Impeded, PlaceLost, TOO_MANY_CODE, Why};
-pub use limits::{DefaultLimits, Limit, LimitError, LimitRecord, LimitRecords, MemoryLimits, PerSecond, Policy};
+pub use giving::{By, Edit, LimitName, Measure, OWNED_MAX, Recorder, Rule};
+pub use limits::{DefaultLimits, Giver, Limit, LimitError, LimitRecord, LimitRecords, MemoryLimits, PerSecond, Policy};
+pub use lookout::{Alarms, Alert, TOLD_EVERY, Threshold};
 pub use place::{Place, PlaceReading};
 pub use reserve::{AdminPlace, CallNumber, HangUp, HangUpPlace, Reserve};
 pub use resource::{Completion, NotAResource, Resource};
 pub use stored::{LimitsError, NotAScope, StoredLimit, StoredLimits};
-pub use subject::{Destination, Families, NoFamilies, Scope, Subject};
+pub use subject::{Destination, Families, Family, NoFamilies, Scope, Subject};
 pub use turns::Turn;
 pub use usage::{Impediments, UsageReading};
 
@@ -113,6 +119,7 @@ impl Concurrency {
             ended: Mutex::default(),
             has_ended: Notify::new(),
             overcommitted: AtomicU64::new(0),
+            lookout: lookout::Lookout::new(),
             clock,
             config,
         };
@@ -128,7 +135,8 @@ impl Concurrency {
     /// For whom something counts that is done for a tenant, whoever asked for it.
     pub async fn subject_of(&self, tenant: &Tenant) -> Subject {
         let Some(account) = tenant.account() else { return Subject::account(AccountSid::NOBODY) };
-        Subject { parent: self.families.parent(account).await, ..Subject::account(account) }
+        let Family { parent, allowed } = self.families.of(account).await;
+        Subject { parent, allowed, ..Subject::account(account) }
     }
 
     /// Admits one piece of work, at once or after it has waited. Dropped, it holds nothing and stands in no line.
@@ -173,15 +181,36 @@ impl Concurrency {
         futures_util::future::join_all(Resource::ALL.iter().map(read)).await.into_iter().flatten().collect()
     }
 
-    /// The limits that concern somebody, by kind of work, from the widest to the narrowest.
-    pub fn limits(&self, subject: Subject) -> Vec<(Resource, Scope, Limit)> {
-        let of = |resource: &Resource| {
-            let path = self.core.path(subject, *resource).ok();
-            let levels = path.map(|path| path.levels.clone()).unwrap_or_default();
-            levels.into_iter().map(|level| (*resource, level.scope, level.limit)).collect::<Vec<_>>()
-        };
-        let all = Resource::ALL.iter().flat_map(of);
-        all.filter(|(_, _, limit)| limit.soft.is_some() || limit.hard.is_some()).collect()
+    /// The limits that concern somebody, by kind of work, from the widest to the narrowest, and who has given them. All of them hold.
+    pub fn limits(&self, subject: Subject) -> Vec<(Resource, Scope, Giver, Limit)> {
+        let sources = self.core.sources();
+        let mut all = Vec::new();
+        for resource in Resource::ALL {
+            for scope in subject.scopes(*resource) {
+                let given = sources.given(subject, scope, *resource);
+                let given = given.filter(|(_, limit)| limit.soft.is_some() || limit.hard.is_some());
+                all.extend(given.map(|(giver, limit)| (*resource, scope, giver, limit)));
+            }
+        }
+        all
+    }
+
+    /// How many may begin in a second of what concerns somebody, by kind of work, and who says so.
+    pub fn rates(&self, subject: Subject) -> Vec<(Resource, Scope, Giver, PerSecond)> {
+        let mut all = Vec::new();
+        for resource in Resource::ALL {
+            for account in subject.parent.into_iter().chain([subject.account]) {
+                let scope = Scope::Account(account);
+                let given = self.core.rates_given(scope, *resource);
+                all.extend(given.map(|(giver, rate)| (*resource, scope, giver, rate)));
+            }
+        }
+        all
+    }
+
+    /// Tells of limits that are reached, until it is dropped. Without it nobody is told; decisions are the same.
+    pub async fn keep_looking_out(&self, alarms: &dyn Alarms) {
+        self.core.keep_looking_out(alarms).await;
     }
 
     /// How many of an account wait for a place on this node.

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     hash::{Hash, Hasher},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU16},
 };
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     lease::{BuildMixed, Chain, LEVELS_MAX, LeaseError, Leases, Local, Mutex, Pool, Values, lock},
 };
 
-use super::{Limit, LimitRecords, Resource, Scope, Subject, limits::DefaultLimits, usage::Usage};
+use super::{Giver, Limit, LimitRecords, Policy, Resource, Scope, Subject, limits::DefaultLimits, usage::Usage};
 
 /// Parts of what is remembered, each with a lock of its own.
 const SHARDS: usize = 64;
@@ -39,6 +39,10 @@ pub(super) struct Path {
     pub(super) subject: Subject,
     /// From how many on a level has something to say: its soft limit, or its hard one where that does not refuse.
     notes: [u32; LEVELS_MAX],
+    /// Further limits of levels that have several: those that do not decide when a level is full, and have something to say before that.
+    beside: Box<[(usize, Limit)]>,
+    /// Which thresholds were seen reached and are not told yet (`lookout.rs`).
+    pub(super) seen: AtomicU16,
     /// Where it is counted by this node alone, when nobody else can be asked.
     alone: OnceLock<Option<Box<Chain>>>,
 }
@@ -48,6 +52,7 @@ pub(super) struct Path {
 pub(super) struct Level {
     pub(super) scope: Scope,
     pub(super) pool: Pool,
+    /// Of the limits that hold at the level the one that lets in the fewest, with the lowest of their soft limits.
     pub(super) limit: Limit,
 }
 
@@ -59,6 +64,12 @@ impl Path {
     /// Whether some level has something to say to so many.
     pub(super) fn is_notable(&self, values: &Values) -> bool {
         self.has_notes && values.as_slice().iter().zip(&self.notes).any(|(held, from)| from < held)
+    }
+
+    /// The limits of a level.
+    pub(super) fn limits_of(&self, level: usize) -> impl Iterator<Item = Limit> {
+        let beside = self.beside.iter().filter(move |(at, _)| *at == level).map(|(_, limit)| *limit);
+        self.levels.get(level).map(|level| level.limit).into_iter().chain(beside)
     }
 
     /// What is in progress of the caller's own account.
@@ -123,7 +134,10 @@ impl Key {
         let key = subject.key.map_or(0, |key| key.number().rotate_left(43) ^ 1);
         let destination = subject.destination.map_or(0, |destination| destination.number().rotate_left(86) ^ 2);
         let resource = (resource as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-        Key(subject.account.number() ^ key ^ destination ^ resource)
+        let allowed = subject
+            .allowed
+            .map_or(0, |allowed| (u128::from(allowed) + 1).wrapping_mul(0xd6e8_feb8_6659_fd93_a076_1d64_78bd_642f));
+        Key(subject.account.number() ^ key ^ destination ^ resource ^ allowed)
     }
 
     fn mixed(self) -> u64 {
@@ -144,6 +158,30 @@ pub(super) struct Sources<'a> {
     pub(super) leases: &'a dyn Leases,
     pub(super) records: &'a dyn LimitRecords,
     pub(super) defaults: &'a DefaultLimits,
+}
+
+impl Sources<'_> {
+    /// The limits of a level, and who has given them: all of them hold.
+    pub(super) fn given(
+        &self,
+        subject: Subject,
+        scope: Scope,
+        resource: Resource,
+    ) -> impl Iterator<Item = (Giver, Limit)> {
+        Giver::ALL.into_iter().filter_map(move |giver| {
+            let limit = match giver {
+                Giver::Operator => {
+                    let own = self.records.limit(giver, scope, resource);
+                    own.or_else(|| self.defaults.of(scope, resource))
+                }
+                Giver::Owner => self.records.limit(giver, scope, resource),
+                Giver::Authorization => {
+                    subject.allowed.filter(|_| scope == Scope::Account(subject.account)).map(Limit::hard)
+                }
+            };
+            Some((giver, limit?))
+        })
+    }
 }
 
 impl Paths {
@@ -198,25 +236,34 @@ impl Paths {
         revision: u64,
         from: &Sources<'_>,
     ) -> Result<Path, LeaseError> {
-        let mut levels = Vec::new();
+        let (mut levels, mut beside) = (Vec::new(), Vec::new());
         for scope in subject.scopes(resource) {
-            let limit = from.records.limit(scope, resource).or_else(|| from.defaults.of(scope, resource));
+            let given: Vec<Limit> = from.given(subject, scope, resource).map(|(_, limit)| limit).collect();
             // Accounts are counted whether they have a limit or not.
-            if limit.is_none() && !matches!(scope, Scope::Account(_)) {
+            if given.is_empty() && !matches!(scope, Scope::Account(_)) {
                 continue;
             }
+            // The first of several that are alike is the operator's.
+            let decides = (0..given.len()).min_by_key(|at| given.get(*at).map(|limit| limit.cap()));
+            let limit = decides.and_then(|at| given.get(at)).copied().unwrap_or_default();
+            let soft = given.iter().filter_map(|limit| limit.soft).min();
+            let others = given.iter().enumerate().filter(|(at, _)| Some(*at) != decides);
+            // One that refuses at more than what is let in never says anything.
+            let others = others.filter(|(_, limit)| matches!(limit.policy, Policy::Throttle { .. } | Policy::DryRun));
+            beside.extend(others.map(|(_, limit)| (levels.len(), Limit { soft: None, ..*limit })));
             let pool = scope.pool(resource, subject.owner());
-            levels.push(Level { scope, pool, limit: limit.unwrap_or_default() });
+            levels.push(Level { scope, pool, limit: Limit { soft, ..limit } });
         }
         let pools: Vec<Pool> = levels.iter().map(|level| level.pool).collect();
         let (mut caps, mut notes) = ([u32::MAX; LEVELS_MAX], [u32::MAX; LEVELS_MAX]);
         for ((level, cap), note) in levels.iter().zip(&mut caps).zip(&mut notes) {
             *cap = level.limit.cap();
-            let refuses = level.limit.hard.is_none_or(|hard| hard == *cap);
-            let hard = level.limit.hard.filter(|_| !refuses);
-            // A value of the soft limit has something to say, one of the hard limit not yet: it is what may be.
-            let soft = level.limit.soft.map(|soft| soft.saturating_sub(1));
-            *note = soft.into_iter().chain(hard).min().unwrap_or(u32::MAX);
+            *note = level.limit.says_from();
+        }
+        for (at, limit) in &beside {
+            if let Some(note) = notes.get_mut(*at) {
+                *note = limit.says_from().min(*note);
+            }
         }
         let own = levels.iter().position(|level| level.scope == Scope::Account(subject.account)).unwrap_or_default();
         Ok(Path {
@@ -227,6 +274,8 @@ impl Paths {
             caps,
             notes,
             levels: levels.into(),
+            beside: beside.into(),
+            seen: AtomicU16::new(0),
             usage: self.usage(subject.account, resource),
             alone: OnceLock::new(),
             own: u8::try_from(own).unwrap_or_default(),

@@ -8,7 +8,7 @@ use std::{
 
 use crate::lease::{LeaseId, Mutex, Values, lock};
 
-use super::{PlaceLost, Policy, Resource, Scope, core::Core, paths::Path};
+use super::{PlaceLost, Policy, Resource, Scope, Threshold, core::Core, paths::Path};
 
 /// A place among those that may be in progress. Dropping it gives it back: so does every way in which work can end that holds it.
 pub struct Place {
@@ -76,25 +76,30 @@ impl Place {
     /// Notes which limits have something to say.
     fn note(&mut self) {
         let path = &self.path;
-        for (level, held) in path.levels.iter().zip(self.values.as_slice()) {
-            if level.limit.soft.is_some_and(|soft| soft <= *held) {
+        let lookout = &self.core.lookout;
+        for (at, (level, held)) in path.levels.iter().zip(self.values.as_slice()).enumerate() {
+            if let Some(soft) = level.limit.soft.filter(|soft| soft <= held) {
                 path.usage.note_above_soft();
                 self.core.meters.count_above_soft(path.resource);
+                lookout.note(path, at, Threshold::Soft, (soft, *held));
             }
-            let Some(hard) = level.limit.hard.filter(|hard| hard < held) else { continue };
-            match level.limit.policy {
-                Policy::Throttle { slowed_by, .. } => {
-                    self.slowed_by = Some(self.slowed_by.map_or(slowed_by, |other| other.max(slowed_by)));
+            for limit in path.limits_of(at) {
+                let Some(hard) = limit.hard.filter(|hard| hard < held) else { continue };
+                match limit.policy {
+                    Policy::Throttle { slowed_by, .. } => {
+                        self.slowed_by = Some(self.slowed_by.map_or(slowed_by, |other| other.max(slowed_by)));
+                    }
+                    Policy::DryRun => {
+                        let (account, resource) = (path.subject.account, path.resource);
+                        tracing::info!(%account, %resource, level = level.scope.as_str(), hard, held, "would be impeded");
+                    }
+                    // Raised or taken away since; or a call that lives on though its place was given to others.
+                    Policy::Reject | Policy::Delay { .. } => continue,
                 }
-                Policy::DryRun => {
-                    let (account, resource) = (path.subject.account, path.resource);
-                    tracing::info!(%account, %resource, level = level.scope.as_str(), hard, held, "would be impeded");
-                }
-                // Raised or taken away since; or a call that lives on though its place was given to others.
-                Policy::Reject | Policy::Delay { .. } => continue,
+                path.usage.note_impeded(limit.policy);
+                self.core.meters.count_impeded(path.resource, limit.policy);
+                lookout.note(path, at, Threshold::Hard, (hard, *held));
             }
-            path.usage.note_impeded(level.limit.policy);
-            self.core.meters.count_impeded(path.resource, level.limit.policy);
         }
     }
 

@@ -7,23 +7,35 @@ use std::{
     fmt,
     str::FromStr,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tokio::sync::watch;
 
-use crate::store::{Row, Schema, Statement, Store, StoreError};
+use crate::{
+    clock::Clock,
+    ids::AccountSid,
+    store::{Row, Schema, Statement, Store, StoreError},
+};
 
-use super::{Limit, LimitError, LimitRecord, LimitRecords, MemoryLimits, PerSecond, Resource, Scope};
+use super::{
+    Giver, Limit, LimitError, LimitName, LimitRecord, LimitRecords, Measure, MemoryLimits, PerSecond, Resource, Rule,
+    Scope, giving::OWNED_MAX, limits::Heard,
+};
 
 /// How often changes are asked for.
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Rows that are read at once.
 const BATCH: i64 = 1_000;
 /// Limits that there may be, those that were taken away included: each node has all of them in memory.
-const ROWS_MAX: i64 = 1_000_000;
+pub(super) const ROWS_MAX: i64 = 1_000_000;
+/// How long it is kept at least that an owner's limit was taken away, so that all hear of it.
+pub(super) const KEPT: Duration = Duration::from_secs(3_600);
+/// Who has heard nothing for so long reads all anew.
+const DEAF_MAX: Duration = Duration::from_secs(1_800);
+const _: () = assert!(DEAF_MAX.as_secs() < KEPT.as_secs());
 
-const SCHEMA: Schema = Schema {
+pub(super) const SCHEMA: Schema = Schema {
     room: "concurrency",
     steps: &["
 CREATE TABLE limits (
@@ -37,27 +49,61 @@ CREATE UNIQUE INDEX limits_by_number ON limits (number);
 -- How many changes there were. Whoever makes one holds this row, so that numbers come in the order of changes.
 CREATE TABLE limits_revision (id BIGINT NOT NULL PRIMARY KEY, number BIGINT NOT NULL);
 INSERT INTO limits_revision (id, number) VALUES (1, 0);
+", "
+-- What else is given, by the same numbers: the operator's limits of so many a second (layer rate), and those that accounts at the top give themselves,
+-- their subaccounts and keys (owner, owner-rate). A second record beside the operator's, so that nobody can loosen that.
+CREATE TABLE given_limits (
+    scope TEXT NOT NULL, resource TEXT NOT NULL, layer TEXT NOT NULL,
+    -- The account that has given it; nothing where it is the operator's.
+    owner TEXT NOT NULL,
+    record TEXT, changed_by TEXT NOT NULL, changed_at BIGINT NOT NULL,
+    version BIGINT NOT NULL, number BIGINT NOT NULL,
+    PRIMARY KEY (scope, resource, layer)
+);
+CREATE UNIQUE INDEX given_limits_by_number ON given_limits (number);
+CREATE INDEX given_limits_by_owner ON given_limits (owner);
 "],
 };
+
+macro_rules! rows {
+    () => {
+        "SELECT scope, resource, record, version, changed_by, number, '', '' FROM limits"
+    };
+}
+
+macro_rules! further_rows {
+    () => {
+        "SELECT scope, resource, record, version, changed_by, number, layer, owner FROM given_limits"
+    };
+}
 
 /// Limits that are kept in the store, and in memory to be asked.
 #[derive(Debug)]
 pub struct StoredLimits {
-    store: Store,
+    pub(super) store: Store,
     memory: MemoryLimits,
-    /// Number of the last change that was heard. A std lock: held for reads and writes of it.
-    heard: Mutex<i64>,
+    clock: Clock,
+    /// How far this node has heard. A std lock: held for reads and writes of it.
+    heard: Mutex<HeardSoFar>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct HeardSoFar {
+    /// Number of the last change.
+    number: i64,
+    /// When the store answered last, since boot.
+    at: Duration,
 }
 
 /// One limit as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredLimit {
-    /// Whose it is.
-    pub scope: Scope,
-    /// On what.
-    pub resource: Resource,
+    /// Whose it is, on what, and who has given it.
+    pub name: LimitName,
+    /// Which account at the top, where it is an owner's.
+    pub owner: Option<AccountSid>,
     /// What it says.
-    pub limit: Limit,
+    pub rule: Rule,
     /// Counts its changes.
     pub version: u64,
     /// Who changed it last.
@@ -74,6 +120,9 @@ pub enum LimitsError {
     /// There are as many as there may be.
     #[error("there are {ROWS_MAX} limits already, those that were taken away included")]
     TooMany,
+    /// An account has given as many as it may.
+    #[error("the account has given {OWNED_MAX} limits, those included that it took away within the last hour")]
+    TooManyOwned,
     /// Its row says what this version does not know.
     #[error("the limit of {scope} on {resource} cannot be read")]
     Unreadable {
@@ -92,54 +141,12 @@ impl StoredLimits {
     ///
     /// # Errors
     /// The store cannot be asked.
-    pub async fn open(store: Store) -> Result<StoredLimits, LimitsError> {
+    pub async fn open(store: Store, clock: Clock) -> Result<StoredLimits, LimitsError> {
         store.migrate(&SCHEMA).await?;
-        let limits = StoredLimits { store, memory: MemoryLimits::default(), heard: Mutex::new(0) };
+        let heard = HeardSoFar { number: 0, at: clock.since_boot() };
+        let limits = StoredLimits { store, memory: MemoryLimits::default(), clock, heard: Mutex::new(heard) };
         limits.hear().await?;
         Ok(limits)
-    }
-
-    /// Gives a scope a limit of its own, or takes it away, whatever it was before. It holds on this node at once, on others within a second.
-    ///
-    /// # Errors
-    /// It makes no sense, or the store cannot be asked.
-    pub async fn set(
-        &self,
-        scope: Scope,
-        resource: Resource,
-        limit: Option<Limit>,
-        (by, now): (&str, SystemTime),
-    ) -> Result<(), LimitsError> {
-        let limit = limit.map(Limit::check).transpose()?;
-        let text = limit.and_then(|limit| serde_json::to_string(&limit).ok());
-        let at = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros());
-        let change = [
-            Statement::new("UPDATE limits_revision SET number = number + 1 WHERE id = 1").changing(1),
-            Statement::new(
-                "INSERT INTO limits (scope, resource, record, changed_by, changed_at, version, number) \
-                 SELECT $1, $2, $3, $4, $5, 1, number FROM limits_revision \
-                 WHERE id = 1 AND ((SELECT count(*) FROM limits) < $6 \
-                 OR EXISTS (SELECT 1 FROM limits WHERE scope = $1 AND resource = $2)) \
-                 ON CONFLICT (scope, resource) DO UPDATE SET record = excluded.record, changed_by = excluded.changed_by, \
-                 changed_at = excluded.changed_at, version = limits.version + 1, number = excluded.number",
-            )
-            .bind(scope.to_string())
-            .bind(resource.as_str())
-            .bind(text)
-            .bind(by)
-            .bind(i64::try_from(at).unwrap_or(i64::MAX))
-            .bind(ROWS_MAX)
-            .changing(1),
-        ];
-        match self.store.write(&change).await {
-            Err(StoreError::Unchanged { statement: 1, .. }) => return Err(LimitsError::TooMany),
-            written => written?,
-        }
-        // That others hear it is their business, and so is a store that went away right after.
-        if let Err(error) = self.hear().await {
-            tracing::warn!(%error, "a change of a limit cannot be read back");
-        }
-        Ok(())
     }
 
     /// All limits that somebody was given.
@@ -154,6 +161,31 @@ impl StoredLimits {
             after = last.int(5)?;
             all.extend(rows.iter().filter_map(|row| read(row).transpose()).collect::<Result<Vec<_>, _>>()?);
         }
+    }
+
+    /// The limits that a scope was given.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn given_to(&self, scope: Scope) -> Result<Vec<StoredLimit>, LimitsError> {
+        let rows = Statement::new(concat!(
+            rows!(),
+            " WHERE scope = $1 UNION ALL ",
+            further_rows!(),
+            " WHERE scope = $1 ORDER BY 6"
+        ));
+        let rows = self.store.read(rows.bind(scope.to_string())).await?;
+        rows.iter().filter_map(|row| read(row).transpose()).collect()
+    }
+
+    /// The limits that an account at the top has given.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn given_by(&self, owner: &AccountSid) -> Result<Vec<StoredLimit>, LimitsError> {
+        let rows = Statement::new(concat!(further_rows!(), " WHERE owner = $1 ORDER BY scope, resource, layer"));
+        let rows = self.store.read(rows.bind(owner.to_string())).await?;
+        rows.iter().filter_map(|row| read(row).transpose()).collect()
     }
 
     /// Hears of changes until it is dropped.
@@ -176,32 +208,38 @@ impl StoredLimits {
     }
 
     async fn rows_after(&self, after: i64) -> Result<Vec<Row>, StoreError> {
-        let rows = Statement::new(
-            "SELECT scope, resource, record, version, changed_by, number FROM limits \
-             WHERE number > $1 ORDER BY number LIMIT $2",
-        );
+        let rows = Statement::new(concat!(
+            rows!(),
+            " WHERE number > $1 UNION ALL ",
+            further_rows!(),
+            " WHERE number > $1 ORDER BY 6 LIMIT $2"
+        ));
         self.store.read(rows.bind(after).bind(BATCH)).await
     }
 
     /// Asks for the changes that this node has not heard yet.
     pub(super) async fn hear(&self) -> Result<(), LimitsError> {
         loop {
+            let asked = self.clock.since_boot();
             let newest = self.store.read(Statement::new("SELECT number FROM limits_revision WHERE id = 1")).await?;
             let newest = newest.first().map_or(Ok(0), |row| row.int(0))?;
             let before = *self.heard();
-            if newest == before {
+            // That something was taken away may be forgotten by now.
+            let was_deaf = DEAF_MAX < asked.saturating_sub(before.at);
+            if newest == before.number && !was_deaf {
+                self.heard().at = asked;
                 return Ok(());
             }
             // A store that was set back to what it was earlier: all of it is read anew.
-            let was_set_back = newest < before;
-            let (mut after, mut all) = (if was_set_back { 0 } else { before }, Vec::new());
+            let is_anew = newest < before.number || was_deaf;
+            let (mut after, mut all) = (if is_anew { 0 } else { before.number }, Vec::new());
             loop {
                 let rows = self.rows_after(after).await?;
                 let Some(last) = rows.last() else { break };
                 after = last.int(5)?;
                 for row in &rows {
                     match changed(row) {
-                        Ok(change) => all.push(change),
+                        Ok(change) => all.push(change.heard()),
                         // Of a later version, which this one cannot hold to.
                         Err(error) => tracing::error!(%error, "a limit is passed over"),
                     }
@@ -209,48 +247,91 @@ impl StoredLimits {
             }
             let mut heard = self.heard();
             // Somebody else has heard meanwhile, and perhaps what came after.
-            if *heard == before {
-                if was_set_back {
+            if heard.number == before.number {
+                if is_anew {
                     self.memory.replace(all)
                 } else {
                     self.memory.apply(all)
                 }
-                *heard = if was_set_back { after } else { after.max(newest) };
+                // What was forgotten leaves no number behind.
+                let number = if newest < before.number { after } else { after.max(newest) };
+                *heard = HeardSoFar { number, at: asked };
             }
         }
     }
 
-    fn heard(&self) -> MutexGuard<'_, i64> {
+    fn heard(&self) -> MutexGuard<'_, HeardSoFar> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What became of one limit.
-type Changed = ((Scope, Resource), Option<LimitRecord>);
+struct Changed {
+    name: LimitName,
+    rule: Option<Rule>,
+    version: u64,
+}
+
+impl Changed {
+    fn heard(self) -> Heard {
+        let LimitName { giver, scope, resource, measure } = self.name;
+        let of = (giver, scope, resource);
+        match (measure, self.rule) {
+            (_, Some(Rule::InProgress(limit))) => Heard::Limit(of, Some(LimitRecord { limit, version: self.version })),
+            (_, Some(Rule::PerSecond(rate))) => Heard::Rate(of, Some(rate)),
+            (Measure::InProgress, None) => Heard::Limit(of, None),
+            (Measure::PerSecond, None) => Heard::Rate(of, None),
+        }
+    }
+}
 
 fn changed(row: &Row) -> Result<Changed, LimitsError> {
     let (scope, resource) = (row.text(0)?, row.text(1)?);
     let unreadable = || LimitsError::Unreadable { scope: scope.clone(), resource: resource.clone() };
-    let of = (scope.parse().map_err(|_| unreadable())?, resource.parse().map_err(|_| unreadable())?);
+    let (giver, measure) = match row.text(6)?.as_str() {
+        "" => (Giver::Operator, Measure::InProgress),
+        "rate" => (Giver::Operator, Measure::PerSecond),
+        "owner" => (Giver::Owner, Measure::InProgress),
+        "owner-rate" => (Giver::Owner, Measure::PerSecond),
+        _ => return Err(unreadable()),
+    };
+    let (scope, resource) = (scope.parse().map_err(|_| unreadable())?, resource.parse().map_err(|_| unreadable())?);
+    let name = LimitName { giver, scope, resource, measure };
     let version = u64::try_from(row.int(3)?).unwrap_or_default();
-    let limit: Option<Limit> =
-        row.maybe_text(2)?.map(|text| serde_json::from_str(&text).map_err(|_| unreadable())).transpose()?;
-    Ok((of, limit.map(|limit| LimitRecord { limit, version })))
+    Ok(Changed { name, rule: row.maybe_text(2)?.map(|text| rule(name, &text)).transpose()?, version })
+}
+
+/// A limit as it is kept.
+pub(super) fn json(rule: Rule) -> Option<String> {
+    match rule {
+        Rule::InProgress(limit) => serde_json::to_string(&limit),
+        Rule::PerSecond(rate) => serde_json::to_string(&rate),
+    }
+    .ok()
+}
+
+pub(super) fn rule(name: LimitName, text: &str) -> Result<Rule, LimitsError> {
+    let rule = match name.measure {
+        Measure::InProgress => serde_json::from_str::<Limit>(text).map(Rule::InProgress),
+        Measure::PerSecond => serde_json::from_str::<PerSecond>(text).map(Rule::PerSecond),
+    };
+    rule.map_err(|_| LimitsError::Unreadable { scope: name.scope.to_string(), resource: name.resource.to_string() })
 }
 
 fn read(row: &Row) -> Result<Option<StoredLimit>, LimitsError> {
-    let ((scope, resource), record) = changed(row)?;
-    let Some(LimitRecord { limit, version }) = record else { return Ok(None) };
-    Ok(Some(StoredLimit { scope, resource, limit, version, changed_by: row.text(4)? }))
+    let Changed { name, rule, version } = changed(row)?;
+    let Some(rule) = rule else { return Ok(None) };
+    let owner = row.text(7)?.parse().ok();
+    Ok(Some(StoredLimit { name, owner, rule, version, changed_by: row.text(4)? }))
 }
 
 impl LimitRecords for StoredLimits {
-    fn limit(&self, scope: Scope, resource: Resource) -> Option<Limit> {
-        self.memory.limit(scope, resource)
+    fn limit(&self, giver: Giver, scope: Scope, resource: Resource) -> Option<Limit> {
+        self.memory.limit(giver, scope, resource)
     }
 
-    fn rate(&self, scope: Scope, resource: Resource) -> Option<PerSecond> {
-        self.memory.rate(scope, resource)
+    fn rate(&self, giver: Giver, scope: Scope, resource: Resource) -> Option<PerSecond> {
+        self.memory.rate(giver, scope, resource)
     }
 
     fn revision(&self) -> u64 {

@@ -22,12 +22,14 @@ pub struct Subject {
     pub key: Option<KeySid>,
     /// Where a call goes.
     pub destination: Option<Destination>,
+    /// How many of each kind of work the application may have in progress on the account that acts there, where an account has allowed it so many.
+    pub allowed: Option<u32>,
 }
 
 impl Subject {
     /// An account at the top, whatever its credentials.
     pub const fn account(account: AccountSid) -> Subject {
-        Subject { account, parent: None, key: None, destination: None }
+        Subject { account, parent: None, key: None, destination: None, allowed: None }
     }
 
     /// The account at the top: fairness is between those.
@@ -50,10 +52,19 @@ impl Subject {
     }
 }
 
+/// What an account stands under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Family {
+    /// The account above it, if it is a subaccount.
+    pub parent: Option<AccountSid>,
+    /// How many of each kind of work may be in progress on it, if it is an application's subaccount that was allowed so many.
+    pub allowed: Option<u32>,
+}
+
 /// Who knows whose subaccounts accounts are.
 pub trait Families: fmt::Debug + Send + Sync + 'static {
-    /// The account above this one, if it is a subaccount.
-    fn parent(&self, account: AccountSid) -> BoxFuture<'_, Option<AccountSid>>;
+    /// What this account stands under.
+    fn of(&self, account: AccountSid) -> BoxFuture<'_, Family>;
 }
 
 /// Where no account is above another.
@@ -61,8 +72,8 @@ pub trait Families: fmt::Debug + Send + Sync + 'static {
 pub struct NoFamilies;
 
 impl Families for NoFamilies {
-    fn parent(&self, _: AccountSid) -> BoxFuture<'_, Option<AccountSid>> {
-        Box::pin(std::future::ready(None))
+    fn of(&self, _: AccountSid) -> BoxFuture<'_, Family> {
+        Box::pin(std::future::ready(Family::default()))
     }
 }
 

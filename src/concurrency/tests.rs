@@ -2,7 +2,9 @@
 
 mod alone;
 mod fleet;
+mod givers;
 mod lines;
+mod lookout;
 mod reserve;
 mod stored;
 mod wire;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::lease::{Leases as _, Paced};
 
-use super::{Impeded, Resource, Scope, Subject, WhenAway, Why, core::Core};
+use super::{Giver, Impeded, PerSecond, Resource, Scope, Subject, WhenAway, Why, core::Core};
 
 /// When something may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +23,38 @@ impl Turn {
 }
 
 impl Core {
+    /// A turn at the account and at the one above it. Who is refused at one may have had its turn at the other: that goes to nobody.
     pub(super) async fn turn(&self, subject: Subject, resource: Resource) -> Result<Turn, Impeded> {
+        let mut turn = Turn { queue_time: Duration::ZERO };
+        for account in subject.parent.into_iter().chain([subject.account]) {
+            if let Some(per_second) = self.per_second(Scope::Account(account), resource) {
+                let at = self.turn_at(subject, Scope::Account(account), resource, per_second).await?;
+                turn.queue_time = turn.queue_time.max(at.queue_time);
+            }
+        }
+        Ok(turn)
+    }
+
+    /// How many may begin in a second: what the operator and the owner say both holds.
+    fn per_second(&self, scope: Scope, resource: Resource) -> Option<PerSecond> {
+        self.rates_given(scope, resource).map(|(_, rate)| rate).reduce(PerSecond::and)
+    }
+
+    pub(super) fn rates_given(&self, scope: Scope, resource: Resource) -> impl Iterator<Item = (Giver, PerSecond)> {
+        let operators = self.records.rate(Giver::Operator, scope, resource);
+        let operators = operators.or_else(|| self.config.limits.per_second.get(&resource).copied());
+        let owners = self.records.rate(Giver::Owner, scope, resource);
+        operators.map(|rate| (Giver::Operator, rate)).into_iter().chain(owners.map(|rate| (Giver::Owner, rate)))
+    }
+
+    async fn turn_at(
+        &self,
+        subject: Subject,
+        scope: Scope,
+        resource: Resource,
+        per_second: PerSecond,
+    ) -> Result<Turn, Impeded> {
         let at_once = Turn { queue_time: Duration::ZERO };
-        let scope = Scope::Account(subject.account);
-        let per_second = self.records.rate(scope, resource);
-        let per_second = per_second.or_else(|| self.config.limits.per_second.get(&resource).copied());
-        let Some(per_second) = per_second else { return Ok(at_once) };
         let too_fast = |retry_in: Duration| {
             self.meters.refused(resource, Why::TooFast);
             let impeded = self.impeded(subject, resource, Why::TooFast, scope, per_second.count, per_second.count);

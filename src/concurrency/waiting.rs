@@ -71,6 +71,7 @@ impl Core {
             return Err(self.refuse(path, Why::QueueFull, Some(stop)));
         };
         let _standing = Standing { core: self, key, number };
+        self.note_full(path, stop);
         path.usage.note_impeded(policy);
         self.meters.count_impeded(path.resource, policy);
         // What was given back between the decision and now nobody was told of.

@@ -104,7 +104,7 @@ fn check_text(field: &'static str, text: &str, characters_max: usize) -> Result<
 }
 
 /// An address that people or requests are sent to: absolute, without a fragment (RFC 6749 §3.1.2) or credentials.
-fn check_url(field: &'static str, text: Option<&str>) -> Result<(), AccountsError> {
+pub(in crate::accounts) fn check_url(field: &'static str, text: Option<&str>) -> Result<(), AccountsError> {
     let Some(text) = text else { return Ok(()) };
     let is_plain = |url: &Url| url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
     let is_web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();

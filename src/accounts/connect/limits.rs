@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// What may be spent in a month, in the currency of the account.
     pub spend: Option<Amount>,
-    /// Calls at once.
+    /// How many of each kind of work at once.
     pub concurrency: Option<u32>,
 }
 

@@ -124,6 +124,8 @@ mod tests {
             "audit:read",
             "connect-apps:read",
             "authorizations:write",
+            "limits:read",
+            "limits:write",
             "x",
         ] {
             assert_eq!(format!("media:read {wrong}").parse::<Profile>().unwrap_err(), NotAProfile(wrong.to_owned()));

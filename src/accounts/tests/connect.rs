@@ -55,7 +55,7 @@ async fn principal(accounts: &Accounts, shown: &[u8]) -> Result<std::sync::Arc<P
 }
 
 fn status(status: Status) -> AccountChange {
-    AccountChange { friendly_name: None, status: Some(status) }
+    AccountChange { status: Some(status), ..AccountChange::default() }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use super::{
     *,
 };
 use crate::{
-    accounts::{ConnectApp, Limits, Method},
+    accounts::{ConnectApp, Limits, Method, connect::DEAUTHORIZATIONS},
     outbound::{self, Client, Guard, signature},
     store::Statement,
     testing::origin::{Body, Gate, Origin, Reply},
@@ -134,11 +134,11 @@ async fn what_a_node_has_begun_that_is_gone_another_does_after_a_while() {
         revoked(&here, &other, &app).await;
         assert_eq!(count(&here).await, 2);
         // Only one of an application's at a time, and that one by one node: the other finds nothing.
-        let taken = here.take_untold(32).await.unwrap();
-        assert_eq!((taken.len(), there.take_untold(32).await.unwrap().len()), (1, 0));
+        let taken = here.take_untold(&DEAUTHORIZATIONS, 32).await.unwrap();
+        assert_eq!((taken.len(), there.take_untold(&DEAUTHORIZATIONS, 32).await.unwrap().len()), (1, 0));
         drop(taken);
         here.close().await;
-        assert_eq!(there.take_untold(32).await.unwrap().len(), 0);
+        assert_eq!(there.take_untold(&DEAUTHORIZATIONS, 32).await.unwrap().len(), 0);
         world.clock.advance_wall(Duration::from_secs(61));
         let client = client(&origin, &world.clock);
         tokio::select! {
@@ -191,7 +191,7 @@ async fn of_an_account_that_is_closed_every_developer_hears_and_of_too_many_some
             let user = &pair.user.sid;
             accounts.allow(user, &app.sid, profile("get-all"), Limits::default(), &operator()).await.unwrap();
         }
-        let close = AccountChange { friendly_name: None, status: Some(Status::Closed) };
+        let close = AccountChange { status: Some(Status::Closed), ..AccountChange::default() };
         accounts.update_account(&pair.user.sid, &close, &operator()).await.unwrap();
         let client = client(&origin, &world.clock);
         tokio::select! {
@@ -258,7 +258,7 @@ async fn one_that_cannot_be_read_silences_nobody() {
         revoked(&accounts, &pair, &sound).await;
         let breaking = Statement::new("UPDATE connect_apps SET record = '?' WHERE sid = $1");
         accounts.inner.store.write(&[breaking.bind(broken.sid.to_string())]).await.unwrap();
-        assert_eq!(accounts.take_untold(32).await.unwrap().len(), 1);
+        assert_eq!(accounts.take_untold(&DEAUTHORIZATIONS, 32).await.unwrap().len(), 1);
         accounts.close().await;
     }
 }

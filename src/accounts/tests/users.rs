@@ -170,7 +170,7 @@ async fn a_session_ends_with_what_it_stands_on() {
         accounts.end_totp(&again().await, &operator()).await.unwrap();
 
         let session = jane(&accounts).await;
-        let is = |status| AccountChange { friendly_name: None, status: Some(status) };
+        let is = |status| AccountChange { status: Some(status), ..AccountChange::default() };
         accounts.update_account(&account.sid, &is(Status::Suspended), &operator()).await.unwrap();
         assert!(!lasts(&other, &session).await, "while the account is suspended");
         let refused = sign_in(&accounts, "jane@example.com", PASSWORD, "").await;
@@ -318,7 +318,7 @@ async fn users_are_made_listed_and_closed() {
         let john = make(&other, "john@example.com").await.unwrap();
         let weak = accounts.create_user(&other.sid, &email("a@b"), Role::Admin, &secret("short"), &operator()).await;
         assert!(matches!(weak, Err(AccountsError::Invalid { field: "password", .. })));
-        let is_closed = AccountChange { friendly_name: None, status: Some(Status::Closed) };
+        let is_closed = AccountChange { status: Some(Status::Closed), ..AccountChange::default() };
         accounts.update_account(&other.sid, &is_closed, &operator()).await.unwrap();
         assert!(matches!(make(&other, "late@example.com").await, Err(AccountsError::Conflict(_))));
 

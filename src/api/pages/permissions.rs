@@ -55,8 +55,8 @@ pub(super) fn limit_fields(id: &str, spend: &str, concurrency: &str) -> Markup {
                 aria-describedby={ (id) "-spend-hint" };
         }
         div.field {
-            label for={ (id) "-concurrency" } { "Calls at once" }
-            p.hint id={ (id) "-concurrency-hint" } { "A whole number. Empty: no limit." }
+            label for={ (id) "-concurrency" } { "Work at once" }
+            p.hint id={ (id) "-concurrency-hint" } { "How many requests, downloads or calls at once, of each kind. A whole number. Empty: no limit." }
             input id={ (id) "-concurrency" } name="concurrency" type="text" inputmode="numeric" value=(concurrency) maxlength=(LIMIT_MAX)
                 autocomplete="off" aria-describedby={ (id) "-concurrency-hint" };
         }
@@ -66,11 +66,10 @@ pub(super) fn limit_fields(id: &str, spend: &str, concurrency: &str) -> Markup {
 /// Limits in words.
 pub(super) fn limits_text(limits: &Limits) -> String {
     let spend = limits.spend.map_or("no limit of spending".to_owned(), |spend| format!("at most {spend} a month"));
-    let calls = limits.concurrency.map_or("no limit of calls".to_owned(), |calls| match calls {
-        1 => "at most 1 call at once".to_owned(),
-        calls => format!("at most {calls} calls at once"),
-    });
-    format!("{spend}; {calls}")
+    let work = limits
+        .concurrency
+        .map_or("no limit of work at once".to_owned(), |count| format!("at most {count} of each kind of work at once"));
+    format!("{spend}; {work}")
 }
 
 /// What somebody chose.
@@ -100,7 +99,8 @@ impl Choice {
         let spend =
             spend.map_err(|_| "The spending limit is no amount. Write it like 25 or 12.50, or leave it empty.")?;
         let concurrency = said(&self.concurrency).map(str::parse).transpose();
-        let concurrency = concurrency.map_err(|_| "The limit of calls is no whole number. Leave it empty for none.")?;
+        let concurrency =
+            concurrency.map_err(|_| "The limit of work at once is no whole number. Leave it empty for none.")?;
         Ok((profile, Limits { spend, concurrency }))
     }
 }
@@ -140,10 +140,10 @@ mod tests {
         };
         let (profile, limits) = read(&["media:read", "post-all", "keys:write"], " 12.5 ", "").unwrap();
         assert_eq!((profile.to_string().as_str(), limits.concurrency), ("media:read", None));
-        assert_eq!(limits_text(&limits), "at most 12.50 a month; no limit of calls");
+        assert_eq!(limits_text(&limits), "at most 12.50 a month; no limit of work at once");
         assert_eq!(
             limits_text(&read(&["media:read"], "", "1").unwrap().1),
-            "no limit of spending; at most 1 call at once"
+            "no limit of spending; at most 1 of each kind of work at once"
         );
         for wrong in [
             read(&[], "", ""),

@@ -10,7 +10,7 @@ use crate::{
         admission::Caller,
         told::{self, refusals},
     },
-    concurrency::{Impediments, Limit, Policy, Resource, Scope, Subject, UsageReading},
+    concurrency::{Giver, Impediments, Limit, PerSecond, Policy, Resource, Rule, Scope, Subject, UsageReading},
     ids::AccountSid,
 };
 
@@ -19,7 +19,7 @@ use super::V1;
 /// A limit on what may be in progress at once.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ConcurrencyLimit)]
-struct LimitBody {
+pub(super) struct LimitBody {
     /// A kind of work.
     #[schema(value_type = String)]
     resource: Resource,
@@ -27,55 +27,87 @@ struct LimitBody {
     scope: &'static str,
     /// Which account or key.
     owner: String,
+    /// Who has given it: `operator`, `owner` (the account at the top), or `authorization` (who has allowed an application so many). All of them hold.
+    given_by: &'static str,
     /// From so many on it is told and counted; nobody is impeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     soft: Option<u32>,
     /// So many at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     hard: Option<u32>,
-    /// What happens to one more: `reject`, `delay`, `throttle`, `dry-run`.
-    policy: &'static str,
+    /// What happens to one more: `reject`, `delay`, `throttle`, `dry-run`. Left out of limits of so many a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'static str>,
     /// With `delay`: seconds after which it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     wait_max: Option<f64>,
+    /// With `delay`: how many may wait at once for an account on a node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_max: Option<u32>,
     /// With `throttle`: seconds by which its answer is slowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     slowed_by: Option<f64>,
+    /// With `throttle`: how many beyond the limit are let in so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beyond: Option<u32>,
+    /// So many may begin in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_second: Option<u32>,
+    /// How many may wait to begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backlog_max: Option<u32>,
 }
 
 impl LimitBody {
     /// `None` for what is no matter of the account's.
-    fn new((resource, scope, limit): (Resource, Scope, Limit)) -> Option<LimitBody> {
+    pub(super) fn new(resource: Resource, scope: Scope, giver: Giver, rule: Rule) -> Option<LimitBody> {
         let owner = match scope {
             Scope::Account(account) => account.to_string(),
             Scope::Key(key) => key.to_string(),
             Scope::Platform | Scope::Destination(_) => return None,
         };
-        let (wait_max, slowed_by) = match limit.policy {
-            Policy::Delay { wait_max, .. } => (Some(wait_max.as_secs_f64()), None),
-            Policy::Throttle { slowed_by, .. } => (None, Some(slowed_by.as_secs_f64())),
-            Policy::Reject | Policy::DryRun => (None, None),
-        };
-        let Limit { soft, hard, policy } = limit;
-        Some(LimitBody {
+        let mut body = LimitBody {
             resource,
             scope: scope.as_str(),
             owner,
-            soft,
-            hard,
-            policy: policy.as_str(),
-            wait_max,
-            slowed_by,
-        })
+            given_by: giver.as_str(),
+            soft: None,
+            hard: None,
+            policy: None,
+            wait_max: None,
+            waiting_max: None,
+            slowed_by: None,
+            beyond: None,
+            per_second: None,
+            backlog_max: None,
+        };
+        match rule {
+            Rule::PerSecond(PerSecond { count, backlog_max }) => {
+                (body.per_second, body.backlog_max) = (Some(count), Some(backlog_max));
+            }
+            Rule::InProgress(Limit { soft, hard, policy }) => {
+                (body.soft, body.hard, body.policy) = (soft, hard, Some(policy.as_str()));
+                match policy {
+                    Policy::Delay { wait_max, waiting_max } => {
+                        (body.wait_max, body.waiting_max) = (Some(wait_max.as_secs_f64()), Some(waiting_max));
+                    }
+                    Policy::Throttle { slowed_by, beyond } => {
+                        (body.slowed_by, body.beyond) = (Some(slowed_by.as_secs_f64()), Some(beyond));
+                    }
+                    Policy::Reject | Policy::DryRun => {}
+                }
+            }
+        }
+        Some(body)
     }
 }
 
 /// The limits that concern an account.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ConcurrencyLimits)]
-struct LimitsBody {
+pub(super) struct LimitsBody {
     /// Of each kind of work that has any, the widest first.
-    limits: Vec<LimitBody>,
+    pub(super) limits: Vec<LimitBody>,
 }
 
 /// What an account has in progress.
@@ -152,7 +184,13 @@ refusals! {
 #[utoipa::path(get, path = "/v1/limits", tag = "Concurrency", responses((status = 200, body = LimitsBody), OfLimits))]
 pub(super) async fn list(v1: V1, caller: Caller) -> Response {
     let subject = caller.subject(&v1.parts.concurrency).await;
-    let limits = v1.parts.concurrency.limits(subject).into_iter().filter_map(LimitBody::new).collect();
+    let concurrency = &v1.parts.concurrency;
+    let limits =
+        concurrency.limits(subject).into_iter().map(|(of, scope, by, limit)| (of, scope, by, Rule::InProgress(limit)));
+    let rates =
+        concurrency.rates(subject).into_iter().map(|(of, scope, by, rate)| (of, scope, by, Rule::PerSecond(rate)));
+    let all = limits.chain(rates);
+    let limits = all.filter_map(|(of, scope, by, rule)| LimitBody::new(of, scope, by, rule)).collect();
     ([(header::CACHE_CONTROL, "no-store")], Json(LimitsBody { limits })).into_response()
 }
 

@@ -12,6 +12,8 @@ mod listing;
 
 mod media;
 
+mod owned_limits;
+
 mod prompts;
 
 mod purge;
@@ -122,6 +124,10 @@ operations! {
     fills::{describe, __path_describe} needs Read(Media) counts MediaReads,
     limits::{list, __path_list} needs Read(Accounts) counts Accounts,
     limits::{usage, __path_usage} needs Read(Accounts) counts Accounts,
+    owned_limits::{given, __path_given} needs Read(Limits) counts Accounts,
+    owned_limits::{given_to, __path_given_to} needs Read(Limits) counts Accounts,
+    owned_limits::{give, __path_give} needs Write(Limits) counts Accounts,
+    owned_limits::{take_away, __path_take_away} needs Write(Limits) counts Accounts,
 }
 
 /// The routes below `/v1`, bodies limited as `config` says.

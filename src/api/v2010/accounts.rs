@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::accounts::{Account, AccountChange, AccountFilter, Status};
+use crate::accounts::{Account, AccountChange, AccountFilter, Method, Status, Unknown};
 
 use super::{
     answer::{ErrorBody, Failed, answer, date},
@@ -25,6 +25,10 @@ pub(super) struct AccountBody {
     kind: &'static str,
     /// The account that it is a subaccount of, or itself.
     owner_account_sid: String,
+    /// Who is told, by a signed request, that a limit on what is in progress is reached. Without it the account above it is.
+    limit_callback_url: Option<String>,
+    /// `GET` or `POST`.
+    limit_callback_method: &'static str,
     /// Only for who authenticates with an auth token: it may do more than any key. An application's subaccount has none.
     auth_token: Option<String>,
     date_created: String,
@@ -61,6 +65,8 @@ impl AccountBody {
             status: account.status.as_str(),
             kind: "Full",
             owner_account_sid: account.parent.unwrap_or(account.sid).to_string(),
+            limit_callback_url: account.limit_callback_url.clone(),
+            limit_callback_method: account.limit_callback_method.as_str(),
             auth_token: (asked.principal.is_owner() && account.connect_app.is_none())
                 .then(|| account.primary_token.reveal().to_owned()),
             date_created: date(account.stamps.created),
@@ -147,9 +153,13 @@ pub(super) struct Update {
     friendly_name: Option<String>,
     /// `active`, `suspended`, or `closed`, which is for ever. Only of a subaccount.
     status: Option<String>,
+    /// Who is told, by a signed request, that a limit on what is in progress is reached: an absolute URL. Empty: nobody.
+    limit_callback_url: Option<String>,
+    /// `GET` or `POST`.
+    limit_callback_method: Option<String>,
 }
 
-/// Changes name or status of an account.
+/// Changes name or status of an account, or who is told of its limits.
 #[utoipa::path(post, path = "/2010-04-01/Accounts/{account}.json", tag = "Accounts", params(("account" = String, Path)),
     request_body(content = Update, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = AccountBody), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
@@ -160,7 +170,14 @@ pub(super) async fn update(asked: Asked, Form(form): Form<Update>) -> Result<Res
         // Whoever has a token could lock the account's people out, or let back in what its parent has suspended.
         return Err(Failed::new(403, 20003, "the status of an account is changed by its parent, or by the operator"));
     }
-    let change = AccountChange { friendly_name: form.friendly_name, status };
+    let method = form.limit_callback_method.as_deref().map(str::parse::<Method>).transpose();
+    let change = AccountChange {
+        friendly_name: form.friendly_name,
+        status,
+        limit_callback_url: form.limit_callback_url,
+        limit_callback_method: method
+            .map_err(|error: Unknown| Failed::invalid(format!("LimitCallbackMethod: {error}")))?,
+    };
     let changed = asked.accounts.update_account(&sid, &change, &asked.actor()).await;
     let changed = changed.map_err(|error| asked.failed(&error))?;
     Ok(answer(StatusCode::OK, AccountBody::new(&changed, &asked)))

@@ -33,7 +33,7 @@ pub(super) struct AuthorizedBody {
     connect_account_sid: String,
     /// What it may spend in a month, in the currency of the account, as `12.50`. Kept and shown; nothing is metered yet.
     spend_limit: Option<String>,
-    /// Calls that it may have at once. Kept and shown; there are no calls yet.
+    /// How many of each kind of work it may have in progress at once: requests, fetches, fills, calls.
     concurrency_limit: Option<u32>,
     /// Who has allowed it: an account or a user, and what they showed.
     allowed_by: String,
@@ -87,7 +87,7 @@ pub(super) struct Said {
     permissions: Option<Vec<String>>,
     /// What it may spend in a month, in the currency of the account, as `12.50`.
     spend_limit: Option<String>,
-    /// Calls that it may have at once.
+    /// How many of each kind of work it may have in progress at once.
     concurrency_limit: Option<u32>,
 }
 

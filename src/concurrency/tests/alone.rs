@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    super::{DefaultLimits, Destination, LimitError, PerSecond},
+    super::{DefaultLimits, Destination, Giver, LimitError, PerSecond},
     Clock, Concurrency, Config, Gate, Limit, Local, MemoryLimits, Policy, RESOURCE, Resource, Scope, Subject, Why,
     account, delay, impeded, scope, settle, subject,
 };
@@ -281,7 +281,7 @@ async fn who_has_no_limit_of_its_own_has_the_default() {
 #[tokio::test(start_paused = true)]
 async fn so_many_begin_in_a_second() {
     let gate = Gate::alone();
-    gate.limits.set_rate(scope(1), Resource::Calls, Some(PerSecond { count: 2, backlog_max: 3 }));
+    gate.limits.set_rate(Giver::Operator, scope(1), Resource::Calls, Some(PerSecond { count: 2, backlog_max: 3 }));
     let mut times = Vec::new();
     for _ in 0..4 {
         times.push(gate.concurrency.turn(subject(1), Resource::Calls).await.unwrap().queue_time);
@@ -293,6 +293,41 @@ async fn so_many_begin_in_a_second() {
     let refused = gate.concurrency.turn(subject(1), Resource::Calls).await.unwrap_err();
     assert_eq!((refused.why, refused.limit), (Why::TooFast, 2));
     gate.concurrency.turn(subject(2), Resource::Calls).await.unwrap().wait().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_is_the_lowest_of_those_that_were_given_and_the_one_above_holds_too() {
+    let gate = Gate::alone();
+    let rate = |count, backlog_max| Some(PerSecond { count, backlog_max });
+    gate.limits.set_rate(Giver::Operator, scope(2), Resource::Calls, rate(4, 10));
+    gate.limits.set_rate(Giver::Owner, scope(2), Resource::Calls, rate(100, 1));
+    let sub = |number| Subject { parent: Some(account(1)), ..subject(number) };
+    let turn = async |subject| gate.concurrency.turn(subject, Resource::Calls).await.map(|turn| turn.queue_time);
+    assert_eq!(turn(sub(2)).await, Ok(Duration::ZERO));
+    let second = turn(sub(2)).await.unwrap();
+    assert!(Duration::from_millis(200) < second && second <= Duration::from_millis(250), "{second:?}");
+    // One waits, as the owner says; by the operator's it would have been ten.
+    let refused = turn(sub(2)).await.unwrap_err();
+    assert_eq!((refused.why, refused.scope, refused.limit), (Why::TooFast, scope(2), 4));
+    assert_eq!(refused.problem().kind, Kind::TooManyRequests);
+
+    // A subaccount has no turn that its parent has not.
+    gate.limits.set_rate(Giver::Owner, scope(1), Resource::Calls, rate(1, 1));
+    assert_eq!(turn(sub(3)).await, Ok(Duration::ZERO));
+    assert!(Duration::from_millis(900) < turn(sub(4)).await.unwrap());
+    assert_eq!(turn(sub(5)).await.unwrap_err().scope, scope(1));
+    let given = gate.concurrency.rates(sub(2));
+    let told: Vec<_> = given.iter().map(|(of, scope, by, rate)| (*of, *scope, *by, rate.count)).collect();
+    let calls = Resource::Calls;
+    let expected = [
+        (calls, scope(1), Giver::Owner, 1),
+        (calls, scope(2), Giver::Operator, 4),
+        (calls, scope(2), Giver::Owner, 100),
+    ];
+    assert_eq!(told, expected);
+    // None at all.
+    gate.limits.set_rate(Giver::Owner, scope(6), Resource::Calls, rate(0, 1));
+    assert_eq!(turn(subject(6)).await.unwrap_err().why, Why::TooFast);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

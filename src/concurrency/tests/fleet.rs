@@ -9,8 +9,10 @@ use std::{
 };
 
 use super::{
-    super::WhenAway, Concurrency, Config, Gate, Leases, Limit, MemoryLimits, Place, Policy, RESOURCE, Resource, Scope,
-    Why, account, delay, impeded, scope, subject, wire::Wire,
+    super::{Giver, PerSecond, WhenAway},
+    Concurrency, Config, Gate, Leases, Limit, MemoryLimits, Place, Policy, RESOURCE, Resource, Scope, Why, account,
+    delay, impeded, scope, subject,
+    wire::Wire,
 };
 use crate::{
     clock::Clock,
@@ -296,6 +298,36 @@ async fn who_waits_is_let_in_when_another_node_gives_something_back() {
     eventually("waiting", async || other.gate.concurrency.waiting(subject(1), RESOURCE) == 1).await;
     drop(place);
     waits.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn so_many_begin_in_a_second_on_all_nodes_together_and_on_each_alone_without_the_server() {
+    let mut server = RedisServer::start().await.unwrap();
+    let limits: Arc<MemoryLimits> = Arc::default();
+    limits.set_rate(Giver::Operator, scope(1), Resource::Calls, Some(PerSecond { count: 1, backlog_max: 3 }));
+    let nodes = [
+        Node::ready(&server, WhenAway::Local, &limits).await,
+        Node::ready(&server, WhenAway::Closed, &limits).await,
+        Node::ready(&server, WhenAway::Open, &limits).await,
+    ];
+    let turn = async |node: &Node| node.gate.concurrency.turn(subject(1), Resource::Calls).await;
+    let mut times = Vec::new();
+    for node in [&nodes[0], &nodes[1], &nodes[2], &nodes[0]] {
+        times.push(turn(node).await.unwrap().queue_time);
+    }
+    for (time, seconds) in times.iter().zip(0_u64..) {
+        let expected = Duration::from_secs(seconds);
+        assert!(*time <= expected && expected < *time + Duration::from_millis(900), "{times:?}");
+    }
+    assert_eq!(turn(&nodes[1]).await.unwrap_err().why, Why::TooFast);
+    server.stop();
+    for node in &nodes {
+        node.until(|standing| !matches!(standing, Standing::Deciding { .. })).await;
+    }
+    let alone = [turn(&nodes[0]).await.unwrap().queue_time, turn(&nodes[0]).await.unwrap().queue_time];
+    assert!(alone[0].is_zero() && !alone[1].is_zero(), "{alone:?}");
+    assert_eq!(turn(&nodes[1]).await.unwrap_err().why, Why::Away);
+    assert!(turn(&nodes[2]).await.unwrap().queue_time.is_zero());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use ringback::testing::{
 };
 
 use super::{ask, closed_node, operate};
-pub(super) use crate::support::clients::{run, succeeded, under_target};
+pub(crate) use crate::support::clients::{run, succeeded, under_target};
 use crate::support::node::fetch_path;
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::{
     Credentials, ask,
     clients::{run, succeeded, under_target},
-    closed_node, operate, post,
+    closed_node, operate, post, subaccount,
 };
 use crate::support::node::TestNode;
 
@@ -78,6 +78,8 @@ async fn asked_as_the_document_says(
         let path = format!("/2010-04-01/Accounts/{}/{kind}.json", first.name);
         post(node, first, &path, &[("Scopes", "all")]).await.1
     };
+    // Limits are given to who does nothing here.
+    let owners = [subaccount(node, first).await.name, subaccount(node, first).await.name];
     let two = async |kind: &str| [record(kind).await["sid"].clone(), record(kind).await["sid"].clone()];
     let numbers = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json", first.name);
     let numbers = ask(node, first, Method::GET, &numbers).await;
@@ -87,6 +89,8 @@ async fn asked_as_the_document_says(
         "artifact": artifacts,
         "content_hash": uploads,
         "fill": fill,
+        "owner": owners,
+        "resource": "fills",
         "id": begun,
         "name": ["welcome", "goodbye"],
         "options": "-",

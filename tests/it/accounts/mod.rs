@@ -1,7 +1,7 @@
 //! Accounts from outside: the REST API by the libraries that existing applications use, tenants beside one another, and what a revocation
 //! does to callers who are being served.
 
-mod clients;
+pub(crate) mod clients;
 
 mod connect;
 
@@ -42,7 +42,7 @@ impl Credentials {
         Credentials { name: text(name), secret: text(secret) }
     }
 
-    fn header(&self) -> String {
+    pub(crate) fn header(&self) -> String {
         format!("Basic {}", STANDARD.encode(format!("{}:{}", self.name, self.secret)))
     }
 }
@@ -81,7 +81,7 @@ pub(crate) async fn post(node: &TestNode, who: &Credentials, path: &str, form: &
 }
 
 /// A subaccount of an account.
-async fn subaccount(node: &TestNode, of: &Credentials) -> Credentials {
+pub(crate) async fn subaccount(node: &TestNode, of: &Credentials) -> Credentials {
     let (status, made) = post(node, of, "/2010-04-01/Accounts.json", &[]).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     Credentials::new(&made["sid"], &made["auth_token"])

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-async fn operate(node: &TestNode, store: Option<&str>, arguments: &[&str]) -> Output {
+pub(super) async fn operate(node: &TestNode, store: Option<&str>, arguments: &[&str]) -> Output {
     let mut command = process::command();
     command.arg("limits").args(arguments).arg("--json").arg("--data-dir").arg(node.data_dir());
     if let Some(url) = store {
@@ -31,7 +31,7 @@ async fn operate(node: &TestNode, store: Option<&str>, arguments: &[&str]) -> Ou
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
-fn lines(output: &Output) -> Vec<Value> {
+pub(super) fn lines(output: &Output) -> Vec<Value> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

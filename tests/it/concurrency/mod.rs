@@ -1,28 +1,45 @@
 //! Concurrency limits from outside: real requests at one node and at several that share a real Redis.
 
+mod alerts;
+
+mod allowed;
+
 mod alone;
 
 mod answers;
 
 mod fleet;
 
+mod libraries;
+
 mod limits;
+
+mod owners;
 
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use http::{Method, StatusCode};
 use ringback::{
+    accounts::{Accounts, Actor},
+    api::Anonymous,
     concurrency::{Limit, Resource},
     config::Config,
+    lease::RedisUrl,
+    store::StoreUrl,
     testing::{
         fixture,
         origin::{Body, Gate, Origin, Reply},
+        postgres_server::PostgresServer,
+        redis_server::RedisServer,
     },
 };
 use serde_json::Value;
 
-use crate::support::node::{Answer, TestNode, fetch_path};
+use crate::{
+    accounts::{Credentials, post},
+    support::node::{Answer, TestNode, fetch_path},
+};
 
 /// How long something may take that happens by itself, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -120,4 +137,77 @@ fn assert_refused(answer: &Answer) {
 /// A request with a body.
 async fn send(node: &TestNode, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Answer {
     node.send(node.request(method, path).body(body)).await
+}
+
+/// Several nodes that share accounts, limits and leases, in real servers.
+struct Fleet {
+    nodes: Vec<TestNode>,
+    /// The accounts, as pages and the operator use them.
+    accounts: Accounts,
+    _directory: tempfile::TempDir,
+    redis: RedisServer,
+    _postgres: PostgresServer,
+}
+
+impl Fleet {
+    /// So many nodes that let in nobody without credentials.
+    async fn start(origin: &Origin, count: usize, adjust: impl Fn(&mut Config)) -> Fleet {
+        let (postgres, redis) = (PostgresServer::start().await.unwrap(), RedisServer::start().await.unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let key_file = directory.path().join("keys");
+        std::fs::write(&key_file, format!("{}\n", "07".repeat(32))).unwrap();
+        let (url, leases) = (postgres.url(), redis.url());
+        let settings = |config: &mut Config| {
+            config.http.anonymous = Anonymous::Off;
+            config.store.url = StoreUrl::new(url.clone());
+            config.accounts.key_file = Some(key_file.clone());
+            config.lease.url = RedisUrl::new(leases.clone());
+            config.lease.lasts = Duration::from_secs(10);
+            // A test machine under load must not look like a server that hangs.
+            config.lease.answer_timeout = Duration::from_millis(2_500);
+            adjust(config);
+        };
+        let mut nodes = Vec::new();
+        for _ in 0..count {
+            nodes.push(TestNode::start_with(origin, settings).await);
+        }
+        let mut config = Config { data_dir: directory.path().to_owned(), ..Config::default() };
+        settings(&mut config);
+        let accounts = ringback::app::open_accounts(&config).await.unwrap();
+        for node in &nodes {
+            until("a server of leases that decides", async || {
+                !String::from_utf8_lossy(&node.ready().await.body).contains("leases")
+            })
+            .await;
+        }
+        Fleet { nodes, accounts, _directory: directory, redis, _postgres: postgres }
+    }
+
+    /// A top-level account.
+    async fn account(&self) -> Credentials {
+        let made = self.accounts.create_account(None, "", &Actor::operator("test")).await.unwrap();
+        Credentials { name: made.sid.to_string(), secret: made.primary_token.reveal().to_owned() }
+    }
+
+    async fn stop(self) {
+        self.accounts.close().await;
+        for node in self.nodes {
+            node.stop().await;
+        }
+    }
+}
+
+/// Sends JSON with credentials.
+async fn put(node: &TestNode, who: &Credentials, path: &str, body: &Value) -> (StatusCode, Value) {
+    let request = node.request(Method::PUT, path).header("authorization", who.header()).body(body.to_string());
+    let answer = node.send(request).await;
+    (answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
+}
+
+/// A key of an account with these words.
+async fn key(node: &TestNode, of: &Credentials, words: &str) -> Credentials {
+    let path = format!("/2010-04-01/Accounts/{}/Keys.json", of.name);
+    let (status, made) = post(node, of, &path, &[("Scopes", words)]).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    Credentials::new(&made["sid"], &made["secret"])
 }

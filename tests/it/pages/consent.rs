@@ -287,7 +287,7 @@ async fn only_owners_and_administrators_of_active_top_level_accounts_may_allow()
     let form = fields(&admin.get(&world.authorize_path()).await, &action(&world));
     assert!(back(&admin.post(&action(&world), &with(&form, "decision", "allow")).await).is_some());
 
-    let suspended = AccountChange { friendly_name: None, status: Some(Status::Suspended) };
+    let suspended = AccountChange { status: Some(Status::Suspended), ..AccountChange::default() };
     world.accounts.update_account(&world.account.sid, &suspended, &operator()).await.unwrap();
     let answer = admin.post(&action(&world), &with(&form, "decision", "allow")).await;
     assert!(answer.header("location").starts_with("/connect/sign-in"), "{answer:?}");

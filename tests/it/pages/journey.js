@@ -141,7 +141,7 @@ async function journey(app, browser) {
     assert.deepEqual([session.httpOnly, session.secure, session.sameSite, session.path], [true, true, "Lax", "/"]);
 
     // Who is impatient allows it once.
-    await page.getByLabel("Calls at once").fill("2");
+    await page.getByLabel("Work at once").fill("2");
     await page.getByRole("button", { name: "Allow" }).dblclick();
     await page.getByRole("heading", { name: "Thank you" }).waitFor();
     const [visit] = app.visits;

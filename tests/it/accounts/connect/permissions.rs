@@ -25,6 +25,7 @@ const RESOURCES: &[(&str, &str)] = &[
     ("/2010-04-01/Accounts/{account}/ConnectApps", "connect-apps"),
     ("/2010-04-01/Accounts/{account}/AuthorizedConnectApps", "authorizations"),
     ("/2010-04-01/Accounts", "accounts"),
+    ("/v1/limits/", "limits"),
     ("/v1/limits", "accounts"),
     ("/v1/usage/", "accounts"),
     ("/v1/", "media"),
@@ -36,7 +37,7 @@ const RESOURCES: &[(&str, &str)] = &[
 /// What an application may be allowed at all.
 const WORK: &[&str] = &["media", "applications", "numbers"];
 /// What else a key may be given.
-const CONTROL: &[&str] = &["accounts", "keys", "audit", "connect-apps", "authorizations"];
+const CONTROL: &[&str] = &["accounts", "keys", "audit", "connect-apps", "authorizations", "limits"];
 
 /// An operation of the document.
 #[derive(Debug)]
