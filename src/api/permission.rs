@@ -1,6 +1,6 @@
 //! What operations need and count as: said where each is routed, and held against who asks before its handler runs.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use axum::{
     body::Body,
@@ -106,12 +106,10 @@ where
                 Err(refused) => return refused.into_response(),
             };
             let place = match state.concurrency().admit(subject, self.counts).await {
-                Ok(place) => place,
+                Ok(place) => Arc::new(place),
                 Err(impeded) => {
                     places::leave(&head, body).await;
-                    let mut response = S::refused(&impeded.problem()).into_response();
-                    places::tell_impeded(response.headers_mut(), &impeded);
-                    return response;
+                    return S::refused(&impeded.problem()).into_response();
                 }
             };
             places::hold_and_tell(self.handler.call(Request::from_parts(head, body), state).await, place).await

@@ -1,4 +1,4 @@
-//! Places that requests hold: taken before the handler, told in headers, given back when the last byte of the answer is on its way, however it ends.
+//! Places that requests hold: taken before the handler, or by the media layer before audio is made; told in headers, given back when the last byte of the answer is on its way, however it ends.
 
 use std::{
     pin::Pin,
@@ -12,7 +12,10 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header, request};
 use http_body::{Frame, SizeHint};
 
-use crate::concurrency::{Completion, Impeded, Place, PlaceLost, Resource};
+use crate::{
+    concurrency::{Completion, Place, PlaceLost},
+    problem::LimitReached,
+};
 
 use super::v1::discard;
 
@@ -25,33 +28,32 @@ const SOFT_LIMIT: HeaderName = HeaderName::from_static("concurrent-requests-soft
 /// What is counted: a kind of work.
 const RESOURCE: HeaderName = HeaderName::from_static("concurrent-requests-resource");
 
-/// Has an answer hold the place of its request until it is sent, and tell of it.
-pub(super) async fn hold_and_tell(mut response: Response<Body>, place: Place) -> Response<Body> {
+/// Has an answer hold the place of its request until it is sent, and tell of it, unless it tells of another. Where the limit slows, it comes later.
+pub(super) async fn hold_and_tell(mut response: Response<Body>, place: Arc<Place>) -> Response<Body> {
     let reading = place.read();
     let headers = response.headers_mut();
-    tell(headers, reading.resource, reading.current, reading.limit);
-    if let Some((_, soft)) = reading.soft_reached {
-        headers.insert(SOFT_LIMIT, HeaderValue::from(soft));
+    if !headers.contains_key(RESOURCE) {
+        tell(headers, reading.resource.as_str(), reading.current, reading.limit);
+        if let Some((_, soft)) = reading.soft_reached {
+            headers.insert(SOFT_LIMIT, HeaderValue::from(soft));
+        }
     }
-    hold(response, place).await
-}
-
-/// Has an answer hold the place of its request until it is sent. Where the limit slows, it comes later.
-pub(super) async fn hold(response: Response<Body>, place: Place) -> Response<Body> {
     if let Some(slowed_by) = place.slowed_by() {
         tokio::time::sleep(slowed_by).await;
     }
-    let is_streamed = place.read().resource.completion() == Completion::LastByte;
-    response.map(|body| Body::new(Held { body, place: Arc::new(place), is_streamed, confirming: None }))
+    let is_streamed = reading.resource.completion() == Completion::LastByte;
+    response.map(|body| Body::new(Held { body, place, is_streamed, confirming: None }))
 }
 
-/// Has a refusal say what stood in the way.
-pub(super) fn tell_impeded(headers: &mut HeaderMap, impeded: &Impeded) {
-    tell(headers, impeded.resource, impeded.current, Some(impeded.limit));
+/// Has a refusal say what stood in the way, whatever its request held meanwhile.
+pub(super) fn tell_reached(headers: &mut HeaderMap, reached: &LimitReached) {
+    headers.remove(SOFT_LIMIT);
+    headers.remove(LIMIT);
+    tell(headers, reached.resource, reached.current, Some(reached.limit));
 }
 
-fn tell(headers: &mut HeaderMap, resource: Resource, current: u32, limit: Option<u32>) {
-    headers.insert(RESOURCE, HeaderValue::from_static(resource.as_str()));
+fn tell(headers: &mut HeaderMap, resource: &'static str, current: u32, limit: Option<u32>) {
+    headers.insert(RESOURCE, HeaderValue::from_static(resource));
     headers.insert(CONCURRENT_REQUESTS, HeaderValue::from(current));
     if let Some(limit) = limit {
         headers.insert(LIMIT, HeaderValue::from(limit));

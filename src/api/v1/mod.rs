@@ -63,15 +63,18 @@ struct V1 {
     warming: warm::Places,
     /// How long a body may take.
     body_timeout: Duration,
+    /// For whom it counts what a caller with credentials asks.
+    subject: Option<Subject>,
 }
 
 impl FromRequestParts<V1> for V1 {
     type Rejection = Failed;
 
     async fn from_request_parts(head: &mut request::Parts, shared: &V1) -> Result<V1, Failed> {
-        let Caller { tenant, .. } = Caller::from_request_parts(head, shared).await?;
-        let V1 { parts, fills, warming, body_timeout } = shared.clone();
-        Ok(V1 { parts: Parts { tenant, ..parts }, fills, warming, body_timeout })
+        let caller = Caller::from_request_parts(head, shared).await?;
+        let subject = caller.subject_at_once();
+        let V1 { parts, fills, warming, body_timeout, .. } = shared.clone();
+        Ok(V1 { parts: Parts { tenant: caller.tenant, ..parts }, fills, warming, body_timeout, subject })
     }
 }
 
@@ -127,7 +130,7 @@ operations! {
 /// The routes below `/v1`, bodies limited as `config` says.
 pub(super) fn router(parts: &Parts, config: &Config) -> Router {
     let (fills, warming) = (Fills::new(parts), warm::Places::default());
-    let state = V1 { parts: parts.clone(), fills, warming, body_timeout: config.body_timeout };
+    let state = V1 { parts: parts.clone(), fills, warming, body_timeout: config.body_timeout, subject: None };
     operations()
         .fallback(async || Failed(Problem::new(Kind::NotFound, "there is nothing under this path")))
         .method_not_allowed_fallback(async || {

@@ -10,7 +10,7 @@ use ringback::{
 };
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Sources, ask_at_once, assert_refused, idle, limit_of_accounts, until, usage};
+use super::{Sources, ask_at_once, assert_refused, idle, limit_of_accounts, raise_file_limit, until, usage};
 use crate::{
     accounts::{Credentials, ask, closed_node, operate},
     support::node::TestNode,
@@ -20,18 +20,11 @@ const LIMIT: u32 = 8;
 const AT_ONCE: usize = 1_000;
 const ROUNDS: usize = 10;
 
-/// A thousand sockets at both ends: more than the usual soft limit of open files.
-fn raise_file_limit() {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
-    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_ten_thousand_requests_no_more_are_inside_than_may_and_the_origin_sees_no_other() {
     raise_file_limit();
     let origin = Origin::start().await.unwrap();
-    // Where it is counted: at the edge, and where fills begin.
+    // Where it is counted: before somebody waits for audio that has to be made, and where fills begin.
     for resource in [Resource::Fetches, Resource::Fills] {
         let limit = |config: &mut _| limit_of_accounts(config, resource, Limit::hard(LIMIT));
         let node = TestNode::start_with(&origin, limit).await;
@@ -76,27 +69,6 @@ async fn a_fill_is_one_however_many_wait_for_it() {
     // It was no failure of the source, so nobody remembers it.
     idle(&node, Resource::Fills).await;
     assert_eq!(node.get(&sources.address(1)).await.status, StatusCode::OK);
-    node.stop().await;
-}
-
-#[tokio::test]
-async fn hits_in_memory_are_counted_by_nobody() {
-    let origin = Origin::start().await.unwrap();
-    let node =
-        TestNode::start_with(&origin, |config| limit_of_accounts(config, Resource::Fetches, Limit::hard(1))).await;
-    let sources = Sources::new(&origin, "hit", 2);
-    sources.gate.open();
-    let first = node.get(&sources.address(0)).await;
-    let location = first.header("content-location").to_owned();
-    let before = usage(&node, Resource::Fetches).await["admitted"].clone();
-    let held = node.request(http::Method::GET, &location).send().await.unwrap();
-    for _ in 0..10 {
-        let hit = node.get(&location).await;
-        assert_eq!(hit.status, StatusCode::OK);
-        assert!(hit.headers.keys().all(|name| !name.as_str().starts_with("concurrent-")), "{hit:?}");
-    }
-    drop(held);
-    assert_eq!(usage(&node, Resource::Fetches).await["admitted"], before);
     node.stop().await;
 }
 

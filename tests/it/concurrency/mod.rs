@@ -6,6 +6,8 @@ mod answers;
 
 mod fleet;
 
+mod hits;
+
 mod limits;
 
 use std::time::Duration;
@@ -26,6 +28,13 @@ use crate::support::node::{Answer, TestNode, fetch_path};
 
 /// How long something may take that happens by itself, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A thousand sockets at both ends: more than the usual soft limit of open files.
+fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
+}
 
 /// Gives each account a limit.
 fn limit_of_accounts(config: &mut Config, resource: Resource, limit: Limit) {
