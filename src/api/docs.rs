@@ -99,8 +99,9 @@ fn document() -> openapi::OpenApi {
             let extension = ExtensionsBuilder::new().add(PERMISSION, needs.to_string()).build();
             if let Some(operation) = operation {
                 operation.extensions.get_or_insert_default().merge(extension);
-                // What is routed is counted before its handler is asked.
-                complete(operation, said.is_some(), &mut problems);
+                // What is routed is counted before its handler is asked, unless the reserve lets it in.
+                let is_counted = said.is_some_and(|need| !need.counts.is_operators);
+                complete(operation, is_counted, &mut problems);
             }
         }
     }

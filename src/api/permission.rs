@@ -13,7 +13,7 @@ use http::request;
 
 use crate::{
     accounts::{Access, Principal, Resource},
-    concurrency::{self, Concurrency, Subject},
+    concurrency::{self, Admitted, Concurrency, Impeded, Subject},
     problem::Problem,
 };
 
@@ -83,11 +83,29 @@ pub(super) trait Gate: Clone + Send + Sync + 'static {
     fn refused(problem: &Problem) -> Self::Refused;
 }
 
+/// What an operation counts as.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counts {
+    /// The kind of work.
+    pub(super) resource: concurrency::Resource,
+    /// Whether operators look after the node by it, so that the reserve lets it in where nobody else is.
+    pub(super) is_operators: bool,
+}
+
+impl Counts {
+    async fn admit(self, concurrency: &Concurrency, subject: Subject) -> Result<Admitted, Impeded> {
+        if self.is_operators {
+            return concurrency.admit_operator(subject, self.resource).await;
+        }
+        concurrency.admit(subject, self.resource).await.map(Admitted::Counted)
+    }
+}
+
 /// A handler behind the gate of its state, which holds a place among those of its kind while it works and is answered.
 #[derive(Clone, Debug)]
 pub(super) struct Gated<H> {
     pub(super) needs: Needs,
-    pub(super) counts: concurrency::Resource,
+    pub(super) counts: Counts,
     pub(super) handler: H,
 }
 
@@ -105,14 +123,18 @@ where
                 Ok(subject) => subject,
                 Err(refused) => return refused.into_response(),
             };
-            let place = match state.concurrency().admit(subject, self.counts).await {
-                Ok(place) => Arc::new(place),
+            let admitted = match self.counts.admit(state.concurrency(), subject).await {
+                Ok(admitted) => admitted,
                 Err(impeded) => {
                     places::leave(&head, body).await;
                     return S::refused(&impeded.problem()).into_response();
                 }
             };
-            places::hold_and_tell(self.handler.call(Request::from_parts(head, body), state).await, place).await
+            let response = self.handler.call(Request::from_parts(head, body), state).await;
+            match admitted {
+                Admitted::Counted(place) => places::hold_and_tell(response, Arc::new(place)).await,
+                Admitted::Reserved(place) => places::hold_reserved(response, place),
+            }
         })
     }
 }

@@ -11,9 +11,10 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header, request};
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 
 use crate::{
-    concurrency::{Completion, Place, PlaceLost},
+    concurrency::{AdminPlace, Completion, Place, PlaceLost},
     problem::LimitReached,
 };
 
@@ -43,6 +44,17 @@ pub(super) async fn hold_and_tell(mut response: Response<Body>, place: Arc<Place
     }
     let is_streamed = reading.resource.completion() == Completion::LastByte;
     response.map(|body| Body::new(Held { body, place, is_streamed, confirming: None }))
+}
+
+/// Has an answer hold its place in the reserve until it is sent. Nothing was counted that could be told.
+pub(super) fn hold_reserved(response: Response<Body>, place: AdminPlace) -> Response<Body> {
+    response.map(|body| {
+        let held = body.map_frame(move |frame| {
+            let _held = &place;
+            frame
+        });
+        Body::new(held)
+    })
 }
 
 /// Has a refusal say what stood in the way, whatever its request held meanwhile.

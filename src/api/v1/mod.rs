@@ -106,7 +106,7 @@ operations! {
     listing::{list, __path_list} needs Read(Media) counts MediaReads,
     media::{create, __path_create} needs Write(Media) counts MediaWrites,
     warm::{warm, __path_warm} needs Write(Media) counts Warming,
-    purge::{purge, __path_purge} needs Write(Media) counts MediaWrites,
+    purge::{purge, __path_purge} needs Write(Media) counts MediaWrites else reserve,
     uploads::{receive, __path_receive} needs Write(Media) counts Uploads,
     resumable::{create, __path_create} needs Write(Media) counts Uploads,
     resumable::{options, __path_options} needs Read(Media) counts MediaReads,
@@ -123,8 +123,8 @@ operations! {
     prompts::{remove, __path_remove} at "/prompts/{*name}" needs Write(Media) counts MediaWrites,
     jambonz::{speak, __path_speak} needs Write(Media) counts MediaWrites,
     fills::{describe, __path_describe} needs Read(Media) counts MediaReads,
-    limits::{list, __path_list} needs Read(Accounts) counts Accounts,
-    limits::{usage, __path_usage} needs Read(Accounts) counts Accounts,
+    limits::{list, __path_list} needs Read(Accounts) counts Accounts else reserve,
+    limits::{usage, __path_usage} needs Read(Accounts) counts Accounts else reserve,
 }
 
 /// The routes below `/v1`, bodies limited as `config` says.

@@ -10,6 +10,8 @@ mod hits;
 
 mod limits;
 
+mod reserve;
+
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
