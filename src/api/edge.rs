@@ -35,7 +35,9 @@ use super::{
     config::Config,
     connect, docs, pages,
     peer::TrustedProxies,
-    places, v1, v2010,
+    places,
+    socket::Peer,
+    v1, v2010,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -170,14 +172,14 @@ impl Edge {
     /// Answers one request. Audio that is in memory is answered before anything else is set up for the request.
     ///
     /// No `async fn`: hyper moves the future about, and that of the slow way is large.
-    fn answering(&self, request: Request<Incoming>, peer: IpAddr) -> Answering {
+    fn answering(&self, request: Request<Incoming>, peer: &Peer) -> Answering {
         let id = RandomId::draw(&mut rand::rng());
         let (head, body) = request.into_parts();
-        if let Some(response) = self.in_memory(&head, peer) {
+        if let Some(response) = self.in_memory(&head, peer.address) {
             self.inner.from_memory.count(response.status());
             return Either::Left(ready(Ok(named(response.map(ResponseBody::Left), id))));
         }
-        let (edge, request) = (self.clone(), Request::from_parts(head, body));
+        let (edge, request, peer) = (self.clone(), Request::from_parts(head, body), peer.clone());
         Either::Right(Box::pin(async move { Ok(named(edge.slow(request, peer, id).await, id)) }))
     }
 
@@ -199,15 +201,15 @@ impl Edge {
     }
 
     /// Everything that is not a hit in memory: logged, timed, with its own span.
-    async fn slow(&self, request: Request<Incoming>, peer: IpAddr, id: RandomId) -> Response<ResponseBody> {
+    async fn slow(&self, request: Request<Incoming>, peer: Peer, id: RandomId) -> Response<ResponseBody> {
         let started = self.inner.parts.clock.now();
         let room = Room::of(request.uri().path());
         let span = tracing::info_span!("request", request_id = %id, room = room.as_str());
         let is_api = room.is_routed(request.method()) && !matches!(room, Room::Docs | Room::Pages);
-        let mut response = self.room(room, request, peer).instrument(span.clone()).await;
+        let mut response = self.room(room, request, peer.clone()).instrument(span.clone()).await;
         // Audio had to be made for it.
         if let Some(place) = response.extensions_mut().remove::<Arc<Place>>() {
-            response = places::hold_and_tell(response.map(Body::new), place).await.map(ResponseBody::Right);
+            response = places::hold_and_tell(response.map(Body::new), place, Some(peer)).await.map(ResponseBody::Right);
         }
         // It, or what it asked for, was refused.
         if let Some(limit) = response.extensions_mut().remove::<LimitReached>() {
@@ -230,15 +232,16 @@ impl Edge {
         tracing::info!(status, milliseconds = took.as_secs_f64() * 1_000.0, "request answered");
     }
 
-    async fn room(&self, room: Room, request: Request<Incoming>, peer: IpAddr) -> Response<ResponseBody> {
+    async fn room(&self, room: Room, request: Request<Incoming>, peer: Peer) -> Response<ResponseBody> {
         let (mut head, body) = request.into_parts();
-        let answered = match self.admit(room, &head, peer).await {
+        let answered = match self.admit(room, &head, peer.address).await {
             Err(problem) if room == Room::V2010 => return v2010::refuse(&problem).map(ResponseBody::Right),
             Err(problem) if room == Room::Connect => return connect::refuse(&problem).map(ResponseBody::Right),
             Err(problem) => Err(problem),
             Ok(caller) if room.is_routed(&head.method) => {
                 head.extensions.insert(caller);
-                head.extensions.insert(self.inner.trusted_proxies.way(peer, &head.headers, self.inner.is_tls));
+                head.extensions.insert(self.inner.trusted_proxies.way(peer.address, &head.headers, self.inner.is_tls));
+                head.extensions.insert(peer);
                 let request = Request::from_parts(head, Body::new(body));
                 let router = match room {
                     Room::V2010 => &self.inner.v2010,
@@ -260,7 +263,8 @@ impl Edge {
             }
             Ok(caller) => {
                 let asker = Asker { tenant: &caller.tenant, subject: caller.subject_at_once() };
-                self.audio(room, asker, &head).await
+                // A body that comes with it is read by nobody.
+                places::unless_gone(Some(peer), self.audio(room, asker, &head)).await.unwrap_or_else(Err)
             }
         };
         answered.unwrap_or_else(|problem| refuse(&problem)).map(ResponseBody::Left)
@@ -301,7 +305,7 @@ impl Answer for Edge {
     type Body = ResponseBody;
     type Answering = Answering;
 
-    fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answering {
+    fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Answering {
         self.answering(request, peer)
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     problem::Problem,
 };
 
-use super::places;
+use super::{places, socket::Peer};
 
 /// What an operation needs of whoever asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,16 +123,20 @@ where
                 Ok(subject) => subject,
                 Err(refused) => return refused.into_response(),
             };
-            let admitted = match self.counts.admit(state.concurrency(), subject).await {
-                Ok(admitted) => admitted,
-                Err(impeded) => {
-                    places::leave(&head, body).await;
-                    return S::refused(&impeded.problem()).into_response();
-                }
-            };
+            let peer = head.extensions.get::<Peer>().cloned();
+            // Who goes is out of the line at once, with the body unread.
+            let admitted =
+                match places::unless_gone(peer.clone(), self.counts.admit(state.concurrency(), subject)).await {
+                    Ok(Ok(admitted)) => admitted,
+                    Err(gone) => return S::refused(&gone).into_response(),
+                    Ok(Err(impeded)) => {
+                        places::leave(&head, body).await;
+                        return S::refused(&impeded.problem()).into_response();
+                    }
+                };
             let response = self.handler.call(Request::from_parts(head, body), state).await;
             match admitted {
-                Admitted::Counted(place) => places::hold_and_tell(response, Arc::new(place)).await,
+                Admitted::Counted(place) => places::hold_and_tell(response, Arc::new(place), peer).await,
                 Admitted::Reserved(place) => places::hold_reserved(response, place),
             }
         })

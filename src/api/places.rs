@@ -15,10 +15,10 @@ use http_body_util::BodyExt as _;
 
 use crate::{
     concurrency::{AdminPlace, Completion, Place, PlaceLost},
-    problem::LimitReached,
+    problem::{Kind, LimitReached, Problem},
 };
 
-use super::v1::discard;
+use super::{socket::Peer, v1::discard};
 
 /// How many requests of this kind the account has in progress, this one among them.
 pub(super) const CONCURRENT_REQUESTS: HeaderName = HeaderName::from_static("concurrent-requests");
@@ -30,7 +30,12 @@ const SOFT_LIMIT: HeaderName = HeaderName::from_static("concurrent-requests-soft
 const RESOURCE: HeaderName = HeaderName::from_static("concurrent-requests-resource");
 
 /// Has an answer hold the place of its request until it is sent, and tell of it, unless it tells of another. Where the limit slows, it comes later.
-pub(super) async fn hold_and_tell(mut response: Response<Body>, place: Arc<Place>) -> Response<Body> {
+/// An answer that is streamed ends when the peer goes.
+pub(super) async fn hold_and_tell(
+    mut response: Response<Body>,
+    place: Arc<Place>,
+    peer: Option<Peer>,
+) -> Response<Body> {
     let reading = place.read();
     let headers = response.headers_mut();
     if !headers.contains_key(RESOURCE) {
@@ -43,7 +48,8 @@ pub(super) async fn hold_and_tell(mut response: Response<Body>, place: Arc<Place
         tokio::time::sleep(slowed_by).await;
     }
     let is_streamed = reading.resource.completion() == Completion::LastByte;
-    response.map(|body| Body::new(Held { body, place, is_streamed, confirming: None }))
+    let gone = peer.filter(|_| is_streamed).map(|peer| Box::pin(peer.gone()) as BoxFuture<'static, ()>);
+    response.map(|body| Body::new(Held { body, place, is_streamed, confirming: None, gone }))
 }
 
 /// Has an answer hold its place in the reserve until it is sent. Nothing was counted that could be told.
@@ -72,6 +78,29 @@ fn tell(headers: &mut HeaderMap, resource: &'static str, current: u32, limit: Op
     }
 }
 
+/// Does something for a peer, unless it goes meanwhile.
+///
+/// # Errors
+/// It has gone: what is answered is read by nobody.
+pub(super) async fn unless_gone<T>(peer: Option<Peer>, work: impl Future<Output = T>) -> Result<T, Problem> {
+    let gone = async {
+        match peer {
+            Some(peer) => peer.gone().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        () = gone => Err(Problem::new(Kind::RequestTimeout, "the caller has gone")),
+    }
+}
+
+/// The peer has gone.
+#[derive(Debug, thiserror::Error)]
+#[error("the caller has gone")]
+struct Gone;
+
 /// Leaves the body of a request that is not let in. What its sender sends all the same is taken within bounds, so that it reads the answer; who asks first is told before.
 pub(super) async fn leave(head: &request::Parts, body: Body) {
     if !head.headers.contains_key(header::EXPECT) && !http_body::Body::is_end_stream(&body) {
@@ -85,6 +114,8 @@ struct Held {
     place: Arc<Place>,
     is_streamed: bool,
     confirming: Option<BoxFuture<'static, Result<(), PlaceLost>>>,
+    /// Ends when the peer has gone.
+    gone: Option<BoxFuture<'static, ()>>,
 }
 
 /// Bytes that hold the place until the last of them is in the kernel's hands.
@@ -121,7 +152,13 @@ impl http_body::Body for Held {
                 return Poll::Ready(Some(Err(axum::Error::new(lost))));
             }
         }
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) else {
+            // While nothing is written, nothing else would tell.
+            let gone = this.gone.as_mut().map_or(Poll::Pending, |gone| gone.as_mut().poll(context));
+            ready!(gone);
+            this.gone = None;
+            return Poll::Ready(Some(Err(axum::Error::new(Gone))));
+        };
         let held = |bytes| Bytes::from_owner(Sent { bytes, _place: this.place.clone() });
         Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(held))))
     }

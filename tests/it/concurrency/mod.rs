@@ -4,11 +4,17 @@ mod alone;
 
 mod answers;
 
+mod apart;
+
 mod fleet;
 
 mod hits;
 
+mod leaving;
+
 mod limits;
+
+mod paused;
 
 mod reserve;
 
@@ -22,6 +28,7 @@ use ringback::{
     testing::{
         fixture,
         origin::{Body, Gate, Origin, Reply},
+        redis_server::RedisServer,
     },
 };
 use serde_json::Value;
@@ -83,6 +90,23 @@ async fn usage(node: &TestNode, resource: Resource) -> Value {
     let told: Value = serde_json::from_slice(&answer.body).unwrap();
     let all = told["usage"].as_array().unwrap();
     all.iter().find(|of| of["resource"] == resource.as_str()).cloned().unwrap_or(Value::Null)
+}
+
+/// How many unexpired leases there are of all accounts for one kind of work, by the server's clock.
+fn held_in(server: &RedisServer, resource: Resource) -> u32 {
+    let class = class_in(resource);
+    let script = format!(
+        "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) local count = 0 \
+         for _, name in ipairs(redis.call('ZRANGEBYSCORE', '{{ringback}}:leases', '(' .. now, '+inf')) do \
+         if string.find(name, '{class}', 1, true) then count = count + 1 end end return count"
+    );
+    let told = server.tell(&format!("EVAL \"{script}\" 0")).unwrap();
+    told.trim_start_matches(':').parse().unwrap()
+}
+
+/// What the names of leases of accounts for one kind of work have in them: they are named by their pools, and those by their class (`Scope::pool`).
+fn class_in(resource: Resource) -> String {
+    format!("|{:x}.", 2 << 8 | resource as u16)
 }
 
 /// Looks until it holds.
