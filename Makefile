@@ -1,6 +1,6 @@
 # What one types. Each target is one script under scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help run demo-check test model fuzz http-cache-tests bench-hit bench-fill bench-scale bench-durable bench-index bench-transcode bench-warm bench-authenticated bench-admission fixtures screenshots docker
+.PHONY: help run demo-check test model fuzz http-cache-tests bench-hit bench-fill bench-scale bench-durable bench-index bench-transcode bench-warm bench-authenticated bench-admission bench-fairness fixtures screenshots docker
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -47,6 +47,9 @@ bench-authenticated: ## CPU of a hit for a caller who authenticates, beside that
 
 bench-admission: ## one decision of admission in process, with a million accounts, and through Redis
 	@exec scripts/bench-with-node admission $(or $(ACCOUNTS),1000000)
+
+bench-fairness: ## p99 of one account's answers beside another that floods its limit
+	@exec scripts/bench-with-node fairness $(or $(ROUNDS),8)
 
 bench-index: ## a million artifacts in the catalogue: time, bytes and memory of each, start, look-ups
 	@exec scripts/bench-with-node index $(or $(ARTIFACTS),1000000)

@@ -5,6 +5,9 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 /// Whose fault it is. Decides the log level: only [`Side::Us`] is an error that someone must act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -152,12 +155,29 @@ pub struct Problem {
     pub is_passing: bool,
     /// Whether the origin meant it (4xx): asked again it says the same, and what it said before does not stand in for it.
     pub is_final: bool,
+    /// The limit that stood in the way, where one on what is in progress did.
+    pub limit: Option<Box<LimitReached>>,
+}
+
+/// A limit on what is in progress that stood in the way of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LimitReached {
+    /// Whose limit it is: `platform`, `account`, `key` or `destination`.
+    pub level: &'static str,
+    /// What is counted: a kind of work.
+    pub resource: &'static str,
+    /// How many may be in progress, or with `too-fast` begin in a second.
+    pub limit: u32,
+    /// How many were.
+    pub current: u32,
+    /// `full`, or why it did not wait any longer: `waited-too-long`, `queue-full`, `too-fast`.
+    pub why: &'static str,
 }
 
 impl Problem {
     /// A problem without advice on retrying.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { kind, detail: detail.into(), retry_after: None, is_passing: false, is_final: false }
+        Problem { kind, detail: detail.into(), retry_after: None, is_passing: false, is_final: false, limit: None }
     }
 
     /// The same problem, known to come of the node's own state.
@@ -189,6 +209,13 @@ impl Problem {
                 | Kind::StorageFull
         );
         fails && !self.is_final
+    }
+
+    /// The same problem, which is that of a limit.
+    #[must_use]
+    pub fn limited(mut self, limit: LimitReached) -> Problem {
+        self.limit = Some(Box::new(limit));
+        self
     }
 
     /// The same problem with advice on when to ask again.

@@ -224,10 +224,15 @@ impl Caller {
 
     /// For whom what it asks counts.
     pub(super) async fn subject(&self, concurrency: &Concurrency) -> Subject {
-        match &self.principal {
-            Some(principal) => subject(principal, principal.account),
+        match self.subject_at_once() {
+            Some(subject) => subject,
             None => concurrency.subject_of(&self.tenant).await,
         }
+    }
+
+    /// The same, where it has shown credentials.
+    pub(super) fn subject_at_once(&self) -> Option<Subject> {
+        self.principal.as_ref().map(|principal| subject(principal, principal.account))
     }
 }
 

@@ -1,10 +1,12 @@
 //! Who answers the requests of a listener.
 
-use std::{convert::Infallible, error::Error, net::IpAddr};
+use std::{convert::Infallible, error::Error};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
+
+use super::socket::Peer;
 
 /// Answers requests. Cloned for each connection.
 pub trait Answer: Clone + Send + Sync + 'static {
@@ -14,5 +16,5 @@ pub trait Answer: Clone + Send + Sync + 'static {
     type Answering: Future<Output = Result<Response<Self::Body>, Infallible>> + Send + 'static;
 
     /// Answers one request, whatever it is, that came from `peer`.
-    fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Self::Answering;
+    fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Self::Answering;
 }

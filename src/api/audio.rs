@@ -10,8 +10,8 @@ use utoipa::{
 };
 
 use crate::{
-    ids::{ArtifactId, Tenant},
-    media::{AudioBody, http as media_http},
+    ids::ArtifactId,
+    media::{Asker, AudioBody, http as media_http},
     problem::{Kind, Problem},
 };
 
@@ -133,8 +133,8 @@ type Answered = Result<Response<AudioBody>, Problem>;
 /// Gives audio under its persistent address, which never changes meaning.
 #[utoipa::path(method(get, head), path = "/media/{artifact}.{extension}", tag = "Audio", security(("basic" = []), ("bearer" = []), ()),
     params(("artifact" = ArtifactId, Path), ("extension" = Extension, Path), Asking), responses(Artifact, OfArtifact))]
-pub(super) async fn artifact(parts: &Parts, tenant: &Tenant, head: &Head) -> Answered {
-    media_http::artifact(&parts.media, tenant, &parts.addresses, head).await
+pub(super) async fn artifact(parts: &Parts, asker: Asker<'_>, head: &Head) -> Answered {
+    media_http::artifact(&parts.media, asker, &parts.addresses, head).await
 }
 
 /// Gives audio from a remote source, in one round trip.
@@ -142,8 +142,8 @@ pub(super) async fn artifact(parts: &Parts, tenant: &Tenant, head: &Head) -> Ans
 /// The source's URL stands in the path as base64url.
 #[utoipa::path(method(get, head), path = "/fetch/{signature}/{options}/{source}.{extension}", tag = "Audio",
     security(("basic" = []), ("bearer" = []), ()), params(Signed, Asking), responses(OfSource, Fetch))]
-pub(super) async fn fetch(parts: &Parts, tenant: &Tenant, head: &Head) -> Answered {
-    media_http::fetch(&parts.media, tenant, &parts.ignored_query, &parts.addresses, head).await
+pub(super) async fn fetch(parts: &Parts, asker: Asker<'_>, head: &Head) -> Answered {
+    media_http::fetch(&parts.media, asker, &parts.ignored_query, &parts.addresses, head).await
 }
 
 /// Gives a text spoken.
@@ -151,13 +151,13 @@ pub(super) async fn fetch(parts: &Parts, tenant: &Tenant, head: &Head) -> Answer
 /// The text stands in the path as base64url.
 #[utoipa::path(method(get, head), path = "/say/{signature}/{options}/{source}.{extension}", tag = "Audio",
     security(("basic" = []), ("bearer" = []), ()), params(Signed, Asking), responses(OfSource, Say))]
-pub(super) async fn say(parts: &Parts, tenant: &Tenant, head: &Head) -> Answered {
-    media_http::say(&parts.media, tenant, &parts.addresses, head).await
+pub(super) async fn say(parts: &Parts, asker: Asker<'_>, head: &Head) -> Answered {
+    media_http::say(&parts.media, asker, &parts.addresses, head).await
 }
 
 /// Gives the audio that a name stands for.
 #[utoipa::path(method(get, head), path = "/prompts/{name}.{extension}", tag = "Prompts",
     security(("basic" = []), ("bearer" = []), ()), params(PromptParams, Asking), responses(OfSource, OfPrompt))]
-pub(super) async fn prompt(parts: &Parts, tenant: &Tenant, head: &Head) -> Answered {
-    media_http::prompt(&parts.media, tenant, &parts.addresses, head).await
+pub(super) async fn prompt(parts: &Parts, asker: Asker<'_>, head: &Head) -> Answered {
+    media_http::prompt(&parts.media, asker, &parts.addresses, head).await
 }

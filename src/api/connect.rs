@@ -19,7 +19,7 @@ use crate::{
     accounts::{Accounts, GrantError, Principal, Tokens},
     concurrency::{Concurrency, Subject},
     media::http::CHALLENGE,
-    problem::{Kind, Problem},
+    problem::{Kind, LimitReached, Problem},
 };
 
 use super::{
@@ -245,11 +245,15 @@ struct OAuthError {
     error: &'static str,
     /// The same for people.
     error_description: String,
+    /// The limit that stood in the way, where one on what is in progress did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_reached: Option<LimitReached>,
 }
 
 impl Failed {
     fn new(status: StatusCode, error: &'static str, description: impl Into<String>) -> Failed {
-        Failed { status, body: OAuthError { error, error_description: description.into() }, retry_after: None }
+        let body = OAuthError { error, error_description: description.into(), limit_reached: None };
+        Failed { status, body, retry_after: None }
     }
 
     fn unauthorized_client() -> Failed {
@@ -267,7 +271,10 @@ impl Failed {
             Kind::AccountsAway | Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         };
-        Failed { retry_after: problem.retry_after, ..Failed::new(status, error, problem.detail.as_ref()) }
+        let mut failed = Failed::new(status, error, problem.detail.as_ref());
+        failed.retry_after = problem.retry_after;
+        failed.body.limit_reached = problem.limit.as_deref().copied();
+        failed
     }
 
     fn of_grant(error: &GrantError) -> Failed {
@@ -282,6 +289,7 @@ impl Failed {
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let Failed { status, body, retry_after } = self;
+        let limit = body.limit_reached;
         tracing::info!(
             status = status.as_u16(),
             error = body.error,
@@ -295,6 +303,10 @@ impl IntoResponse for Failed {
         if let Some(after) = retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        // Whoever sends it tells of it in headers as well.
+        if let Some(limit) = limit {
+            response.extensions_mut().insert(limit);
         }
         response
     }

@@ -81,6 +81,9 @@ fn document() -> openapi::OpenApi {
     let needs = [v1::Document::needs(), v2010::Document::needs(), connect::Document::needs()].concat();
     for (path, item) in &mut document.paths.paths {
         let PathItem { get, head, post, put, patch, delete, options, .. } = item;
+        if let Some(head) = head {
+            without_bodies(head);
+        }
         for (method, operation) in [
             (HttpMethod::Get, &mut *get),
             (HttpMethod::Head, &mut *head),
@@ -96,13 +99,10 @@ fn document() -> openapi::OpenApi {
             let extension = ExtensionsBuilder::new().add(PERMISSION, needs.to_string()).build();
             if let Some(operation) = operation {
                 operation.extensions.get_or_insert_default().merge(extension);
+                // What is routed is counted before its handler is asked, unless the reserve lets it in.
+                let is_counted = said.is_some_and(|need| !need.counts.is_operators);
+                complete(operation, is_counted, &mut problems);
             }
-        }
-        if let Some(head) = head {
-            without_bodies(head);
-        }
-        for operation in [get, head, post, put, patch, delete, options].into_iter().flatten() {
-            complete(operation, &mut problems);
         }
     }
     document.components.get_or_insert_default().responses.extend(problems);
@@ -120,16 +120,16 @@ fn authenticate(document: &mut openapi::OpenApi) {
 }
 
 /// What is the same of all operations. Collects what their answers refer to.
-fn complete(operation: &mut Operation, referred: &mut Responses) {
+fn complete(operation: &mut Operation, is_counted: bool, referred: &mut Responses) {
     // Handlers of different things have equal names.
     let tag = operation.tags.iter().flatten().next().map_or("", String::as_str);
     operation.operation_id = operation.operation_id.take().map(|id| format!("{tag}_{id}"));
     for (status, response) in &mut operation.responses.responses {
         match response {
-            RefOr::T(response) => complete_response(status, response),
+            RefOr::T(response) => complete_response(status, is_counted, response),
             RefOr::Ref(reference) => {
                 if let Some((name, mut response)) = told::defined(reference) {
-                    complete_response(status, &mut response);
+                    complete_response(status, false, &mut response);
                     referred.insert(name.to_owned(), response.into());
                 }
             }
@@ -137,12 +137,22 @@ fn complete(operation: &mut Operation, referred: &mut Responses) {
     }
 }
 
-fn complete_response(status: &str, response: &mut Documented) {
+fn complete_response(status: &str, is_counted: bool, response: &mut Documented) {
     if response.description.is_empty() {
         response.description = description(status).to_owned();
     }
     let id = told::header("Names the request in the node's log.", told::pattern("^[0-9a-f]{32}$"));
     response.headers.entry("X-Request-Id".to_owned()).or_insert(id.into());
+    // A refusal is that of a request that was counted, or comes before.
+    let is_answer = is_counted && status.starts_with(['2', '3']);
+    for (name, description, schema) in told::COUNTED {
+        let header =
+            if is_answer { told::header(description, schema()) } else { told::sometimes_header(description, schema()) };
+        response.headers.entry(name.to_owned()).or_insert(header.into());
+    }
+    for (name, description, schema) in told::LIMITED {
+        response.headers.entry(name.to_owned()).or_insert(told::sometimes_header(description, schema()).into());
+    }
     for header in response.headers.values_mut() {
         if let RefOr::T(header) = header {
             told::require(header, true);

@@ -10,7 +10,7 @@ use std::{
 
 use axum::{Router, body::Body};
 use futures_util::future::{Either, Ready, ready};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -19,13 +19,13 @@ use tracing::Instrument as _;
 use crate::{
     accounts::Accounts,
     clock::Clock,
-    concurrency::{Concurrency, Resource, StoredLimits},
+    concurrency::{Concurrency, Place, StoredLimits},
     ids::{RandomId, Tenant},
     media::{
-        AudioBody, IgnoredQuery, Media, Signing,
+        Asker, AudioBody, IgnoredQuery, Media, Signing,
         http::{self as media_http, Addresses},
     },
-    problem::{Kind, Problem, Side},
+    problem::{Kind, LimitReached, Problem, Side},
 };
 
 use super::{
@@ -35,7 +35,9 @@ use super::{
     config::Config,
     connect, docs, pages,
     peer::TrustedProxies,
-    places, v1, v2010,
+    places,
+    socket::Peer,
+    v1, v2010,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -172,14 +174,14 @@ impl Edge {
     /// Answers one request. Audio that is in memory is answered before anything else is set up for the request.
     ///
     /// No `async fn`: hyper moves the future about, and that of the slow way is large.
-    fn answering(&self, request: Request<Incoming>, peer: IpAddr) -> Answering {
+    fn answering(&self, request: Request<Incoming>, peer: &Peer) -> Answering {
         let id = RandomId::draw(&mut rand::rng());
         let (head, body) = request.into_parts();
-        if let Some(response) = self.in_memory(&head, peer) {
+        if let Some(response) = self.in_memory(&head, peer.address) {
             self.inner.from_memory.count(response.status());
             return Either::Left(ready(Ok(named(response.map(ResponseBody::Left), id))));
         }
-        let (edge, request) = (self.clone(), Request::from_parts(head, body));
+        let (edge, request, peer) = (self.clone(), Request::from_parts(head, body), peer.clone());
         Either::Right(Box::pin(async move { Ok(named(edge.slow(request, peer, id).await, id)) }))
     }
 
@@ -201,12 +203,21 @@ impl Edge {
     }
 
     /// Everything that is not a hit in memory: logged, timed, with its own span.
-    async fn slow(&self, request: Request<Incoming>, peer: IpAddr, id: RandomId) -> Response<ResponseBody> {
+    async fn slow(&self, request: Request<Incoming>, peer: Peer, id: RandomId) -> Response<ResponseBody> {
         let started = self.inner.parts.clock.now();
         let room = Room::of(request.uri().path());
         let span = tracing::info_span!("request", request_id = %id, room = room.as_str());
-        let mut response = self.room(room, request, peer).instrument(span.clone()).await;
-        if response.headers().contains_key(places::CONCURRENT_REQUESTS) {
+        let is_api = room.is_routed(request.method()) && !matches!(room, Room::Docs | Room::Pages);
+        let mut response = self.room(room, request, peer.clone()).instrument(span.clone()).await;
+        // Audio had to be made for it.
+        if let Some(place) = response.extensions_mut().remove::<Arc<Place>>() {
+            response = places::hold_and_tell(response.map(Body::new), place, Some(peer)).await.map(ResponseBody::Right);
+        }
+        // It, or what it asked for, was refused.
+        if let Some(limit) = response.extensions_mut().remove::<LimitReached>() {
+            places::tell_reached(response.headers_mut(), &limit);
+        }
+        if is_api || response.headers().contains_key(places::CONCURRENT_REQUESTS) {
             let took = self.inner.parts.clock.now().saturating_duration_since(started);
             response.headers_mut().append(SERVER_TIMING, total(took));
         }
@@ -223,20 +234,16 @@ impl Edge {
         tracing::info!(status, milliseconds = took.as_secs_f64() * 1_000.0, "request answered");
     }
 
-    async fn room(&self, room: Room, request: Request<Incoming>, peer: IpAddr) -> Response<ResponseBody> {
+    async fn room(&self, room: Room, request: Request<Incoming>, peer: Peer) -> Response<ResponseBody> {
         let (mut head, body) = request.into_parts();
-        let is_routed = match room {
-            Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Pages => true,
-            Room::Prompts => !reads(&head.method),
-            Room::Media | Room::Fetch | Room::Say | Room::Other => false,
-        };
-        let answered = match self.admit(room, &head, peer).await {
+        let answered = match self.admit(room, &head, peer.address).await {
             Err(problem) if room == Room::V2010 => return v2010::refuse(&problem).map(ResponseBody::Right),
             Err(problem) if room == Room::Connect => return connect::refuse(&problem).map(ResponseBody::Right),
             Err(problem) => Err(problem),
-            Ok(caller) if is_routed => {
+            Ok(caller) if room.is_routed(&head.method) => {
                 head.extensions.insert(caller);
-                head.extensions.insert(self.inner.trusted_proxies.way(peer, &head.headers, self.inner.is_tls));
+                head.extensions.insert(self.inner.trusted_proxies.way(peer.address, &head.headers, self.inner.is_tls));
+                head.extensions.insert(peer);
                 let request = Request::from_parts(head, Body::new(body));
                 let router = match room {
                     Room::V2010 => &self.inner.v2010,
@@ -256,10 +263,11 @@ impl Edge {
                 }
                 return response;
             }
-            Ok(caller) if room != Room::Other && reads(&head.method) => {
-                return self.audio_in_place(room, &caller, &head).await;
+            Ok(caller) => {
+                let asker = Asker { tenant: &caller.tenant, subject: caller.subject_at_once() };
+                // A body that comes with it is read by nobody.
+                places::unless_gone(Some(peer), self.audio(room, asker, &head)).await.unwrap_or_else(Err)
             }
-            Ok(caller) => self.audio(room, &caller.tenant, &head).await,
         };
         answered.unwrap_or_else(|problem| refuse(&problem)).map(ResponseBody::Left)
     }
@@ -273,29 +281,10 @@ impl Edge {
         self.inner.admission.of(room, head, from).await
     }
 
-    /// Audio that is not there at once: admitted, and in progress until its last byte. It says nothing of that: who asks for audio again, and is answered from
-    /// memory, is to find nothing changed.
-    async fn audio_in_place(&self, room: Room, caller: &Caller, head: &http::request::Parts) -> Response<ResponseBody> {
-        let concurrency = &self.inner.parts.concurrency;
-        let subject = caller.subject(concurrency).await;
-        match concurrency.admit(subject, Resource::Fetches).await {
-            Ok(place) => {
-                let answered = self.audio(room, &caller.tenant, head).await;
-                let response = answered.unwrap_or_else(|problem| refuse(&problem)).map(Body::new);
-                places::hold(response, place).await.map(ResponseBody::Right)
-            }
-            Err(impeded) => {
-                let mut response = refuse(&impeded.problem());
-                places::tell_impeded(response.headers_mut(), &impeded);
-                response.map(ResponseBody::Left)
-            }
-        }
-    }
-
     async fn audio(
         &self,
         room: Room,
-        tenant: &Tenant,
+        asker: Asker<'_>,
         head: &http::request::Parts,
     ) -> Result<Response<AudioBody>, Problem> {
         let parts = &self.inner.parts;
@@ -306,10 +295,10 @@ impl Edge {
             return Err(Problem::new(Kind::MethodNotAllowed, "audio is asked for by GET and HEAD"));
         }
         match room {
-            Room::Media => audio::artifact(parts, tenant, head).await,
-            Room::Say => audio::say(parts, tenant, head).await,
-            Room::Prompts => audio::prompt(parts, tenant, head).await,
-            _ => audio::fetch(parts, tenant, head).await,
+            Room::Media => audio::artifact(parts, asker, head).await,
+            Room::Say => audio::say(parts, asker, head).await,
+            Room::Prompts => audio::prompt(parts, asker, head).await,
+            _ => audio::fetch(parts, asker, head).await,
         }
     }
 }
@@ -318,7 +307,7 @@ impl Answer for Edge {
     type Body = ResponseBody;
     type Answering = Answering;
 
-    fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answering {
+    fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Answering {
         self.answering(request, peer)
     }
 }
@@ -395,6 +384,15 @@ impl Room {
             Some("docs") => Room::Docs,
             Some("connect") => Room::Pages,
             _ => Room::Other,
+        }
+    }
+
+    /// Whether a request is answered by a room's routes rather than with audio.
+    fn is_routed(self, method: &Method) -> bool {
+        match self {
+            Room::V1 | Room::V2010 | Room::Connect | Room::Docs | Room::Pages => true,
+            Room::Prompts => !reads(method),
+            Room::Media | Room::Fetch | Room::Say | Room::Other => false,
         }
     }
 

@@ -17,7 +17,14 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::{answer::Answer, config::Config, head_timer::HeadTimer, lanes::Lanes, stalled::StallGuard};
+use super::{
+    answer::Answer,
+    config::Config,
+    head_timer::HeadTimer,
+    lanes::Lanes,
+    socket::{Peer, Socket},
+    stalled::StallGuard,
+};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -154,22 +161,24 @@ struct Connection<A> {
 impl<A: Answer> Connection<A> {
     async fn run(self, stream: TcpStream) {
         let stream = match tokio::net::TcpStream::from_std(stream) {
-            Ok(stream) => StallGuard::new(stream, self.stall_timeout),
+            Ok(stream) => Socket::new(stream),
             Err(error) => return tracing::warn!(%error, "connection cannot be watched"),
         };
+        let peer = stream.peer(self.peer);
+        let stream = StallGuard::new(stream, self.stall_timeout);
         match &self.tls {
-            None => self.serve(stream).await,
+            None => self.serve(stream, peer).await,
             Some(Tls(acceptor)) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => self.serve(stream).await,
+                Ok(Ok(stream)) => self.serve(stream, peer).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             },
         }
     }
 
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
-        let (edge, peer) = (self.edge.clone(), self.peer);
-        let service = service_fn(move |request| edge.answer(request, peer));
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, peer: Peer) {
+        let edge = self.edge.clone();
+        let service = service_fn(move |request| edge.answer(request, &peer));
         // hyper takes 100 header lines; any other limit costs an allocation for each request.
         let connection = http1::Builder::new()
             .timer(HeadTimer::default())

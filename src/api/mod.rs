@@ -34,6 +34,8 @@ mod posted;
 
 mod proxy;
 
+mod socket;
+
 mod stalled;
 
 mod told;
@@ -47,3 +49,4 @@ pub use config::{Anonymous, Config};
 pub use edge::{Behind, Edge, Parts};
 pub use listener::{ListenError, Listener};
 pub use proxy::ProxyEdge;
+pub use socket::Peer;

@@ -8,20 +8,18 @@ use axum::{
 };
 use utoipa::openapi::HttpMethod;
 
-use crate::concurrency;
-
-use super::permission::{Gate, Gated, Needs};
+use super::permission::{Counts, Gate, Gated, Needs};
 
 /// A document of operations, and a function that routes requests to them.
 ///
 /// Each operation is a handler with `#[utoipa::path]`, the type that the attribute makes beside it, and what it [`Needs`] and the
 /// kind of work by which it is admitted: `keys::{list, __path_list} needs Read(Keys) counts Accounts`. Where a parameter has slashes in it, which a document cannot say, `at` gives the route as the router
-/// wants it. `schemas` are those that only parameters and what is made by code refer to.
+/// wants it. `else reserve` is for those by which operators look after the node: they are let in by the reserve where nobody else is. `schemas` are those that only parameters and what is made by code refer to.
 macro_rules! operations {
     (
         $(#[$doc:meta])*
         $document:ident, $routes:ident, $state:ty, schemas($($schema:ident),*):
-        $($module:ident::{$handler:ident, $operation:ident} $(at $route:literal)? needs $needs:ident $(($resource:ident))? counts $counts:ident,)*
+        $($module:ident::{$handler:ident, $operation:ident} $(at $route:literal)? needs $needs:ident $(($resource:ident))? counts $counts:ident $(else $reserve:ident)?,)*
     ) => {
         $(#[$doc])*
         #[derive(utoipa::OpenApi)]
@@ -33,7 +31,8 @@ macro_rules! operations {
             pub(super) fn needs() -> Vec<$crate::api::operations::Need> {
                 vec![$(
                     $crate::api::operations::need::<$module::$operation>(
-                        $crate::api::permission::Needs::$needs $(($crate::accounts::Resource::$resource))?
+                        $crate::api::permission::Needs::$needs $(($crate::accounts::Resource::$resource))?,
+                        $crate::api::operations::counts!($counts $($reserve)?),
                     )
                 ),*]
             }
@@ -47,7 +46,7 @@ macro_rules! operations {
                 let needs = $crate::api::permission::Needs::$needs $(($crate::accounts::Resource::$resource))?;
                 let router =
                     $crate::api::operations::serve::<$module::$operation, _, _, _>(
-                        router, at, (needs, $crate::concurrency::Resource::$counts), $module::$handler
+                        router, at, (needs, $crate::api::operations::counts!($counts $($reserve)?)), $module::$handler
                     );
             )*
             router
@@ -55,7 +54,17 @@ macro_rules! operations {
     };
 }
 
-pub(super) use operations;
+/// What an operation counts as, as [`operations!`] says it.
+macro_rules! counts {
+    ($counts:ident) => {
+        $crate::api::permission::Counts { resource: $crate::concurrency::Resource::$counts, is_operators: false }
+    };
+    ($counts:ident reserve) => {
+        $crate::api::permission::Counts { resource: $crate::concurrency::Resource::$counts, is_operators: true }
+    };
+}
+
+pub(super) use {counts, operations};
 
 /// What one operation needs.
 #[derive(Clone)]
@@ -64,18 +73,19 @@ pub(super) struct Need {
     pub(super) path: String,
     pub(super) methods: Vec<HttpMethod>,
     pub(super) needs: Needs,
+    pub(super) counts: Counts,
 }
 
 /// What an operation needs, as the document is told.
-pub(super) fn need<P: utoipa::Path>(needs: Needs) -> Need {
-    Need { path: P::path(), methods: P::methods(), needs }
+pub(super) fn need<P: utoipa::Path>(needs: Needs, counts: Counts) -> Need {
+    Need { path: P::path(), methods: P::methods(), needs, counts }
 }
 
 /// Has `handler` answer what its operation says, at the operation's path or at those of `at`, to who may, and to no more at once than may.
 pub(super) fn serve<P, H, T, S>(
     mut router: Router<S>,
     at: &[&str],
-    (needs, counts): (Needs, concurrency::Resource),
+    (needs, counts): (Needs, Counts),
     handler: H,
 ) -> Router<S>
 where

@@ -1,6 +1,6 @@
 //! What operations need and count as: said where each is routed, and held against who asks before its handler runs.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use axum::{
     body::Body,
@@ -13,11 +13,11 @@ use http::request;
 
 use crate::{
     accounts::{Access, Principal, Resource},
-    concurrency::{self, Concurrency, Subject},
+    concurrency::{self, Admitted, Concurrency, Impeded, Subject},
     problem::Problem,
 };
 
-use super::places;
+use super::{places, socket::Peer};
 
 /// What an operation needs of whoever asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,11 +83,29 @@ pub(super) trait Gate: Clone + Send + Sync + 'static {
     fn refused(problem: &Problem) -> Self::Refused;
 }
 
+/// What an operation counts as.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counts {
+    /// The kind of work.
+    pub(super) resource: concurrency::Resource,
+    /// Whether operators look after the node by it, so that the reserve lets it in where nobody else is.
+    pub(super) is_operators: bool,
+}
+
+impl Counts {
+    async fn admit(self, concurrency: &Concurrency, subject: Subject) -> Result<Admitted, Impeded> {
+        if self.is_operators {
+            return concurrency.admit_operator(subject, self.resource).await;
+        }
+        concurrency.admit(subject, self.resource).await.map(Admitted::Counted)
+    }
+}
+
 /// A handler behind the gate of its state, which holds a place among those of its kind while it works and is answered.
 #[derive(Clone, Debug)]
 pub(super) struct Gated<H> {
     pub(super) needs: Needs,
-    pub(super) counts: concurrency::Resource,
+    pub(super) counts: Counts,
     pub(super) handler: H,
 }
 
@@ -105,16 +123,22 @@ where
                 Ok(subject) => subject,
                 Err(refused) => return refused.into_response(),
             };
-            let place = match state.concurrency().admit(subject, self.counts).await {
-                Ok(place) => place,
-                Err(impeded) => {
-                    places::leave(&head, body).await;
-                    let mut response = S::refused(&impeded.problem()).into_response();
-                    places::tell_impeded(response.headers_mut(), &impeded);
-                    return response;
-                }
-            };
-            places::hold_and_tell(self.handler.call(Request::from_parts(head, body), state).await, place).await
+            let peer = head.extensions.get::<Peer>().cloned();
+            // Who goes is out of the line at once, with the body unread.
+            let admitted =
+                match places::unless_gone(peer.clone(), self.counts.admit(state.concurrency(), subject)).await {
+                    Ok(Ok(admitted)) => admitted,
+                    Err(gone) => return S::refused(&gone).into_response(),
+                    Ok(Err(impeded)) => {
+                        places::leave(&head, body).await;
+                        return S::refused(&impeded.problem()).into_response();
+                    }
+                };
+            let response = self.handler.call(Request::from_parts(head, body), state).await;
+            match admitted {
+                Admitted::Counted(place) => places::hold_and_tell(response, Arc::new(place), peer).await,
+                Admitted::Reserved(place) => places::hold_reserved(response, place),
+            }
         })
     }
 }

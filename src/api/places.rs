@@ -1,4 +1,4 @@
-//! Places that requests hold: taken before the handler, told in headers, given back when the last byte of the answer is on its way, however it ends.
+//! Places that requests hold: taken before the handler, or by the media layer before audio is made; told in headers, given back when the last byte of the answer is on its way, however it ends.
 
 use std::{
     pin::Pin,
@@ -11,10 +11,14 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header, request};
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 
-use crate::concurrency::{Completion, Impeded, Place, PlaceLost, Resource};
+use crate::{
+    concurrency::{AdminPlace, Completion, Place, PlaceLost},
+    problem::{Kind, LimitReached, Problem},
+};
 
-use super::v1::discard;
+use super::{socket::Peer, v1::discard};
 
 /// How many requests of this kind the account has in progress, this one among them.
 pub(super) const CONCURRENT_REQUESTS: HeaderName = HeaderName::from_static("concurrent-requests");
@@ -25,38 +29,77 @@ const SOFT_LIMIT: HeaderName = HeaderName::from_static("concurrent-requests-soft
 /// What is counted: a kind of work.
 const RESOURCE: HeaderName = HeaderName::from_static("concurrent-requests-resource");
 
-/// Has an answer hold the place of its request until it is sent, and tell of it.
-pub(super) async fn hold_and_tell(mut response: Response<Body>, place: Place) -> Response<Body> {
+/// Has an answer hold the place of its request until it is sent, and tell of it, unless it tells of another. Where the limit slows, it comes later.
+/// An answer that is streamed ends when the peer goes.
+pub(super) async fn hold_and_tell(
+    mut response: Response<Body>,
+    place: Arc<Place>,
+    peer: Option<Peer>,
+) -> Response<Body> {
     let reading = place.read();
     let headers = response.headers_mut();
-    tell(headers, reading.resource, reading.current, reading.limit);
-    if let Some((_, soft)) = reading.soft_reached {
-        headers.insert(SOFT_LIMIT, HeaderValue::from(soft));
+    if !headers.contains_key(RESOURCE) {
+        tell(headers, reading.resource.as_str(), reading.current, reading.limit);
+        if let Some((_, soft)) = reading.soft_reached {
+            headers.insert(SOFT_LIMIT, HeaderValue::from(soft));
+        }
     }
-    hold(response, place).await
-}
-
-/// Has an answer hold the place of its request until it is sent. Where the limit slows, it comes later.
-pub(super) async fn hold(response: Response<Body>, place: Place) -> Response<Body> {
     if let Some(slowed_by) = place.slowed_by() {
         tokio::time::sleep(slowed_by).await;
     }
-    let is_streamed = place.read().resource.completion() == Completion::LastByte;
-    response.map(|body| Body::new(Held { body, place: Arc::new(place), is_streamed, confirming: None }))
+    let is_streamed = reading.resource.completion() == Completion::LastByte;
+    let gone = peer.filter(|_| is_streamed).map(|peer| Box::pin(peer.gone()) as BoxFuture<'static, ()>);
+    response.map(|body| Body::new(Held { body, place, is_streamed, confirming: None, gone }))
 }
 
-/// Has a refusal say what stood in the way.
-pub(super) fn tell_impeded(headers: &mut HeaderMap, impeded: &Impeded) {
-    tell(headers, impeded.resource, impeded.current, Some(impeded.limit));
+/// Has an answer hold its place in the reserve until it is sent. Nothing was counted that could be told.
+pub(super) fn hold_reserved(response: Response<Body>, place: AdminPlace) -> Response<Body> {
+    response.map(|body| {
+        let held = body.map_frame(move |frame| {
+            let _held = &place;
+            frame
+        });
+        Body::new(held)
+    })
 }
 
-fn tell(headers: &mut HeaderMap, resource: Resource, current: u32, limit: Option<u32>) {
-    headers.insert(RESOURCE, HeaderValue::from_static(resource.as_str()));
+/// Has a refusal say what stood in the way, whatever its request held meanwhile.
+pub(super) fn tell_reached(headers: &mut HeaderMap, reached: &LimitReached) {
+    headers.remove(SOFT_LIMIT);
+    headers.remove(LIMIT);
+    tell(headers, reached.resource, reached.current, Some(reached.limit));
+}
+
+fn tell(headers: &mut HeaderMap, resource: &'static str, current: u32, limit: Option<u32>) {
+    headers.insert(RESOURCE, HeaderValue::from_static(resource));
     headers.insert(CONCURRENT_REQUESTS, HeaderValue::from(current));
     if let Some(limit) = limit {
         headers.insert(LIMIT, HeaderValue::from(limit));
     }
 }
+
+/// Does something for a peer, unless it goes meanwhile.
+///
+/// # Errors
+/// It has gone: what is answered is read by nobody.
+pub(super) async fn unless_gone<T>(peer: Option<Peer>, work: impl Future<Output = T>) -> Result<T, Problem> {
+    let gone = async {
+        match peer {
+            Some(peer) => peer.gone().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        () = gone => Err(Problem::new(Kind::RequestTimeout, "the caller has gone")),
+    }
+}
+
+/// The peer has gone.
+#[derive(Debug, thiserror::Error)]
+#[error("the caller has gone")]
+struct Gone;
 
 /// Leaves the body of a request that is not let in. What its sender sends all the same is taken within bounds, so that it reads the answer; who asks first is told before.
 pub(super) async fn leave(head: &request::Parts, body: Body) {
@@ -71,6 +114,8 @@ struct Held {
     place: Arc<Place>,
     is_streamed: bool,
     confirming: Option<BoxFuture<'static, Result<(), PlaceLost>>>,
+    /// Ends when the peer has gone.
+    gone: Option<BoxFuture<'static, ()>>,
 }
 
 /// Bytes that hold the place until the last of them is in the kernel's hands.
@@ -107,7 +152,13 @@ impl http_body::Body for Held {
                 return Poll::Ready(Some(Err(axum::Error::new(lost))));
             }
         }
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) else {
+            // While nothing is written, nothing else would tell.
+            let gone = this.gone.as_mut().map_or(Poll::Pending, |gone| gone.as_mut().poll(context));
+            ready!(gone);
+            this.gone = None;
+            return Poll::Ready(Some(Err(axum::Error::new(Gone))));
+        };
         let held = |bytes| Bytes::from_owner(Sent { bytes, _place: this.place.clone() });
         Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(held))))
     }

@@ -1,6 +1,6 @@
 //! The door of the reverse proxy: a listener's requests, each logged and timed, and nothing added to what comes back.
 
-use std::{convert::Infallible, net::IpAddr, pin::Pin};
+use std::{convert::Infallible, pin::Pin};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 use super::{
     answer::Answer,
     edge::{class, names_one_host},
+    socket::Peer,
 };
 use crate::{
     clock::Clock,
@@ -54,7 +55,7 @@ impl Answer for ProxyEdge {
     type Body = Body;
     type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-    fn answer(&self, request: Request<Incoming>, _: IpAddr) -> Self::Answering {
+    fn answer(&self, request: Request<Incoming>, _: &Peer) -> Self::Answering {
         let id = RandomId::draw(&mut rand::rng());
         let span = tracing::info_span!("request", request_id = %id, room = "proxy");
         let passed = self.clone().passed(request).instrument(span);

@@ -17,6 +17,7 @@ use utoipa::{
 };
 
 use crate::{
+    concurrency::Resource,
     media::{format::Format, http as media_http},
     problem::Kind,
 };
@@ -178,6 +179,24 @@ const LAST_MODIFIED: Field = ("Last-Modified", "When it changed last.", text);
 const CONTENT_LENGTH: Field = ("Content-Length", "Its bytes.", count);
 const CONTENT_LOCATION: Field = ("Content-Location", "The persistent address of this audio, where it is kept.", text);
 const SERVER_TIMING: Field = ("Server-Timing", "How long each stage of its making took.", text);
+
+/// What is told of what was counted.
+pub(super) const COUNTED: [Field; 3] = [
+    ("Concurrent-Requests", "How many of this kind of work the account has in progress, with this one.", count),
+    ("Concurrent-Requests-Resource", "The kind of work.", kind_of_work),
+    ("Server-Timing", "How long it took until its headers were ready (`total`).", text),
+];
+
+/// The same, where there are limits.
+pub(super) const LIMITED: [Field; 2] = [
+    ("Concurrent-Requests-Limit", "How many may be; missing where any number may.", count),
+    ("Concurrent-Requests-Soft-Limit", "The soft limit, where it is reached.", count),
+];
+
+fn kind_of_work() -> RefOr<Schema> {
+    let kinds = Resource::ALL.iter().map(|kind| kind.as_str());
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(kinds)).into()
+}
 
 /// Missing where an answer begins before all of its audio is there, or where nothing of it is kept.
 const AT_ITS_END: [Field; 8] =

@@ -17,11 +17,11 @@ use crate::{
 };
 
 use super::{
-    Config, Impeded, LimitRecords, Place, Policy, Resource, Scope, Subject, Threshold, WhenAway, Why,
+    Admitted, Config, Impeded, LimitRecords, Place, Policy, Reserve, Resource, Scope, Subject, Threshold, WhenAway, Why,
     lines::Lines,
     lookout::Lookout,
     meters::Meters,
-    paths::{Path, Paths, Sources},
+    paths::{Level, Path, Paths, Sources},
     place::{Held, Ticket, TicketState},
     waiting::{Freed, Waiter},
 };
@@ -71,6 +71,8 @@ pub(super) struct Stop {
     pub(super) current: u32,
     /// How many may be held there, by who decided.
     pub(super) cap: u32,
+    /// Whether it is everybody's level, and nothing narrower stops them.
+    pub(super) is_of_all: bool,
 }
 
 impl Core {
@@ -96,26 +98,60 @@ impl Core {
     }
 
     pub(super) async fn admit(self: &Arc<Self>, subject: Subject, resource: Resource) -> Result<Place, Impeded> {
-        let path = match self.path(subject, resource) {
-            Ok(path) => path,
-            Err(error) => {
-                tracing::error!(%error, "nothing can be counted");
-                return Err(self.impeded(subject, resource, Why::Away, Scope::Platform, 0, 0));
-            }
+        let path = self.path_to_admit(subject, resource)?;
+        match self.try_in_turn(&path).await {
+            Attempt::Admitted(place) => Ok(place),
+            Attempt::Full(stop) => self.impede(&path, stop).await,
+            Attempt::Closed => Err(self.refuse(&path, Why::Away, None)),
+        }
+    }
+
+    /// The same for a request of operators: what stops everybody does not stop it, while the reserve has a place.
+    pub(super) async fn admit_operator(
+        self: &Arc<Self>,
+        subject: Subject,
+        resource: Resource,
+        reserve: &Reserve,
+    ) -> Result<Admitted, Impeded> {
+        let path = self.path_to_admit(subject, resource)?;
+        let attempt = self.try_in_turn(&path).await;
+        let is_everybody_stopped = match &attempt {
+            Attempt::Admitted(_) => false,
+            Attempt::Full(stop) => stop.is_of_all,
+            Attempt::Closed => true,
         };
-        // Who comes now does not pass those who wait.
-        let stop = match self.stopped_by_waiters(&path) {
-            Some(stop) => stop,
-            None => match self.attempt(&path).await {
-                Attempt::Admitted(place) => return Ok(place),
-                Attempt::Full(stop) => stop,
-                Attempt::Closed => return Err(self.refuse(&path, Why::Away, None)),
-            },
-        };
-        let Some(level) = path.levels.get(stop.level) else { return Err(self.refuse(&path, Why::Full, Some(stop))) };
+        if is_everybody_stopped && let Some(place) = reserve.admin() {
+            self.meters.count_reserved(resource);
+            return Ok(Admitted::Reserved(place));
+        }
+        match attempt {
+            Attempt::Admitted(place) => Ok(Admitted::Counted(place)),
+            Attempt::Full(stop) => self.impede(&path, stop).await.map(Admitted::Counted),
+            Attempt::Closed => Err(self.refuse(&path, Why::Away, None)),
+        }
+    }
+
+    fn path_to_admit(&self, subject: Subject, resource: Resource) -> Result<Arc<Path>, Impeded> {
+        self.path(subject, resource).map_err(|error| {
+            tracing::error!(%error, "nothing can be counted");
+            self.impeded(subject, resource, Why::Away, Scope::Platform, 0, 0)
+        })
+    }
+
+    /// One try, by one who does not pass those who wait.
+    async fn try_in_turn(self: &Arc<Self>, path: &Arc<Path>) -> Attempt {
+        match self.stopped_by_waiters(path) {
+            Some(stop) => Attempt::Full(stop),
+            None => self.attempt(path).await,
+        }
+    }
+
+    /// What the limit says to whom it has stopped.
+    async fn impede(self: &Arc<Self>, path: &Arc<Path>, stop: Stop) -> Result<Place, Impeded> {
+        let Some(level) = path.levels.get(stop.level) else { return Err(self.refuse(path, Why::Full, Some(stop))) };
         match level.limit.policy {
-            Policy::Delay { wait_max, waiting_max } => self.wait(&path, stop, wait_max, waiting_max).await,
-            Policy::Reject | Policy::Throttle { .. } | Policy::DryRun => Err(self.refuse(&path, Why::Full, Some(stop))),
+            Policy::Delay { wait_max, waiting_max } => self.wait(path, stop, wait_max, waiting_max).await,
+            Policy::Reject | Policy::Throttle { .. } | Policy::DryRun => Err(self.refuse(path, Why::Full, Some(stop))),
         }
     }
 
@@ -125,11 +161,11 @@ impl Core {
         }
         let pools = path.chain.pools();
         let level = lock(&self.lines).first_waited_for(&(path.subject, path.resource), pools)?;
-        let limit = path.levels.get(level)?.limit;
+        let Level { limit, scope, .. } = *path.levels.get(level)?;
         // Without a queue of its own it takes what there is: the limit was changed under those who wait.
         matches!(limit.policy, Policy::Delay { .. }).then(|| {
             let cap = limit.cap();
-            Stop { level, current: cap, cap }
+            Stop { level, current: cap, cap, is_of_all: scope == Scope::Platform }
         })
     }
 
@@ -140,7 +176,7 @@ impl Core {
                 Ok(Taken::Held { lease, values }) => {
                     Attempt::Admitted(Place::new(self.clone(), path.clone(), Held::Here(lease), values))
                 }
-                Ok(Taken::Full { level, values }) => Attempt::Full(stop(level, &values, path.caps())),
+                Ok(Taken::Full { level, values }) => Attempt::Full(stop(path, level, &values, path.caps())),
                 Err(_) => Attempt::Closed,
             };
         };
@@ -152,7 +188,7 @@ impl Core {
                 let held = self.ticket(path, state);
                 Attempt::Admitted(Place::new(self.clone(), path.clone(), held, values))
             }
-            Ok(Taken::Full { level, values }) => Attempt::Full(stop(level, &values, path.caps())),
+            Ok(Taken::Full { level, values }) => Attempt::Full(stop(path, level, &values, path.caps())),
             Err(error) => {
                 tracing::debug!(%error, "a decision without those who keep the leases");
                 self.attempt_alone(path)
@@ -187,7 +223,7 @@ impl Core {
                 let take = Take { chain, caps: &caps, lasts: None, is_held_already: false };
                 match self.local.take_now(take) {
                     Ok(Taken::Held { lease, values }) => admitted(TicketState { alone: Some(lease), ..state }, values),
-                    Ok(Taken::Full { level, values }) => Attempt::Full(stop(level, &values, &caps)),
+                    Ok(Taken::Full { level, values }) => Attempt::Full(stop(path, level, &values, &caps)),
                     Err(_) => Attempt::Closed,
                 }
             }
@@ -236,6 +272,9 @@ impl Core {
     }
 }
 
-fn stop(level: usize, values: &Values, caps: &[u32]) -> Stop {
-    Stop { level, current: values.at(level), cap: caps.get(level).copied().unwrap_or(u32::MAX) }
+fn stop(path: &Path, level: usize, values: &Values, caps: &[u32]) -> Stop {
+    let is_full = |at: usize| caps.get(at).is_some_and(|cap| *cap <= values.at(at));
+    let is_of_all = path.levels.get(level).is_some_and(|level| level.scope == Scope::Platform)
+        && (level + 1..path.levels.len()).all(|narrower| !is_full(narrower));
+    Stop { level, current: values.at(level), cap: caps.get(level).copied().unwrap_or(u32::MAX), is_of_all }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, LimitReached, Problem};
 
 use super::{Resource, Scope};
 
@@ -94,7 +94,18 @@ impl Impeded {
                 (Kind::Busy, format!("{resource} cannot be counted at the moment; this one was not processed"))
             }
         };
-        Problem::new(kind, detail).retry_after(self.retry_after)
+        let problem = Problem::new(kind, detail).retry_after(self.retry_after);
+        match self.why {
+            // Nobody knows how many there are.
+            Why::Away => problem,
+            why => problem.limited(LimitReached {
+                level: self.scope.as_str(),
+                resource: resource.as_str(),
+                limit: *limit,
+                current: *current,
+                why: why.as_str(),
+            }),
+        }
     }
 }
 

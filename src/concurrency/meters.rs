@@ -75,6 +75,11 @@ impl Meters {
         }
     }
 
+    /// What operators asked was let in by the reserve.
+    pub(super) fn count_reserved(&self, resource: Resource) {
+        counter!("ringback_concurrency_reserved_total", "resource" => resource.as_str()).increment(1);
+    }
+
     /// Why somebody was refused in the end.
     pub(super) fn refused(&self, resource: Resource, why: Why) {
         counter!("ringback_concurrency_refused_total", "resource" => resource.as_str(), "why" => why.as_str())

@@ -73,7 +73,7 @@ pub use giving::{By, Edit, LimitName, Measure, OWNED_MAX, Recorder, Rule};
 pub use limits::{DefaultLimits, Giver, Limit, LimitError, LimitRecord, LimitRecords, MemoryLimits, PerSecond, Policy};
 pub use lookout::{Alarms, Alert, TOLD_EVERY, Threshold};
 pub use place::{Place, PlaceReading};
-pub use reserve::{AdminPlace, CallNumber, HangUp, HangUpPlace, Reserve};
+pub use reserve::{AdminPlace, Admitted, CallNumber, HangUp, HangUpPlace, Reserve};
 pub use resource::{Completion, NotAResource, Resource};
 pub use stored::{LimitsError, NotAScope, StoredLimit, StoredLimits};
 pub use subject::{Destination, Families, Family, NoFamilies, Scope, Subject};
@@ -150,6 +150,18 @@ impl Concurrency {
             Some(place) => Ok(place),
             // In a box, so that what never waits does not carry the room for it about.
             None => Box::pin(self.core.admit(subject, resource)).await,
+        }
+    }
+
+    /// The same for a request by which operators look after the node. Where everybody together has as many in progress as may be, or nobody can be asked, it is let
+    /// in by the reserve, without waiting; what limits its own account stops it like any other.
+    ///
+    /// # Errors
+    /// As [`admit`](Concurrency::admit).
+    pub async fn admit_operator(&self, subject: Subject, resource: Resource) -> Result<Admitted, Impeded> {
+        match self.core.admit_at_once(subject, resource) {
+            Some(place) => Ok(Admitted::Counted(place)),
+            None => Box::pin(self.core.admit_operator(subject, resource, &self.reserve)).await,
         }
     }
 

@@ -17,6 +17,7 @@ pub struct Place {
     held: Held,
     values: Values,
     slowed_by: Option<Duration>,
+    pub(super) has_waited: bool,
 }
 
 /// How a place is held.
@@ -66,7 +67,7 @@ impl Place {
     pub(super) fn new(core: Arc<Core>, path: Arc<Path>, held: Held, values: Values) -> Place {
         path.usage.note_admitted(path.own_value(&values));
         core.meters.count_admitted(path.resource);
-        let mut place = Place { core, path, held, values, slowed_by: None };
+        let mut place = Place { core, path, held, values, slowed_by: None, has_waited: false };
         if place.path.is_notable(&values) {
             place.note();
         }
@@ -119,6 +120,11 @@ impl Place {
     /// By how much the answer is to be held back, where the limit slows.
     pub fn slowed_by(&self) -> Option<Duration> {
         self.slowed_by
+    }
+
+    /// Whether it was waited for, so that what was known before may be old by now.
+    pub fn has_waited(&self) -> bool {
+        self.has_waited
     }
 
     /// Whether it is sure that nobody else has the place, so that work may go on without [`confirm`](Place::confirm). Cost: reads a clock in a fleet,

@@ -15,6 +15,8 @@ use crate::{
     lease::{Mutex, lock},
 };
 
+use super::Place;
+
 /// Distinct calls that are being ended for one account, or wait for it. Beyond it they are carried out without waiting: more than an account has calls.
 const HANG_UPS_WAITING_MAX: usize = 100_000;
 
@@ -55,6 +57,15 @@ pub struct HangUpPlace {
     call: CallNumber,
     done: watch::Sender<bool>,
     place: Option<OwnedSemaphorePermit>,
+}
+
+/// How a request of operators was let in.
+#[derive(Debug)]
+pub enum Admitted {
+    /// As any other.
+    Counted(Place),
+    /// By the reserve.
+    Reserved(AdminPlace),
 }
 
 /// A place beside all limits.

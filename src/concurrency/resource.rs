@@ -53,7 +53,8 @@ resources! {
     Warming = "warming", LastByte;
     /// Bodies that come in to be kept.
     Uploads = "uploads", ResponseSent;
-    /// Responses of `/fetch`, `/media`, `/say` and `/prompts` that are not answered from memory, and originals that are given back.
+    /// Answers for which audio has to be made, each caller's by itself, whoever began what it waits for; and originals that are given back. What is there,
+    /// in whatever tier, is none.
     Fetches = "fetches", LastByte;
     /// Downloads and conversions, however many wait for them.
     Fills = "fills", WorkEnded;

@@ -77,7 +77,10 @@ impl Core {
         // What was given back between the decision and now nobody was told of.
         self.freed.note(level.pool);
         match tokio::time::timeout(wait_max, granted).await {
-            Ok(Ok(place)) => Ok(place),
+            Ok(Ok(mut place)) => {
+                place.has_waited = true;
+                Ok(place)
+            }
             Ok(Err(_)) | Err(_) => Err(self.refuse(path, Why::WaitedTooLong, Some(stop))),
         }
     }

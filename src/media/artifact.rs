@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    concurrency::{Place, Subject},
     ids::{ArtifactId, ContentHash, Tenant},
     media::{
         audio,
@@ -45,6 +46,8 @@ pub(in crate::media) struct ByName<'a> {
     pub(in crate::media) hops: Hops,
     /// Whether it came with what opens private audio of this name.
     pub(in crate::media) opens_private: bool,
+    /// For whom its answer counts.
+    pub(in crate::media) subject: Option<Subject>,
 }
 
 /// What a tenant may know of an artifact of its own.
@@ -136,6 +139,7 @@ impl Media {
                 conditions: by_name.conditions.clone(),
                 tags: reference.tags.clone(),
                 hops: by_name.hops.clone(),
+                subject: by_name.subject,
                 takes_stand_in: false,
             };
             let opened = match self.fetch(tenant, &request).await {
@@ -278,6 +282,14 @@ impl Media {
 }
 
 impl Opened {
+    /// The place that its caller holds; none where the audio was there.
+    pub(in crate::media) fn place(&self) -> Option<&Arc<Place>> {
+        match &self.audio {
+            Audio::Hit(..) => None,
+            Audio::Filled(_, joined) | Audio::Running(joined) => Some(joined.place()),
+        }
+    }
+
     /// Whether it is under its address.
     fn is_stored(&self) -> bool {
         match &self.audio {

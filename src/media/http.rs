@@ -2,25 +2,21 @@
 
 mod prompt;
 
+mod refused;
+
 mod say;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeSet, VecDeque},
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
     header::{self},
     request::Parts,
-};
-use serde::Serialize;
-use utoipa::{
-    ToSchema,
-    openapi::{ObjectBuilder, Type},
 };
 
 use crate::{
@@ -32,7 +28,7 @@ use crate::{
         cache::{Manifest, SourceRecord, Tier, Visibility},
         conditional::{self, Conditions, Decision, Representation},
         fill::{Finished, Stages, Stored},
-        format::{Format, FormatError},
+        format::Format,
         freshness::RequestDirectives,
         hit::{self, There},
         hot::Tags,
@@ -41,9 +37,13 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{Audio, Named, Opened, Via, address::CanonicalUrl, artifact::ByName, private::Private, to_the_second};
+use super::{
+    Asker, Audio, Named, Opened, Via, address::CanonicalUrl, artifact::ByName, private::Private, to_the_second,
+};
 
 pub use prompt::{prompt, prompt_in_memory, prompt_path};
+pub(super) use refused::format_problem;
+pub use refused::{CHALLENGE, ProblemBody, problem};
 pub use say::{JambonzRequest, jambonz, say, say_in_memory};
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
@@ -52,12 +52,6 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What is said of bytes of which nobody knows what they are.
 pub const UNKNOWN_TYPE: &str = "application/octet-stream";
-
-/// How callers authenticate (RFC 7617 §2).
-pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"ringback\", charset=\"UTF-8\"");
-
-/// When to ask again after `busy`, where its cause knows no better.
-const RETRY_AFTER_BUSY: Duration = Duration::from_secs(1);
 
 /// Persistent addresses never change meaning.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -103,16 +97,18 @@ pub fn artifact_in_memory(media: &Media, tenant: &Tenant, parts: &Parts) -> Opti
     Some(media.answer_hit(parts, headers, manifest, there, Tier::Memory, decision))
 }
 
-/// Answers `GET` and `HEAD /media/{artifact}.{ext}`.
+/// Answers `GET` and `HEAD /media/{artifact}.{ext}`. An answer for which audio was made has the place that it holds among its extensions (`Arc<Place>`), and so
+/// have those of [`fetch`], [`say`], [`prompt`] and [`jambonz`]: whoever sends it holds it to the last byte.
 ///
 /// # Errors
 /// The problem to answer instead.
 pub async fn artifact(
     media: &Media,
-    tenant: &Tenant,
+    asker: Asker<'_>,
     addresses: &Addresses,
     parts: &Parts,
 ) -> Result<Response<AudioBody>, Problem> {
+    let Asker { tenant, subject } = asker;
     let path = MediaPath::parse(parts.uri.path()).map_err(|error| error.problem())?;
     let MediaPath { artifact, extension, .. } = path;
     known_extension(extension)?;
@@ -122,6 +118,7 @@ pub async fn artifact(
         conditions: Conditions::of(parts),
         hops: Hops::of(&parts.headers),
         opens_private: media.opens(tenant, &path),
+        subject,
     };
     let opened = match media.artifact(tenant, &artifact, wanted).await? {
         Named::Opened(opened) => opened,
@@ -221,7 +218,7 @@ pub fn fetch_in_memory(
 /// The problem to answer instead.
 pub async fn fetch(
     media: &Media,
-    tenant: &Tenant,
+    asker: Asker<'_>,
     ignored: &IgnoredQuery,
     addresses: &Addresses,
     parts: &Parts,
@@ -229,8 +226,9 @@ pub async fn fetch(
     let mut asked = asked(media, ignored, parts)?;
     asked.request.hops = Hops::of(&parts.headers);
     asked.request.conditions = Conditions::of(parts);
-    let opened = media.fetch(tenant, &asked.request).await?;
-    Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
+    asked.request.subject = asker.subject;
+    let opened = media.fetch(asker.tenant, &asked.request).await?;
+    Ok(fetched(media, (asker.tenant, addresses), parts, &asked, opened))
 }
 
 /// What a path says that names a source.
@@ -259,6 +257,7 @@ fn asked(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<Asked, 
         conditions: Conditions::no_bytes(),
         tags: Vec::new(),
         hops: Hops::default(),
+        subject: None,
         takes_stand_in: false,
     };
     Ok(Asked { request, extension: path.extension, expires, age_max: None, modified: None })
@@ -422,7 +421,8 @@ impl Media {
         opened: Opened,
         modified: Option<SystemTime>,
     ) -> Response<AudioBody> {
-        match opened.audio {
+        let place = opened.place().cloned();
+        let mut response = match opened.audio {
             Audio::Hit(hit, _) => {
                 let decision = decide(parts, &headers, hit.manifest.length, modified);
                 self.answer_hit(parts, headers, &hit.manifest, hit.there, hit.tier, decision)
@@ -448,7 +448,11 @@ impl Media {
                 let trailers: Option<fn(&Finished) -> HeaderMap> = wants_trailers.then_some(trailers);
                 respond(StatusCode::OK, headers, AudioBody::from_running(joined, trailers))
             }
+        };
+        if let Some(place) = place {
+            response.extensions_mut().insert(place);
         }
+        response
     }
 
     fn answer_hit(
@@ -512,35 +516,6 @@ fn respond(status: StatusCode, headers: HeaderMap, body: AudioBody) -> Response<
     response
 }
 
-/// What is told of a problem (RFC 9457).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub struct ProblemBody {
-    /// What kind of thing went wrong: a name that never changes meaning.
-    #[serde(rename = "type")]
-    #[schema(schema_with = problem_types)]
-    kind: String,
-    /// The same for people, one constant line.
-    title: &'static str,
-    /// HTTP status code.
-    #[schema(minimum = 400, maximum = 599)]
-    status: u16,
-    /// What happened this time.
-    detail: Cow<'static, str>,
-}
-
-impl From<&Problem> for ProblemBody {
-    fn from(problem: &Problem) -> ProblemBody {
-        let Problem { kind, detail, .. } = problem;
-        ProblemBody { kind: kind.urn(), title: kind.title(), status: kind.status(), detail: detail.clone() }
-    }
-}
-
-fn problem_types() -> utoipa::openapi::Object {
-    let urns = Kind::ALL.iter().map(|kind| kind.urn());
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(urns)).build()
-}
-
 /// Every Content-Type that audio has, but for originals without a container that say their rate and channels: theirs have parameters.
 pub fn audio_types() -> Vec<String> {
     let formats = Format::all().filter_map(|(extension, format)| format.content_type(extension));
@@ -556,36 +531,6 @@ pub fn original_types() -> Vec<String> {
 
 fn sorted(types: impl Iterator<Item = String>) -> Vec<String> {
     types.collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-/// A problem as `application/problem+json` (RFC 9457): never audio, never cacheable.
-pub fn problem(problem: &Problem) -> Response<AudioBody> {
-    let kind = problem.kind;
-    metrics::counter!("ringback_media_problems_total", "kind" => kind.slug()).increment(1);
-    let body = Bytes::from(serde_json::to_vec(&ProblemBody::from(problem)).unwrap_or_default());
-    let mut headers = HeaderMap::with_capacity(6);
-    if kind == Kind::Unauthorized {
-        headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
-    }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(header::CACHE_CONTROL, NO_STORE);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    let busy = (kind == Kind::Busy).then_some(RETRY_AFTER_BUSY);
-    if let Some(after) = problem.retry_after.or(busy) {
-        // Rounded up: coming back too early is of no use.
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)));
-    }
-    let status = StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    respond(status, headers, AudioBody::ready(VecDeque::from([body])))
-}
-
-/// The problem that an unusable format is.
-pub(super) fn format_problem(error: FormatError) -> Problem {
-    let kind = match error {
-        FormatError::UnknownExtension { .. } => Kind::NotAcceptable,
-        _ => Kind::BadRequest,
-    };
-    Problem::new(kind, error.to_string())
 }
 
 fn known_extension(extension: &str) -> Result<(), Problem> {

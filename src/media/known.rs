@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::{
+    concurrency::Place,
     ids::{ContentHash, Tenant},
     media::{
         address::{CanonicalUrl, IgnoredQuery},
@@ -113,10 +114,11 @@ impl Media {
         tenant: &Tenant,
         request: &FetchRequest,
         problem: Problem,
+        place: Option<Arc<Place>>,
     ) -> Result<Opened, Problem> {
         if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source)
             && lets_stand_in(&problem)
-            && let Some(opened) = self.stand_in(tenant, request, utterance).await
+            && let Some(opened) = self.stand_in(tenant, request, utterance, place).await
         {
             return Ok(opened);
         }
@@ -129,9 +131,15 @@ impl Media {
         tenant: &Tenant,
         request: &FetchRequest,
         utterance: &Utterance,
+        place: Option<Arc<Place>>,
     ) -> Option<Opened> {
         let directives = RequestDirectives { no_store: true, ..request.directives };
         let request = FetchRequest { directives, takes_stand_in: false, ..request.clone() };
+        // Before an engine is asked.
+        let place = match place {
+            Some(place) => place,
+            None => self.admit(tenant, &request).await.ok()?,
+        };
         match self.speech.stand_in(utterance, &request.hops).await? {
             StandIn::Spoken(spoken) => {
                 let wanted = Wanted {
@@ -146,7 +154,7 @@ impl Media {
                     tags: Vec::new(),
                     hops: request.hops,
                 };
-                let joined = self.fill.join(wanted);
+                let joined = self.fill.join(wanted, place);
                 let whole = request.whole || request.format.is_held();
                 let ready = if whole { joined.whole().await } else { joined.started().await };
                 let audio = match ready.ok()? {
@@ -159,7 +167,7 @@ impl Media {
             StandIn::Url(url) => {
                 let source = CanonicalUrl::parse(&url, &IgnoredQuery::default()).ok()?.into();
                 let request = FetchRequest { source, directives: RequestDirectives::default(), ..request };
-                let opened = Box::pin(self.fetch(tenant, &request)).await.ok()?;
+                let opened = Box::pin(self.fetch_with(tenant, &request, Some(place))).await.ok()?;
                 Some(Opened { via: Via::SpokenFor, ..opened })
             }
         }

@@ -14,6 +14,8 @@ mod private;
 
 mod known;
 
+mod plan;
+
 pub mod freshness;
 
 pub mod origin;
@@ -69,24 +71,23 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ::http::StatusCode;
 use tokio_util::task::TaskTracker;
 
 use crate::{
     clock::Clock,
-    concurrency::Concurrency,
+    concurrency::{Concurrency, Place, Resource, Subject},
     ids::{ArtifactId, SourceKey, Tenant},
     outbound::{Forwarder, Hops},
     problem::{Kind, Problem, Side},
 };
 
 use cache::{Cache, CacheError, Commit, Manifest, Reference, SourceRecord};
-use fill::{Fill, Finished, From, Joined, Ready, Tried, Wanted};
+use fill::{Fill, Finished, Joined, Ready, Tried};
 use format::{Format, Headerless};
-use freshness::Decision;
 use hit::{Found, Hit};
 use hot::{Hot, Tags};
 use origin::Origin;
+use plan::{Known, Plan};
 use private::Private;
 use prompts::Prompts;
 use proxy::Proxy;
@@ -124,6 +125,7 @@ pub struct Media {
     tasks: TaskTracker,
     fill: Fill,
     origin: Origin,
+    concurrency: Concurrency,
     clock: Clock,
     hot: Hot,
     hits: Hits,
@@ -145,7 +147,7 @@ pub struct Rooms {
     pub origin: Origin,
     /// Who speaks.
     pub speech: Speech,
-    /// How many fills may be in progress.
+    /// How many fills, and answers that wait for them, may be in progress.
     pub concurrency: Concurrency,
     /// Time.
     pub clock: Clock,
@@ -172,8 +174,19 @@ pub struct FetchRequest {
     pub tags: Vec<String>,
     /// What the request went through before this node.
     pub hops: Hops,
+    /// For whom its answer counts where audio has to be made for it; for its tenant where nothing is said.
+    pub subject: Option<Subject>,
     /// Whether the caller rather takes something else now than speech too late (`media.speech.deadline`).
     pub takes_stand_in: bool,
+}
+
+/// Who asks for audio.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// Whose audio it is.
+    pub tenant: &'a Tenant,
+    /// For whom its answer counts, if that is more than the tenant: a key has limits of its own.
+    pub subject: Option<Subject>,
 }
 
 /// Audio that was found or is being made.
@@ -221,7 +234,7 @@ impl Media {
             speech: speech.clone(),
             private: private.clone(),
             spools: spools.clone(),
-            concurrency,
+            concurrency: concurrency.clone(),
             clock: clock.clone(),
             tasks: tasks.clone(),
         };
@@ -232,6 +245,7 @@ impl Media {
             tasks,
             fill,
             origin,
+            concurrency,
             clock,
             hot,
             hits: Hits::new(),
@@ -291,8 +305,18 @@ impl Media {
         Proxy::new(parts, forwarder, config)
     }
 
-    /// Finds or makes audio of a source.
+    /// Finds or makes audio of a source. What is found takes no place; before anything is made, or waited for that others have made, one is taken.
     pub(in crate::media) async fn fetch(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Opened, Problem> {
+        self.fetch_with(tenant, request, None).await
+    }
+
+    /// The same, for whoever may hold a place already.
+    async fn fetch_with(
+        &self,
+        tenant: &Tenant,
+        request: &FetchRequest,
+        mut place: Option<Arc<Place>>,
+    ) -> Result<Opened, Problem> {
         if let Some(url) = request.source.url() {
             self.origin.check_allowed(url.fetch_url())?;
         }
@@ -314,21 +338,40 @@ impl Media {
                 _ => match self.plan_known(tenant, request).await {
                     Ok(plan) => plan,
                     // How it failed is remembered, and heard by whoever comes next: as by the first.
-                    Err(problem) => return self.instead(tenant, request, problem).await,
+                    Err(problem) => return self.instead(tenant, request, problem, place).await,
                 },
             };
             let (wanted, via, may_stand_in) = match plan {
                 Plan::Serve(opened) => return Ok(opened),
                 Plan::Fill { wanted, via, may_stand_in } => (*wanted, via, may_stand_in),
             };
-            let joined = self.fill.join(wanted);
+            let held = match &place {
+                Some(held) => Arc::clone(held),
+                None => match self.admit(tenant, request).await {
+                    Ok(held) => {
+                        place = Some(Arc::clone(&held));
+                        if held.has_waited() {
+                            // What it wants may be there by now.
+                            continue;
+                        }
+                        held
+                    }
+                    Err(problem) if may_stand_in && problem.lets_stale_stand_in() => {
+                        known = Known::Fails;
+                        failed = Some(problem);
+                        continue;
+                    }
+                    Err(problem) => return Err(problem),
+                },
+            };
+            let joined = self.fill.join(wanted, held);
             let whole = request.whole || request.format.is_held() || request.format.is_raw();
             let mut ended = None;
             if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source) {
                 match self.spoken_in_time(&joined, whole).await {
                     known::Spoken::InTime(ready) => ended = ready,
                     known::Spoken::Late => {
-                        if let Some(opened) = self.stand_in(tenant, request, utterance).await {
+                        if let Some(opened) = self.stand_in(tenant, request, utterance, place.clone()).await {
                             // Whoever comes after this caller hears what was asked for.
                             if joined.keeps() {
                                 joined.pin();
@@ -376,12 +419,24 @@ impl Media {
                 {
                     failed = Some(problem);
                 }
-                Err(problem) => return self.instead(tenant, request, problem).await,
+                Err(problem) => return self.instead(tenant, request, problem, place).await,
             }
         }
         Err(failed.unwrap_or_else(|| {
             Problem::new(Kind::OriginFailed, "the origin keeps confirming audio that is no longer there")
         }))
+    }
+
+    /// Takes a place for an answer that has to be made. Each caller has its own, whoever began what it waits for: what it takes of the node, a connection and
+    /// what is read ahead for it, is its own as well. What is made is counted once, by whoever makes it (`fill::work`).
+    async fn admit(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Arc<Place>, Problem> {
+        let subject = match request.subject {
+            Some(subject) => subject,
+            None => self.concurrency.subject_of(tenant).await,
+        };
+        let admitted = self.concurrency.admit(subject, Resource::Fetches).await;
+        // It says nothing of the source.
+        admitted.map(Arc::new).map_err(|impeded| impeded.problem().passing())
     }
 
     /// What is known of a source: where this node's knowledge is stale, another's may not be.
@@ -412,142 +467,6 @@ impl Media {
         // Its reference has to be brought up to date.
         let is_purged = self.cache.is_purged_in_memory(tenant, &artifact);
         (!is_purged).then(|| Opened { audio: Audio::Hit(hit, Some(record)), via: Via::Hit })
-    }
-
-    /// What to do for a request of a remote source, from what the index and the tiers have.
-    async fn plan(
-        &self,
-        tenant: &Tenant,
-        request: &FetchRequest,
-        url: &CanonicalUrl,
-        record: Option<Arc<SourceRecord>>,
-        known: Known,
-    ) -> Result<Plan, Problem> {
-        let failure = self.fill.failure(&tried(tenant, request));
-        let known = match known {
-            Known::Nothing if self.has_failed(tenant, request, failure.as_ref()) => Known::Failed,
-            known => known,
-        };
-        let record = record.and_then(|record| self.current(record, url));
-        let found = match &record {
-            Some(record) => self.find(tenant, record, request).await,
-            None => Found::Unknown,
-        };
-        let usability = record.as_deref().map_or(Usability::None, |record| self.usability(record, request, url, known));
-        // The origin has said since that its source is not there, or not for us: that is an answer.
-        let usability = match usability {
-            Usability::StaleWhileRevalidate if failure.as_ref().is_some_and(|problem| problem.is_final) => {
-                Usability::ToValidate { may_stand_in: false }
-            }
-            usability => usability,
-        };
-        let is_usable = !matches!(usability, Usability::None | Usability::OtherVariant | Usability::ToValidate { .. });
-        let wanted = Wanted {
-            tenant: tenant.clone(),
-            source: request.source.clone(),
-            format: request.format,
-            input: request.input,
-            from: From::Origin(record.clone()),
-            serves: if let Found::Hit(hit) = &found { Some(hit.manifest.artifact) } else { None },
-            previous: record.clone(),
-            keep: !request.directives.no_store,
-            tags: request.tags.clone(),
-            hops: request.hops.clone(),
-        };
-        let is_hit = match found {
-            Found::Hit(hit) if is_usable => {
-                if let Some(record) = &record {
-                    self.confirm_reference(tenant, request, &hit, record).await;
-                }
-                let asks_behind = usability == Usability::StaleWhileRevalidate
-                    && failure.is_none()
-                    && !request.directives.only_if_cached
-                    && self.origin.check_loop(&request.hops).is_ok();
-                if asks_behind {
-                    self.fill.refresh(wanted);
-                }
-                let via = served_via(usability, known);
-                return Ok(Plan::Serve(Opened { audio: Audio::Hit(hit, record), via }));
-            }
-            Found::Hit(_) => true,
-            _ => false,
-        };
-        if request.directives.only_if_cached {
-            return Err(not_cached());
-        }
-        let kept = match &record {
-            Some(record) => self.degrade(self.cache.kept_source(&record.content_hash).await).flatten(),
-            None => None,
-        };
-        // Asking whether it changed is of use only if there is something to serve when it did not.
-        let has_something = is_hit || kept.is_some();
-        let (from, via) = match (&record, kept) {
-            (Some(_), Some(kept)) if is_usable => (From::Kept(kept), Via::Kept),
-            (Some(record), _) if has_something => {
-                let is_fresh = self.clock.now_wall() < record.fresh_until;
-                let via = match usability {
-                    Usability::OtherVariant => Via::Variant,
-                    _ if request.directives.no_cache || is_fresh => Via::Request,
-                    _ => Via::Stale,
-                };
-                (From::Origin(Some(Arc::clone(record))), via)
-            }
-            (Some(_), _) if !is_usable => (From::Origin(None), Via::Stale),
-            _ => (From::Origin(None), Via::Miss),
-        };
-        let may_stand_in = has_something && usability == Usability::ToValidate { may_stand_in: true };
-        // Before it joins others: a request of our own that came back would wait for itself.
-        self.origin.check_loop(&request.hops)?;
-        // Only now: an origin that fails takes nothing from those who do not need it.
-        let is_of_the_origin = |problem: &Problem| problem.kind.side() == Side::Origin || problem.lets_stale_stand_in();
-        if let Some(problem) = failure.filter(|problem| via != Via::Kept || !is_of_the_origin(problem)) {
-            return Err(problem);
-        }
-        Ok(Plan::Fill { wanted: Box::new(Wanted { from, ..wanted }), via, may_stand_in })
-    }
-
-    /// Whether the source's origin failed to give an answer a moment ago, to this caller or another.
-    fn has_failed(&self, tenant: &Tenant, request: &FetchRequest, failure: Option<&Problem>) -> bool {
-        failure.is_some_and(Problem::lets_stale_stand_in)
-            || self.fill.source_failure(tenant, request.source.key()).is_some()
-    }
-
-    /// An index entry as today's rules see it: none, where they do not allow that it is kept.
-    fn current(&self, record: Arc<SourceRecord>, url: &CanonicalUrl) -> Option<Arc<SourceRecord>> {
-        let stamp = self.origin.rules_stamp();
-        if record.rules_stamp == stamp {
-            return Some(record);
-        }
-        let url = url.fetch_url();
-        if !self.origin.may_keep(url, &record.said) {
-            return None;
-        }
-        let freshness = self.origin.freshness(url, &record.said, record.times());
-        let fresh_until = record.checked_at + freshness.fresh_for(record.checked_at);
-        Some(Arc::new(SourceRecord { fresh_until, rules_stamp: stamp, ..SourceRecord::clone(&record) }))
-    }
-
-    /// What the index entry of a source is good for, for this request and now.
-    fn usability(&self, record: &SourceRecord, request: &FetchRequest, url: &CanonicalUrl, known: Known) -> Usability {
-        let now = self.clock.now_wall();
-        if matches!(known, Known::Confirmed { .. }) {
-            return Usability::Fresh;
-        }
-        let url = url.fetch_url();
-        let (sent, said) = (self.origin.constant_fields(url), record.said.to_headers());
-        if !record.selection.as_ref().is_some_and(|selection| selection.answers(sent, &said)) {
-            return Usability::OtherVariant;
-        }
-        let freshness = self.origin.freshness(url, &record.said, record.times());
-        let may_stand_in = freshness.may_stand_in(&request.directives, now);
-        let decision = freshness.decide(&request.directives, now);
-        match decision {
-            Decision::Fresh => Usability::Fresh,
-            _ if may_stand_in && matches!(known, Known::Fails | Known::Failed) => Usability::Stale,
-            Decision::Stale => Usability::Stale,
-            Decision::StaleWhileRevalidate => Usability::StaleWhileRevalidate,
-            Decision::Validate => Usability::ToValidate { may_stand_in },
-        }
     }
 
     /// Has a hit's persistent address outlive a purge, too, once its source was got again with the same bytes.
@@ -612,67 +531,6 @@ impl Media {
         let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         until.duration_since(self.clock.now_wall()).map_or_else(|over| -seconds(over.duration()), seconds)
     }
-}
-
-enum Plan {
-    Serve(Opened),
-    Fill {
-        wanted: Box<Wanted>,
-        via: Via,
-        /// Whether what is stale may be served if the fill fails, or takes long.
-        may_stand_in: bool,
-    },
-}
-
-/// What is known of a source's origin beside the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Known {
-    Nothing,
-    /// It has just said that the index is right.
-    Confirmed {
-        /// By this.
-        status: StatusCode,
-        /// Why it was asked.
-        why: &'static str,
-    },
-    /// It has just failed, or takes long.
-    Fails,
-    /// It failed a moment ago.
-    Failed,
-}
-
-/// What an index entry is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Usability {
-    /// There is no entry.
-    None,
-    /// Its audio is the answer.
-    Fresh,
-    /// Its audio is the answer, though it is stale.
-    Stale,
-    /// The same, and the origin is asked behind it.
-    StaleWhileRevalidate,
-    /// Another request than ours chose it, or there is no telling.
-    OtherVariant,
-    /// The origin is asked first.
-    ToValidate {
-        /// If the origin fails, its audio is the answer.
-        may_stand_in: bool,
-    },
-}
-
-/// How a hit is served.
-fn served_via(usability: Usability, known: Known) -> Via {
-    let reason = match (usability, known) {
-        (Usability::Fresh, Known::Confirmed { status, why }) => return Via::Revalidated { status, why },
-        (Usability::StaleWhileRevalidate, _) => "revalidating",
-        (Usability::Stale, Known::Fails) => "origin-fails",
-        (Usability::Stale, Known::Failed) => "origin-failed",
-        (Usability::Stale, _) => "asked",
-        _ => return Via::Hit,
-    };
-    metrics::counter!("ringback_media_stale_total", "reason" => reason).increment(1);
-    if known == Known::Fails { Via::StandIn } else { Via::Hit }
 }
 
 /// What a request tries, as far as its failure matters to others.

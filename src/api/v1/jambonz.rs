@@ -4,7 +4,7 @@ use axum::{body::Body, extract::Request, response::Response};
 
 use crate::{
     api::told::{self, Asking, Spoken, refusals},
-    media::http as media_http,
+    media::{Asker, http as media_http},
 };
 
 use super::{Failed, V1, body};
@@ -19,6 +19,7 @@ refusals! {
 pub(super) async fn speak(v1: V1, sent: Request) -> Result<Response, Failed> {
     let (head, sent) = sent.into_parts();
     let text = body::receive(Request::from_parts(head.clone(), sent), v1.body_timeout).await?;
-    let (media, tenant, addresses) = (&v1.parts.media, &v1.parts.tenant, &v1.parts.addresses);
-    Ok(media_http::jambonz(media, tenant, addresses, &head, &text).await?.map(Body::new))
+    let (media, addresses) = (&v1.parts.media, &v1.parts.addresses);
+    let asker = Asker { tenant: &v1.parts.tenant, subject: v1.subject };
+    Ok(media_http::jambonz(media, asker, addresses, &head, &text).await?.map(Body::new))
 }

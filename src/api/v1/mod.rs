@@ -65,15 +65,18 @@ struct V1 {
     warming: warm::Places,
     /// How long a body may take.
     body_timeout: Duration,
+    /// For whom it counts what a caller with credentials asks.
+    subject: Option<Subject>,
 }
 
 impl FromRequestParts<V1> for V1 {
     type Rejection = Failed;
 
     async fn from_request_parts(head: &mut request::Parts, shared: &V1) -> Result<V1, Failed> {
-        let Caller { tenant, .. } = Caller::from_request_parts(head, shared).await?;
-        let V1 { parts, fills, warming, body_timeout } = shared.clone();
-        Ok(V1 { parts: Parts { tenant, ..parts }, fills, warming, body_timeout })
+        let caller = Caller::from_request_parts(head, shared).await?;
+        let subject = caller.subject_at_once();
+        let V1 { parts, fills, warming, body_timeout, .. } = shared.clone();
+        Ok(V1 { parts: Parts { tenant: caller.tenant, ..parts }, fills, warming, body_timeout, subject })
     }
 }
 
@@ -105,7 +108,7 @@ operations! {
     listing::{list, __path_list} needs Read(Media) counts MediaReads,
     media::{create, __path_create} needs Write(Media) counts MediaWrites,
     warm::{warm, __path_warm} needs Write(Media) counts Warming,
-    purge::{purge, __path_purge} needs Write(Media) counts MediaWrites,
+    purge::{purge, __path_purge} needs Write(Media) counts MediaWrites else reserve,
     uploads::{receive, __path_receive} needs Write(Media) counts Uploads,
     resumable::{create, __path_create} needs Write(Media) counts Uploads,
     resumable::{options, __path_options} needs Read(Media) counts MediaReads,
@@ -122,8 +125,8 @@ operations! {
     prompts::{remove, __path_remove} at "/prompts/{*name}" needs Write(Media) counts MediaWrites,
     jambonz::{speak, __path_speak} needs Write(Media) counts MediaWrites,
     fills::{describe, __path_describe} needs Read(Media) counts MediaReads,
-    limits::{list, __path_list} needs Read(Accounts) counts Accounts,
-    limits::{usage, __path_usage} needs Read(Accounts) counts Accounts,
+    limits::{list, __path_list} needs Read(Accounts) counts Accounts else reserve,
+    limits::{usage, __path_usage} needs Read(Accounts) counts Accounts else reserve,
     owned_limits::{given, __path_given} needs Read(Limits) counts Accounts,
     owned_limits::{given_to, __path_given_to} needs Read(Limits) counts Accounts,
     owned_limits::{give, __path_give} needs Write(Limits) counts Accounts,
@@ -133,7 +136,7 @@ operations! {
 /// The routes below `/v1`, bodies limited as `config` says.
 pub(super) fn router(parts: &Parts, config: &Config) -> Router {
     let (fills, warming) = (Fills::new(parts), warm::Places::default());
-    let state = V1 { parts: parts.clone(), fills, warming, body_timeout: config.body_timeout };
+    let state = V1 { parts: parts.clone(), fills, warming, body_timeout: config.body_timeout, subject: None };
     operations()
         .fallback(async || Failed(Problem::new(Kind::NotFound, "there is nothing under this path")))
         .method_not_allowed_fallback(async || {

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::{
     accounts::AccountsError,
     media::http::CHALLENGE,
-    problem::{Kind, Problem},
+    problem::{Kind, LimitReached, Problem},
 };
 
 /// A request that failed.
@@ -24,6 +24,7 @@ pub(super) struct Failed {
     code: u32,
     message: String,
     fields: Vec<(HeaderName, HeaderValue)>,
+    limit: Option<Box<LimitReached>>,
 }
 
 /// The body of an error.
@@ -37,11 +38,14 @@ pub(super) struct ErrorBody {
     more_info: String,
     /// HTTP status code.
     status: u16,
+    /// The limit that stood in the way, where one on what is in progress did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<LimitReached>,
 }
 
 impl Failed {
     pub(super) fn new(status: u16, code: u32, message: impl Into<String>) -> Failed {
-        Failed { status, code, message: message.into(), fields: Vec::new() }
+        Failed { status, code, message: message.into(), fields: Vec::new(), limit: None }
     }
 
     /// Whether it is the caller's to mend.
@@ -98,6 +102,7 @@ impl From<&Problem> for Failed {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             failed.fields.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
         }
+        failed.limit.clone_from(&problem.limit);
         failed
     }
 }
@@ -110,11 +115,16 @@ impl IntoResponse for Failed {
             message: self.message,
             more_info: format!("https://www.twilio.com/docs/errors/{}", self.code),
             status: self.status,
+            details: self.limit.as_deref().copied(),
         };
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(body)).into_response();
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.headers_mut().extend(self.fields);
+        // Whoever sends it tells of it in headers as well.
+        if let Some(limit) = self.limit {
+            response.extensions_mut().insert(*limit);
+        }
         response
     }
 }

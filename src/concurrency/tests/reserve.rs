@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    super::{HangUp, HangUpPlace, reserve::Reserve},
-    account, settle,
+    super::{Admitted, HangUp, HangUpPlace, Limit, Policy, Scope, reserve::Reserve},
+    Gate, RESOURCE, account, delay, scope, settle, subject,
 };
 
 fn first(hang_up: HangUp) -> HangUpPlace {
@@ -89,4 +89,52 @@ async fn operators_have_a_ceiling_of_their_own() {
     assert!(reserve.admin().is_none());
     drop(places);
     assert!(reserve.admin().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_ten_times_the_ceiling_operators_and_hang_ups_are_let_in() {
+    const CEILING: u32 = 20;
+    for policy in [Policy::Reject, delay(Duration::from_secs(300), 1_000)] {
+        let gate = Gate::alone();
+        gate.limit(Scope::Platform, Limit::hard(CEILING).with(policy));
+        let mut held = Vec::new();
+        for _ in 0..CEILING {
+            held.push(gate.admit(subject(1)).await.unwrap());
+        }
+        let flood: Vec<_> = (0..10 * CEILING)
+            .map(|number| {
+                let concurrency = gate.concurrency.clone();
+                tokio::spawn(async move { concurrency.admit(subject((number % 5) as u8), RESOURCE).await })
+            })
+            .collect();
+        settle().await;
+        let reserve = gate.concurrency.reserve();
+        for call in 0..10 * u128::from(CEILING) {
+            first(reserve.hang_up(account(1), call).await).done();
+        }
+        for _ in 0..10 * CEILING {
+            let admitted = gate.concurrency.admit_operator(subject(2), RESOURCE).await;
+            assert!(matches!(admitted, Ok(Admitted::Reserved(_))), "{admitted:?}");
+        }
+        flood.iter().for_each(|asked| asked.abort());
+        // While there is room the reserve is left alone.
+        drop(held.pop());
+        let admitted = gate.concurrency.admit_operator(subject(2), RESOURCE).await;
+        assert!(matches!(admitted, Ok(Admitted::Counted(_))) || policy != Policy::Reject, "{admitted:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_stops_an_account_stops_its_operators_as_well() {
+    let gate = Gate::alone();
+    gate.limit(Scope::Platform, Limit::hard(2));
+    gate.limit(scope(1), Limit::hard(1));
+    let _held = gate.admit(subject(1)).await.unwrap();
+    let refused = gate.concurrency.admit_operator(subject(1), RESOURCE).await.unwrap_err();
+    assert_eq!(refused.scope, scope(1));
+    let _other = gate.admit(subject(2)).await.unwrap();
+    // Everybody is stopped now, and this one by its own limit as well.
+    assert!(gate.concurrency.admit_operator(subject(1), RESOURCE).await.is_err());
+    let admitted = gate.concurrency.admit_operator(subject(3), RESOURCE).await;
+    assert!(matches!(admitted, Ok(Admitted::Reserved(_))), "{admitted:?}");
 }

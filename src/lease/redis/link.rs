@@ -208,7 +208,8 @@ impl Link {
             self.note_away();
             // At most half of it by chance: nodes that lost the same server come back one after the other.
             tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
-            pause = PAUSE_MAX.min(2 * pause);
+            // Within the length of a lease it is known again who holds what.
+            pause = PAUSE_MAX.min(2 * pause).min(self.lasts / 4);
         }
     }
 

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::StatusCode;
 
 use crate::{
+    concurrency::Place,
     media::{format::Format, source::Source, spool::Spool},
     problem::{Kind, Problem},
 };
@@ -40,12 +41,25 @@ pub(in crate::media) struct Joined {
     flight: Arc<EncodeFlight>,
     /// Whether the fill was already running for somebody else.
     joined: bool,
+    /// The caller's place among the answers of its account that are in progress.
+    place: Arc<Place>,
 }
 
 impl Joined {
     /// A share in a fill that counts this caller among its waiters already.
-    pub(super) fn new(shared: Arc<Shared>, key: FlightKey, flight: Arc<EncodeFlight>, joined: bool) -> Joined {
-        Joined { shared, key, flight, joined }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        key: FlightKey,
+        flight: Arc<EncodeFlight>,
+        joined: bool,
+        place: Arc<Place>,
+    ) -> Joined {
+        Joined { shared, key, flight, joined, place }
+    }
+
+    /// The place that this caller's answer holds: its own, also where the fill is somebody else's.
+    pub(in crate::media) fn place(&self) -> &Arc<Place> {
+        &self.place
     }
 
     /// The artifact's bytes as they come, without the header of held formats.

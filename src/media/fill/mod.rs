@@ -51,7 +51,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     clock::Clock,
-    concurrency::Concurrency,
+    concurrency::{Concurrency, Place},
     ids::{ArtifactId, SourceKey, Tenant},
     media::{
         audio,
@@ -225,8 +225,8 @@ impl Fill {
         self.shared.failures.forget(tried, source);
     }
 
-    /// Joins the fill of this source and format, or starts it.
-    pub(in crate::media) fn join(&self, wanted: Wanted) -> Joined {
+    /// Joins the fill of this source and format, or starts it, for a caller who holds a place.
+    pub(in crate::media) fn join(&self, wanted: Wanted, place: Arc<Place>) -> Joined {
         let shared = &self.shared;
         let key = shared.key_of(&wanted);
         let mut flights = shared.flights();
@@ -243,7 +243,7 @@ impl Fill {
         if joined {
             metrics::counter!("ringback_media_fills_coalesced_total").increment(1);
         }
-        Joined::new(Arc::clone(shared), key, flight, joined)
+        Joined::new(Arc::clone(shared), key, flight, joined, place)
     }
 
     /// Brings a source up to date behind a caller who has what is stale: starts its fill, with nobody waiting, unless it is under way.

@@ -14,7 +14,7 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-use super::{Addresses, Asked, fetched, wants_whole};
+use super::{Addresses, Asked, Asker, fetched, wants_whole};
 
 /// Answers `GET` and `HEAD /prompts/{name}.{ext}` where it is known what the name stands for and its audio is in memory.
 pub fn prompt_in_memory(
@@ -36,14 +36,16 @@ pub fn prompt_in_memory(
 /// The problem to answer instead.
 pub async fn prompt(
     media: &Media,
-    tenant: &Tenant,
+    asker: Asker<'_>,
     addresses: &Addresses,
     parts: &Parts,
 ) -> Result<Response<AudioBody>, Problem> {
+    let tenant = asker.tenant;
     let (name, extension) = prompt_path(parts.uri.path())?;
     let prompt = media.prompts.get(tenant, &name).await?;
     let mut asked = asked_of_prompt(media, &prompt, extension, parts)?;
     asked.request.conditions = Conditions::of(parts);
+    asked.request.subject = asker.subject;
     let opened = media.fetch(tenant, &asked.request).await?;
     Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
 }
@@ -73,6 +75,7 @@ fn asked_of_prompt(media: &Media, prompt: &Prompt, extension: &str, parts: &Part
         conditions: Conditions::no_bytes(),
         tags: Vec::new(),
         hops: Hops::default(),
+        subject: None,
         takes_stand_in: false,
     };
     let age_max = Some(media.prompts.age_max());

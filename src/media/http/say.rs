@@ -19,7 +19,7 @@ use crate::{
 
 pub use crate::media::speech::jambonz::Body as JambonzRequest;
 
-use super::{Addresses, Asked, PRIVATE_AGE_MAX, fetched, format_problem, path_of, wants_whole};
+use super::{Addresses, Asked, Asker, PRIVATE_AGE_MAX, fetched, format_problem, path_of, wants_whole};
 
 /// Answers `GET` and `HEAD /say/…` where its audio is in memory; none where it takes more, or is refused.
 pub fn say_in_memory(
@@ -39,15 +39,16 @@ pub fn say_in_memory(
 /// The problem to answer instead.
 pub async fn say(
     media: &Media,
-    tenant: &Tenant,
+    asker: Asker<'_>,
     addresses: &Addresses,
     parts: &Parts,
 ) -> Result<Response<AudioBody>, Problem> {
     let mut asked = asked_to_say(media, parts)?;
     asked.request.hops = Hops::of(&parts.headers);
     asked.request.conditions = Conditions::of(parts);
-    let opened = media.fetch(tenant, &asked.request).await?;
-    Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
+    asked.request.subject = asker.subject;
+    let opened = media.fetch(asker.tenant, &asked.request).await?;
+    Ok(fetched(media, (asker.tenant, addresses), parts, &asked, opened))
 }
 
 fn asked_to_say(media: &Media, parts: &Parts) -> Result<Asked, Problem> {
@@ -63,6 +64,7 @@ fn asked_to_say(media: &Media, parts: &Parts) -> Result<Asked, Problem> {
         conditions: Conditions::no_bytes(),
         tags: Vec::new(),
         hops: Hops::default(),
+        subject: None,
         takes_stand_in: true,
     };
     // As long as under its address: what is deleted is heard no longer.
@@ -76,7 +78,7 @@ fn asked_to_say(media: &Media, parts: &Parts) -> Result<Asked, Problem> {
 /// The problem to answer instead.
 pub async fn jambonz(
     media: &Media,
-    tenant: &Tenant,
+    asker: Asker<'_>,
     addresses: &Addresses,
     parts: &Parts,
     body: &[u8],
@@ -93,9 +95,10 @@ pub async fn jambonz(
         conditions: Conditions::of(parts),
         tags: Vec::new(),
         hops: Hops::of(&parts.headers),
+        subject: asker.subject,
         takes_stand_in: true,
     };
     let asked = Asked { request, extension: extension.to_owned(), expires: None, age_max: None, modified: None };
-    let opened = media.fetch(tenant, &asked.request).await?;
-    Ok(fetched(media, (tenant, addresses), parts, &asked, opened))
+    let opened = media.fetch(asker.tenant, &asked.request).await?;
+    Ok(fetched(media, (asker.tenant, addresses), parts, &asked, opened))
 }

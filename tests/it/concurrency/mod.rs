@@ -8,13 +8,23 @@ mod alone;
 
 mod answers;
 
+mod apart;
+
 mod fleet;
+
+mod hits;
+
+mod leaving;
 
 mod libraries;
 
 mod limits;
 
 mod owners;
+
+mod paused;
+
+mod reserve;
 
 use std::time::Duration;
 
@@ -43,6 +53,13 @@ use crate::{
 
 /// How long something may take that happens by itself, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A thousand sockets at both ends: more than the usual soft limit of open files.
+fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
+}
 
 /// Gives each account a limit.
 fn limit_of_accounts(config: &mut Config, resource: Resource, limit: Limit) {
@@ -89,6 +106,23 @@ async fn usage(node: &TestNode, resource: Resource) -> Value {
     let told: Value = serde_json::from_slice(&answer.body).unwrap();
     let all = told["usage"].as_array().unwrap();
     all.iter().find(|of| of["resource"] == resource.as_str()).cloned().unwrap_or(Value::Null)
+}
+
+/// How many unexpired leases there are of all accounts for one kind of work, by the server's clock.
+fn held_in(server: &RedisServer, resource: Resource) -> u32 {
+    let class = class_in(resource);
+    let script = format!(
+        "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) local count = 0 \
+         for _, name in ipairs(redis.call('ZRANGEBYSCORE', '{{ringback}}:leases', '(' .. now, '+inf')) do \
+         if string.find(name, '{class}', 1, true) then count = count + 1 end end return count"
+    );
+    let told = server.tell(&format!("EVAL \"{script}\" 0")).unwrap();
+    told.trim_start_matches(':').parse().unwrap()
+}
+
+/// What the names of leases of accounts for one kind of work have in them: they are named by their pools, and those by their class (`Scope::pool`).
+fn class_in(resource: Resource) -> String {
+    format!("|{:x}.", 2 << 8 | resource as u16)
 }
 
 /// Looks until it holds.

@@ -8,6 +8,7 @@ pub(crate) mod clients;
 
 pub(crate) mod clip;
 
+pub(crate) mod netns;
 pub(crate) mod node;
 
 pub(crate) mod process;

@@ -36,27 +36,33 @@ impl Process {
 
     /// The same with settings in its environment, which come before what tests have otherwise.
     pub(crate) fn start_in(data_dir: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Process {
-        Process::start_reading(data_dir, arguments, settings, |_| {})
+        Process::start_reading(command(), "127.0.0.1:0", (data_dir, arguments, settings), |_| {})
+    }
+
+    /// The same where another program starts it, and on another address.
+    pub(crate) fn start_by(command: Command, listen: &str, given: (&Path, &[&str], &[(&str, &str)])) -> Process {
+        Process::start_reading(command, listen, given, |_| {})
     }
 
     /// The same, with its log kept in a file, which is whole once this is dropped.
     pub(crate) fn start_logging(data_dir: &Path, arguments: &[&str], settings: &[(&str, &str)], log: &Path) -> Process {
         let mut file = std::fs::File::create(log).unwrap();
-        let mut process = Process::start_reading(data_dir, arguments, settings, move |line| {
-            writeln!(file, "{line}").unwrap();
-        });
+        let mut process =
+            Process::start_reading(command(), "127.0.0.1:0", (data_dir, arguments, settings), move |line| {
+                writeln!(file, "{line}").unwrap();
+            });
         process.is_log_kept = true;
         process
     }
 
     fn start_reading(
-        data_dir: &Path,
-        arguments: &[&str],
-        settings: &[(&str, &str)],
+        mut command: Command,
+        listen: &str,
+        (data_dir, arguments, settings): (&Path, &[&str], &[(&str, &str)]),
         mut read: impl FnMut(&str) + Send + 'static,
     ) -> Process {
-        let mut child = command()
-            .args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
+        let mut child = command
+            .args(["serve", "--listen", listen, "--ops-listen", listen])
             .args(arguments)
             .arg("--data-dir")
             .arg(data_dir)
@@ -121,7 +127,17 @@ impl Drop for Process {
 
 /// The program with an environment that knows nothing of the machine's settings.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringback"));
+    without_settings(Command::new(env!("CARGO_BIN_EXE_ringback")))
+}
+
+/// The same, started by another program that ends its arguments with it.
+pub(crate) fn command_by(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).arg(env!("CARGO_BIN_EXE_ringback"));
+    without_settings(command)
+}
+
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RINGBACK_")) {
         command.env_remove(name);
     }
