@@ -17,7 +17,8 @@ use crate::{
 };
 
 use super::{
-    Admitted, Config, Impeded, LimitRecords, Place, Policy, Reserve, Resource, Scope, Subject, Threshold, WhenAway, Why,
+    Admitted, Config, Impeded, LimitRecords, Place, Policy, Reserve, Resource, Scope, Subject, Threshold, WhenAway,
+    Why,
     lines::Lines,
     lookout::Lookout,
     meters::Meters,

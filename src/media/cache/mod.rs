@@ -418,7 +418,8 @@ impl Cache {
         }
         let Some(shared) = durable.reference(tenant, artifact).await? else { return Ok(None) };
         let reference = Arc::new(shared.reference.clone());
-        let is_forgotten = || self.parts.heard.forgotten_at(tenant, artifact).is_some_and(|at| reference.created_at <= at);
+        let is_forgotten =
+            || self.parts.heard.forgotten_at(tenant, artifact).is_some_and(|at| reference.created_at <= at);
         if is_forgotten() {
             return Ok(None);
         }
