@@ -219,7 +219,7 @@ impl Edge {
         }
         if is_api || response.headers().contains_key(places::CONCURRENT_REQUESTS) {
             let took = self.inner.parts.clock.now().saturating_duration_since(started);
-            response.headers_mut().append(SERVER_TIMING, total(took));
+            tell_total(response.headers_mut(), took);
         }
         span.in_scope(|| self.note(room, &response, started));
         response
@@ -319,10 +319,11 @@ fn named(mut response: Response<ResponseBody>, id: RandomId) -> Response<Respons
     response
 }
 
-/// How long a request took until its headers were ready.
-fn total(took: Duration) -> HeaderValue {
-    let text = format!("total;dur={:.1}", took.as_secs_f64() * 1_000.0);
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("total"))
+/// Tells how long a request took until its headers were ready, behind what its stages took: in one field, because clients take the first or the last.
+fn tell_total(headers: &mut HeaderMap, took: Duration) {
+    let stages = headers.get(SERVER_TIMING).and_then(|stages| stages.to_str().ok()).map(|stages| format!("{stages}, "));
+    let text = format!("{}total;dur={:.1}", stages.unwrap_or_default(), took.as_secs_f64() * 1_000.0);
+    headers.insert(SERVER_TIMING, HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("total")));
 }
 
 /// RFC 9112 §3.2: HTTP/1.1 has Host, nobody has it twice, and its value is a host. Ours answer alike under any.

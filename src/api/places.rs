@@ -45,7 +45,8 @@ pub(super) async fn hold_and_tell(
         }
     }
     if let Some(slowed_by) = place.slowed_by() {
-        tokio::time::sleep(slowed_by).await;
+        // Who goes meanwhile takes the place along at once.
+        drop(unless_gone(peer.clone(), tokio::time::sleep(slowed_by)).await);
     }
     let is_streamed = reading.resource.completion() == Completion::LastByte;
     let gone = peer.filter(|_| is_streamed).map(|peer| Box::pin(peer.gone()) as BoxFuture<'static, ()>);

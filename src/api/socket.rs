@@ -97,12 +97,17 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(rustix::net::shutdown(&*self.0, Shutdown::Write).map_err(io::Error::from))
+        match rustix::net::shutdown(&*self.0, Shutdown::Write) {
+            // The other side was quicker.
+            Ok(()) | Err(rustix::io::Errno::NOTCONN) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(error.into())),
+        }
     }
 }
 
 impl Peer {
-    /// Waits until it has ended its side of the connection: it has gone, for whoever sends no more reads no answer either, as everywhere in hyper.
+    /// Waits until it has ended its side of the connection. That it goes on reading after that cannot be told from having gone, and hyper as it is set up here takes
+    /// it for the same.
     pub(super) async fn gone(self) {
         loop {
             // Nobody asks for urgent data, so that what is left of this interest is the end of what comes, though all before it is unread.

@@ -115,13 +115,14 @@ impl Core {
         reserve: &Reserve,
     ) -> Result<Admitted, Impeded> {
         let path = self.path_to_admit(subject, resource)?;
-        let attempt = self.try_in_turn(&path).await;
+        // Before those who wait, who are many: and it is to be known what else stops it than everybody's limit.
+        let attempt = self.attempt(&path).await;
         let is_everybody_stopped = match &attempt {
             Attempt::Admitted(_) => false,
             Attempt::Full(stop) => stop.is_of_all,
             Attempt::Closed => true,
         };
-        if is_everybody_stopped && let Some(place) = reserve.admin() {
+        if is_everybody_stopped && let Some(place) = reserve.admin(subject.owner()) {
             self.meters.count_reserved(resource);
             return Ok(Admitted::Reserved(place));
         }

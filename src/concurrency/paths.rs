@@ -132,12 +132,14 @@ struct Key(u128);
 impl Key {
     fn of(subject: Subject, resource: Resource) -> Key {
         let key = subject.key.map_or(0, |key| key.number().rotate_left(43) ^ 1);
+        // As it was known: while nobody can say whose subaccount it is, it has none, and that is another path.
+        let parent = subject.parent.map_or(0, |parent| parent.number().rotate_left(17) ^ 4);
         let destination = subject.destination.map_or(0, |destination| destination.number().rotate_left(86) ^ 2);
         let resource = (resource as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         let allowed = subject
             .allowed
             .map_or(0, |allowed| (u128::from(allowed) + 1).wrapping_mul(0xd6e8_feb8_6659_fd93_a076_1d64_78bd_642f));
-        Key(subject.account.number() ^ key ^ destination ^ resource ^ allowed)
+        Key(subject.account.number() ^ parent ^ key ^ destination ^ resource ^ allowed)
     }
 
     fn mixed(self) -> u64 {

@@ -20,6 +20,9 @@ use super::Place;
 /// Distinct calls that are being ended for one account, or wait for it. Beyond it they are carried out without waiting: more than an account has calls.
 const HANG_UPS_WAITING_MAX: usize = 100_000;
 
+/// Places of the reserve that one account at the top has at once, with all that is below it.
+const ADMINS_OF_OWNER_MAX: usize = 2;
+
 /// Names a call.
 pub type CallNumber = u128;
 
@@ -33,6 +36,8 @@ struct Inner {
     hang_ups_max: usize,
     accounts: Mutex<HashMap<AccountSid, Account>>,
     admin: Arc<Semaphore>,
+    /// How many of each account at the top have such a place.
+    admins: Mutex<HashMap<AccountSid, usize>>,
 }
 
 /// Hang-ups of one account. Gone with the last of them.
@@ -70,7 +75,11 @@ pub enum Admitted {
 
 /// A place beside all limits.
 #[derive(Debug)]
-pub struct AdminPlace(#[expect(dead_code, reason = "gives back its place when it is dropped")] OwnedSemaphorePermit);
+pub struct AdminPlace {
+    reserve: Reserve,
+    owner: AccountSid,
+    _permit: OwnedSemaphorePermit,
+}
 
 impl Reserve {
     pub(super) fn new(hang_ups_max: u32, admin_max: u32) -> Reserve {
@@ -79,6 +88,7 @@ impl Reserve {
             hang_ups_max: size(hang_ups_max),
             accounts: Mutex::default(),
             admin: Arc::new(Semaphore::new(size(admin_max))),
+            admins: Mutex::default(),
         };
         Reserve { inner: Arc::new(inner) }
     }
@@ -125,9 +135,28 @@ impl Reserve {
         Ok((HangUpPlace { inner: Arc::downgrade(&self.inner), account, call, done, place: None }, places))
     }
 
-    /// Lets a request of an operator in, or a question after health; `None` where so many are at it already.
-    pub fn admin(&self) -> Option<AdminPlace> {
-        self.inner.admin.clone().try_acquire_owned().ok().map(AdminPlace)
+    /// Lets in a request by which an account looks after what it has on the node; `None` where so many are at it already, in all or of this account at the top: none takes all.
+    pub fn admin(&self, owner: AccountSid) -> Option<AdminPlace> {
+        let permit = self.inner.admin.clone().try_acquire_owned().ok()?;
+        let mut admins = lock(&self.inner.admins);
+        let of_owner = admins.entry(owner).or_default();
+        if ADMINS_OF_OWNER_MAX <= *of_owner {
+            return None;
+        }
+        *of_owner += 1;
+        Some(AdminPlace { reserve: self.clone(), owner, _permit: permit })
+    }
+}
+
+impl Drop for AdminPlace {
+    fn drop(&mut self) {
+        let mut admins = lock(&self.reserve.inner.admins);
+        if let Some(of_owner) = admins.get_mut(&self.owner) {
+            *of_owner = of_owner.saturating_sub(1);
+            if *of_owner == 0 {
+                admins.remove(&self.owner);
+            }
+        }
     }
 }
 

@@ -139,11 +139,14 @@ impl Media {
                 conditions: by_name.conditions.clone(),
                 tags: reference.tags.clone(),
                 hops: by_name.hops.clone(),
+                counts: true,
                 subject: by_name.subject,
                 takes_stand_in: false,
             };
             let opened = match self.fetch(tenant, &request).await {
                 Ok(opened) => opened,
+                // Another source would be refused as well, and what it is to be told is this.
+                Err(problem) if problem.limit.is_some() => return Err(problem),
                 Err(problem) => {
                     failed = problem;
                     continue;
@@ -250,7 +253,7 @@ impl Media {
     /// The fill's, or `fill-running` when it takes longer than callers wait; `origin-failed` where the origin does not allow that it
     /// is stored, `storage-full` where a store of ours refused it.
     pub async fn obtain(&self, tenant: &Tenant, request: FetchRequest) -> Result<Obtained, Problem> {
-        let request = FetchRequest { whole: true, conditions: Conditions::no_bytes(), ..request };
+        let request = FetchRequest { whole: true, counts: false, conditions: Conditions::no_bytes(), ..request };
         let opened = self.fetch(tenant, &request).await?;
         let visibility = request.source.visibility();
         let obtained = match opened.audio {
@@ -286,7 +289,7 @@ impl Opened {
     pub(in crate::media) fn place(&self) -> Option<&Arc<Place>> {
         match &self.audio {
             Audio::Hit(..) => None,
-            Audio::Filled(_, joined) | Audio::Running(joined) => Some(joined.place()),
+            Audio::Filled(_, joined) | Audio::Running(joined) => joined.place(),
         }
     }
 

@@ -257,6 +257,7 @@ fn asked(media: &Media, ignored: &IgnoredQuery, parts: &Parts) -> Result<Asked, 
         conditions: Conditions::no_bytes(),
         tags: Vec::new(),
         hops: Hops::default(),
+        counts: true,
         subject: None,
         takes_stand_in: false,
     };

@@ -137,7 +137,7 @@ impl Media {
         let request = FetchRequest { directives, takes_stand_in: false, ..request.clone() };
         // Before an engine is asked.
         let place = match place {
-            Some(place) => place,
+            Some(place) => Some(place),
             None => self.admit(tenant, &request).await.ok()?,
         };
         match self.speech.stand_in(utterance, &request.hops).await? {
@@ -167,7 +167,7 @@ impl Media {
             StandIn::Url(url) => {
                 let source = CanonicalUrl::parse(&url, &IgnoredQuery::default()).ok()?.into();
                 let request = FetchRequest { source, directives: RequestDirectives::default(), ..request };
-                let opened = Box::pin(self.fetch_with(tenant, &request, Some(place))).await.ok()?;
+                let opened = Box::pin(self.fetch_with(tenant, &request, place)).await.ok()?;
                 Some(Opened { via: Via::SpokenFor, ..opened })
             }
         }

@@ -174,7 +174,9 @@ pub struct FetchRequest {
     pub tags: Vec<String>,
     /// What the request went through before this node.
     pub hops: Hops,
-    /// For whom its answer counts where audio has to be made for it; for its tenant where nothing is said.
+    /// Whether its answer counts where audio has to be made for it. Whoever only has audio made is counted by what it asked for, and by the fill.
+    pub counts: bool,
+    /// For whom it counts; for its tenant where nothing is said.
     pub subject: Option<Subject>,
     /// Whether the caller rather takes something else now than speech too late (`media.speech.deadline`).
     pub takes_stand_in: bool,
@@ -345,16 +347,15 @@ impl Media {
                 Plan::Serve(opened) => return Ok(opened),
                 Plan::Fill { wanted, via, may_stand_in } => (*wanted, via, may_stand_in),
             };
-            let held = match &place {
-                Some(held) => Arc::clone(held),
-                None => match self.admit(tenant, request).await {
+            if place.is_none() {
+                match self.admit(tenant, request).await {
                     Ok(held) => {
-                        place = Some(Arc::clone(&held));
-                        if held.has_waited() {
+                        let has_waited = held.as_ref().is_some_and(|held| held.has_waited());
+                        place = held;
+                        if has_waited {
                             // What it wants may be there by now.
                             continue;
                         }
-                        held
                     }
                     Err(problem) if may_stand_in && problem.lets_stale_stand_in() => {
                         known = Known::Fails;
@@ -362,9 +363,9 @@ impl Media {
                         continue;
                     }
                     Err(problem) => return Err(problem),
-                },
-            };
-            let joined = self.fill.join(wanted, held);
+                }
+            }
+            let joined = self.fill.join(wanted, place.clone());
             let whole = request.whole || request.format.is_held() || request.format.is_raw();
             let mut ended = None;
             if let (true, Source::Speech(utterance)) = (request.takes_stand_in, &request.source) {
@@ -429,14 +430,17 @@ impl Media {
 
     /// Takes a place for an answer that has to be made. Each caller has its own, whoever began what it waits for: what it takes of the node, a connection and
     /// what is read ahead for it, is its own as well. What is made is counted once, by whoever makes it (`fill::work`).
-    async fn admit(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Arc<Place>, Problem> {
+    async fn admit(&self, tenant: &Tenant, request: &FetchRequest) -> Result<Option<Arc<Place>>, Problem> {
+        if !request.counts {
+            return Ok(None);
+        }
         let subject = match request.subject {
             Some(subject) => subject,
             None => self.concurrency.subject_of(tenant).await,
         };
         let admitted = self.concurrency.admit(subject, Resource::Fetches).await;
         // It says nothing of the source.
-        admitted.map(Arc::new).map_err(|impeded| impeded.problem().passing())
+        admitted.map(|place| Some(Arc::new(place))).map_err(|impeded| impeded.problem().passing())
     }
 
     /// What is known of a source: where this node's knowledge is stale, another's may not be.

@@ -257,6 +257,7 @@ fn request(v1: &V1, create: Create, hops: Hops) -> Result<FetchRequest, Problem>
         conditions: Conditions::no_bytes(),
         tags: create.tags,
         hops,
+        counts: false,
         subject: v1.subject,
         // What it tells is kept.
         takes_stand_in: false,

@@ -339,7 +339,7 @@ async fn what_is_reserved_asks_nobody() {
     server.stop();
     let reserve = Concurrency::reserve(&node.gate.concurrency);
     assert!(matches!(reserve.hang_up(account(1), 1).await, super::super::HangUp::First(_)));
-    assert!(reserve.admin().is_some());
+    assert!(reserve.admin(account(1)).is_some());
 }
 
 #[tokio::test]

@@ -85,10 +85,20 @@ async fn what_was_given_up_is_done_by_the_next() {
 #[tokio::test]
 async fn operators_have_a_ceiling_of_their_own() {
     let reserve = Reserve::new(1, 2);
-    let places = (reserve.admin().unwrap(), reserve.admin().unwrap());
-    assert!(reserve.admin().is_none());
+    let places = (reserve.admin(account(1)).unwrap(), reserve.admin(account(2)).unwrap());
+    assert!(reserve.admin(account(3)).is_none());
     drop(places);
-    assert!(reserve.admin().is_some());
+    assert!(reserve.admin(account(3)).is_some());
+}
+
+#[test]
+fn no_account_takes_all_that_is_kept_free() {
+    let reserve = Reserve::new(1, 16);
+    let mut places: Vec<_> = std::iter::from_fn(|| reserve.admin(account(1))).take(16).collect();
+    assert_eq!(places.len(), 2);
+    assert!(reserve.admin(account(2)).is_some());
+    drop(places.pop());
+    assert!(reserve.admin(account(1)).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,6 +145,15 @@ async fn what_stops_an_account_stops_its_operators_as_well() {
     let _other = gate.admit(subject(2)).await.unwrap();
     // Everybody is stopped now, and this one by its own limit as well.
     assert!(gate.concurrency.admit_operator(subject(1), RESOURCE).await.is_err());
+    // So it is where others wait for everybody's places.
+    gate.limit(Scope::Platform, Limit::hard(2).with(delay(Duration::from_secs(300), 10)));
+    let waiting = gate.concurrency.clone();
+    let waiting = tokio::spawn(async move { waiting.admit(subject(4), RESOURCE).await });
+    settle().await;
+    assert_eq!(gate.concurrency.waiting(subject(4), RESOURCE), 1);
+    let refused = gate.concurrency.admit_operator(subject(1), RESOURCE).await;
+    assert!(matches!(&refused, Err(impeded) if impeded.scope == scope(1)), "{refused:?}");
     let admitted = gate.concurrency.admit_operator(subject(3), RESOURCE).await;
     assert!(matches!(admitted, Ok(Admitted::Reserved(_))), "{admitted:?}");
+    waiting.abort();
 }

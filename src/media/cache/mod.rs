@@ -20,6 +20,7 @@ mod error;
 mod fleet;
 mod listing;
 mod local;
+mod lock;
 mod memory;
 mod metrics;
 mod purges;
@@ -33,7 +34,7 @@ mod twice;
 mod uses;
 
 use std::{
-    fs::{File, TryLockError},
+    fs::File,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -188,7 +189,7 @@ impl Cache {
         clock: Clock,
     ) -> Result<Cache, CacheError> {
         let metrics = Metrics::new();
-        let lock = Arc::new(lock(data_dir)?);
+        let lock = Arc::new(lock::take(data_dir)?);
         let durable = store.map(|store| Durable::new(store, config.durable.index_wait));
         let pending_max = durable.is_some().then_some(config.durable.pending_max);
         let path = data_dir.join("media.db");
@@ -687,18 +688,5 @@ impl Cache {
             disk.close().await;
         }
         self.parts.catalogue.close().await;
-    }
-}
-
-/// Makes the directory and takes the lock, which the operating system gives back when the process ends.
-fn lock(data_dir: &Path) -> Result<File, CacheError> {
-    let path = data_dir.join("lock");
-    let unusable = |source| CacheError::DataDirectory { path: path.clone(), source: Arc::new(source) };
-    std::fs::create_dir_all(data_dir).map_err(unusable)?;
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(CacheError::Locked { path }),
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
 }

@@ -41,8 +41,8 @@ pub(in crate::media) struct Joined {
     flight: Arc<EncodeFlight>,
     /// Whether the fill was already running for somebody else.
     joined: bool,
-    /// The caller's place among the answers of its account that are in progress.
-    place: Arc<Place>,
+    /// The caller's place among the answers of its account that are in progress, if its answer counts.
+    place: Option<Arc<Place>>,
 }
 
 impl Joined {
@@ -52,14 +52,14 @@ impl Joined {
         key: FlightKey,
         flight: Arc<EncodeFlight>,
         joined: bool,
-        place: Arc<Place>,
+        place: Option<Arc<Place>>,
     ) -> Joined {
         Joined { shared, key, flight, joined, place }
     }
 
     /// The place that this caller's answer holds: its own, also where the fill is somebody else's.
-    pub(in crate::media) fn place(&self) -> &Arc<Place> {
-        &self.place
+    pub(in crate::media) fn place(&self) -> Option<&Arc<Place>> {
+        self.place.as_ref()
     }
 
     /// The artifact's bytes as they come, without the header of held formats.

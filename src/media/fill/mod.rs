@@ -225,8 +225,8 @@ impl Fill {
         self.shared.failures.forget(tried, source);
     }
 
-    /// Joins the fill of this source and format, or starts it, for a caller who holds a place.
-    pub(in crate::media) fn join(&self, wanted: Wanted, place: Arc<Place>) -> Joined {
+    /// Joins the fill of this source and format, or starts it, for a caller who holds a place if its answer counts.
+    pub(in crate::media) fn join(&self, wanted: Wanted, place: Option<Arc<Place>>) -> Joined {
         let shared = &self.shared;
         let key = shared.key_of(&wanted);
         let mut flights = shared.flights();

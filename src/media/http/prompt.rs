@@ -75,6 +75,7 @@ fn asked_of_prompt(media: &Media, prompt: &Prompt, extension: &str, parts: &Part
         conditions: Conditions::no_bytes(),
         tags: Vec::new(),
         hops: Hops::default(),
+        counts: true,
         subject: None,
         takes_stand_in: false,
     };

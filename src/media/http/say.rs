@@ -64,6 +64,7 @@ fn asked_to_say(media: &Media, parts: &Parts) -> Result<Asked, Problem> {
         conditions: Conditions::no_bytes(),
         tags: Vec::new(),
         hops: Hops::default(),
+        counts: true,
         subject: None,
         takes_stand_in: true,
     };
@@ -95,6 +96,7 @@ pub async fn jambonz(
         conditions: Conditions::of(parts),
         tags: Vec::new(),
         hops: Hops::of(&parts.headers),
+        counts: true,
         subject: asker.subject,
         takes_stand_in: true,
     };

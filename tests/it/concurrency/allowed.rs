@@ -74,7 +74,7 @@ async fn an_application_has_no_more_in_progress_than_it_was_allowed_on_any_node(
         })
         .await;
     }
-    // What is made for it counts, whoever waits: of two one is refused, though the request for the first is answered.
+    // What is made for it counts, whoever waits: of two fills one is refused, though the request for the first is answered.
     let limits = Limits { concurrency: Some(1), ..Limits::default() };
     let words = on.profile.clone();
     fleet.accounts.allow(&on.user_account, &app.sid, words, limits, &by).await.unwrap();
@@ -94,7 +94,7 @@ async fn an_application_has_no_more_in_progress_than_it_was_allowed_on_any_node(
     let refused = make(1, true).await;
     assert_refused(&refused);
     let text = String::from_utf8_lossy(&refused.body).into_owned();
-    assert!(text.contains("1 fetches of this account are in progress, and 1 may be"), "{text}");
+    assert!(text.contains("1 fills of this account are in progress, and 1 may be"), "{text}");
     assert_eq!(made.asked(), 1, "the origin was asked for what was refused");
     made.gate.open();
     fleet.stop().await;
