@@ -76,8 +76,8 @@ async fn who_goes_while_audio_is_made_or_waited_for_has_no_place_any_more() {
     })
     .await;
     let sources = Sources::new(&origin, "made", 2);
-    // With a body, which nobody reads, and without.
-    for rest in ["Content-Length: 5\r\n\r\nhello", "\r\n"] {
+    // With a body, which nobody reads and of which more is to come, and without.
+    for rest in ["Content-Length: 5000\r\n\r\nhello", "\r\n"] {
         let ask = |number: usize| format!("GET {} HTTP/1.1\r\nHost: node\r\n{rest}", sources.address(number));
         let making = send(&node, &ask(0)).await;
         counts(&node, Resource::Fetches, "current", 1).await;
@@ -97,7 +97,12 @@ async fn who_goes_while_audio_is_made_or_waited_for_has_no_place_any_more() {
 #[tokio::test]
 async fn who_goes_while_its_stream_stands_still_has_no_place_any_more() {
     let origin = Origin::start().await.unwrap();
-    let node = TestNode::start_with(&origin, |config| config.media.fill.grace = Duration::ZERO).await;
+    let node = TestNode::start_with(&origin, |config| {
+        config.media.fill.grace = Duration::ZERO;
+        // Nothing else ends it.
+        config.outbound.idle_timeout = Duration::from_secs(120);
+    })
+    .await;
     let gate = Gate::closed();
     const LENGTH: u32 = 4 << 20;
     let mut audio = wav_header(SampleRate::HZ_8000, Channels::MONO, Depth::S16, LENGTH);
@@ -108,7 +113,7 @@ async fn who_goes_while_its_stream_stands_still_has_no_place_any_more() {
     let held = fetch_path(&origin.url("/held.wav"), "ulaw");
     // The client ends its side and still reads: all that was made comes, and then the connection ends without the rest.
     let mut leaving =
-        send(&node, &format!("GET {held} HTTP/1.1\r\nHost: node\r\nContent-Length: 5\r\n\r\nhello")).await;
+        send(&node, &format!("GET {held} HTTP/1.1\r\nHost: node\r\nContent-Length: 5000\r\n\r\nhello")).await;
     let mut answer = vec![0; 1024];
     leaving.read_exact(&mut answer).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200 OK"), "{}", String::from_utf8_lossy(&answer));
