@@ -65,7 +65,7 @@ async fn a_hit_takes_no_place_in_whatever_tier_it_is() {
             assert!(hit.body == made.body);
         }
         assert_eq!(usage(node, Resource::Fetches).await, Value::Null, "a hit was counted");
-        // What is not there is refused, and nobody is asked for it: by its source, as a list, and without waiting.
+        // What is not there is refused, and nobody is asked for it: by its source, as a fill, and without a body.
         let unknown = origin.url("/b.wav");
         let refused = node.get(&fetch_path(&unknown, "ulaw")).await;
         assert_refused(&refused);
@@ -74,7 +74,7 @@ async fn a_hit_takes_no_place_in_whatever_tier_it_is() {
         assert_eq!(head.status, StatusCode::TOO_MANY_REQUESTS);
         // Another format of what is kept is made, too.
         assert_refused(&node.get(&fetch_path(&origin.url("/a.wav"), "alaw")).await);
-        assert_eq!(usage(node, Resource::Fetches).await["impeded"]["rejected"], 4);
+        assert_eq!(usage(node, Resource::Fetches).await["impeded"]["rejected"], 3);
     }
     assert_eq!(origin.seen().len(), asked, "an origin was asked for what was refused");
     on_disk.stop().await;
