@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rand::RngExt as _;
+use url::Url;
 
 use crate::{
     ids::AccountSid,
@@ -220,8 +221,18 @@ impl Accounts {
         let statement = Statement::new(sql).bind(name.as_str()).bind(status.as_str());
         let callback = "UPDATE accounts SET limit_callback_url = $1, limit_callback_method = $2 WHERE sid = $3";
         let callback = Statement::new(callback).bind(url.cloned()).bind(method.as_str()).bind(sid.to_string());
-        let detail = if status == account.status { String::new() } else { format!("status {status}") };
-        let deed = Deed::on_callers(sid, by, "account.update", sid).detail(detail);
+        let mut details = Vec::new();
+        if status != account.status {
+            details.push(format!("status {status}"));
+        }
+        if url != account.limit_callback_url.as_ref() {
+            details.push(url.map_or("limit callback removed".to_owned(), |url| {
+                // What stands behind the host may be a secret.
+                let parsed = Url::parse(url).ok();
+                format!("limit callback set to {}", parsed.as_ref().and_then(Url::host_str).unwrap_or_default())
+            }));
+        }
+        let deed = Deed::on_callers(sid, by, "account.update", sid).detail(details.join(", "));
         // Whoever closes an account revokes what it has allowed.
         let mut with = vec![callback];
         with.extend(if status == Status::Closed { self.revocation(sid, None) } else { Vec::new() });

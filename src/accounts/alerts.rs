@@ -20,13 +20,12 @@ use super::{
     rows::{from_json, maybe_parsed, micros, parsed, time, to_json},
 };
 
-/// Alerts that wait to be heard at most, of all and of one account.
+/// Alerts that wait to be heard at most: of all, of one owner (an account at the top with its subaccounts), and of one account.
 const ALERTS_MAX: i64 = 10_000;
+const ALERTS_OF_OWNER_MAX: i64 = 500;
 const ALERTS_OF_ACCOUNT_MAX: i64 = 100;
 /// Limits of one account that are known to have been reached.
 const REACHED_OF_ACCOUNT_MAX: i64 = 1_000;
-/// After so long it is forgotten that one was reached.
-const FORGOTTEN: Duration = Duration::from_secs(2 * 86_400);
 
 pub(super) const ALERTS: Outbox = Outbox {
     what: "a limit that is reached",
@@ -79,10 +78,11 @@ struct Said {
     at: i64,
 }
 
-/// Who is told, and how much room there is.
+/// Who is told.
 struct Receiver {
     account: AccountSid,
-    has_room: bool,
+    /// The account at the top.
+    owner: AccountSid,
 }
 
 impl Accounts {
@@ -110,19 +110,27 @@ impl Accounts {
                    WHERE limited = $1 AND resource = $2 AND threshold = $3";
         let rows = self.inner.store.read(name(Statement::new(one))).await?;
         let since = |at: i64| now.duration_since(time(at)).unwrap_or_default();
-        let (began, told, version) = match rows.first() {
+        // While a story goes on it is not written each time that it does: what is written may lag so far behind.
+        let lag = quiet / 2;
+        let over = quiet + lag;
+        let (began, is_fresh, told, version) = match rows.first() {
             Some(row) => {
-                let goes_on = since(row.int(1)?) < quiet;
-                (if goes_on { row.int(0)? } else { micros(now) }, row.int(2)?, row.int(3)?)
+                let quiet_for = since(row.int(1)?);
+                let began = if quiet_for < over { row.int(0)? } else { micros(now) };
+                (began, quiet_for < lag, row.int(2)?, row.int(3)?)
             }
-            None => (micros(now), 0, 0),
+            None => (micros(now), false, 0, 0),
         };
         let is_untold = told < began && interval <= since(told);
-        if is_untold && !receiver.has_room {
+        let tells = is_untold && self.has_room(&receiver).await?;
+        if is_untold && !tells {
             ALERTS.count("no-room");
         }
-        let tells = is_untold && receiver.has_room;
-        let told = if is_untold { micros(now) } else { told };
+        if is_fresh && !tells {
+            return Ok(false);
+        }
+        // What found no room is told when there is some, if it goes on until then.
+        let told = if tells { micros(now) } else { told };
         let noted = if version == 0 {
             let insert = "INSERT INTO reached_limits (limited, resource, threshold, account, began_at, reached_at, told_at, version) \
                           SELECT $1, $2, $3, $4, $5, $6, $7, 1 FROM accounts WHERE sid = $4 \
@@ -135,9 +143,9 @@ impl Accounts {
             let update = name(Statement::new(update)).bind(receiver.account.to_string());
             update.bind(began).bind(micros(now)).bind(told).bind(version)
         };
-        // What is long past makes room for what is new.
+        // What is past makes room for what is new. Nothing is lost by it: reached again, it would be a new story that may be told at once.
         let forget = Statement::new("DELETE FROM reached_limits WHERE account = $1 AND reached_at < $2");
-        let old = micros(now.checked_sub(FORGOTTEN.max(interval)).unwrap_or(now));
+        let old = micros(now.checked_sub(over.max(interval)).unwrap_or(now));
         let forget = forget.bind(receiver.account.to_string()).bind(old);
         let mut change = if version == 0 { vec![forget] } else { Vec::new() };
         change.push(noted.changing(1));
@@ -158,7 +166,12 @@ impl Accounts {
         }
         match self.inner.store.write(&change).await {
             Ok(()) => Ok(tells),
-            // Another node has noted the same; or the account has too many.
+            // Too many limits of the account are reached now: nobody would know that this one was told.
+            Err(StoreError::Unchanged { .. }) if version == 0 => {
+                ALERTS.count("no-room");
+                Ok(false)
+            }
+            // Another node has noted the same.
             Err(StoreError::Unchanged { .. } | StoreError::Duplicate) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -171,16 +184,23 @@ impl Accounts {
         let rows = self.inner.store.read(Statement::new(who).bind(account.to_string())).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let parent: Option<AccountSid> = maybe_parsed(row, 2, "an account")?;
-        let account = match (row.maybe_text(0)?, row.maybe_text(1)?, parent) {
-            (Some(_), _, _) => *account,
-            (None, Some(_), Some(parent)) => parent,
-            _ => return Ok(None),
-        };
-        let room = "SELECT (SELECT count(*) FROM alerts), (SELECT count(*) FROM alerts WHERE account = $1) FROM accounts WHERE sid = $1";
-        let rows = self.inner.store.read(Statement::new(room).bind(account.to_string())).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let has_room = row.int(0)? < ALERTS_MAX && row.int(1)? < ALERTS_OF_ACCOUNT_MAX;
-        Ok(Some(Receiver { account, has_room }))
+        let owner = parent.unwrap_or(*account);
+        Ok(match (row.maybe_text(0)?, row.maybe_text(1)?) {
+            (Some(_), _) => Some(Receiver { account: *account, owner }),
+            (None, Some(_)) => Some(Receiver { account: owner, owner }),
+            _ => None,
+        })
+    }
+
+    /// Whether one more alert of a receiver may wait.
+    async fn has_room(&self, receiver: &Receiver) -> Result<bool, AccountsError> {
+        let room = "SELECT count(*), (SELECT count(*) FROM alerts WHERE account = $1), \
+                    (SELECT count(*) FROM alerts d JOIN accounts a ON a.sid = d.account WHERE a.sid = $2 OR a.parent = $2) \
+                    FROM alerts";
+        let room = Statement::new(room).bind(receiver.account.to_string()).bind(receiver.owner.to_string());
+        let rows = self.inner.store.read(room).await?;
+        let Some(row) = rows.first() else { return Ok(false) };
+        Ok(row.int(0)? < ALERTS_MAX && row.int(1)? < ALERTS_OF_ACCOUNT_MAX && row.int(2)? < ALERTS_OF_OWNER_MAX)
     }
 }
 

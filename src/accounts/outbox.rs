@@ -2,8 +2,11 @@
 //!
 //! Each kind has a table (`deauthorizations`, `alerts`). A row is written in the transaction of what is to be told, and goes when its receiver has answered with
 //! 2xx, or is old. Of all nodes the one whose name is in a row tells; it says until when, so that what a node that dies has begun is begun again by
-//! another. Each is told at least once, and an id tells those apart that come twice. One receiver has one request under way at a time, so that one that is
-//! down takes no place from others.
+//! another. Each is told at least once, and an id tells those apart that come twice.
+//!
+//! One receiver has one request under way at a time, and all receivers of one owner (an account at the top with its subaccounts) have two: who lets requests wait takes
+//! these places and no others, however many subaccounts it has. Whoever does not hear one thing is put off with all that waits for it; what comes later is tried
+//! at once, and puts off all of it for as long as the tries before have made it.
 
 use std::{pin::pin, time::Duration};
 
@@ -28,6 +31,8 @@ use super::{
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Requests of one kind under way at once.
 const AT_ONCE: usize = 32;
+/// Of those to receivers of one owner (an account at the top with its subaccounts), by all nodes together.
+const AT_ONCE_OF_OWNER: i64 = 2;
 /// How long a node has a row to itself: longer than a request takes at most.
 const LEASE: Duration = Duration::from_secs(60);
 /// Pause before the second try; doubled each time, of random length.
@@ -49,7 +54,7 @@ pub(super) struct Outbox {
 }
 
 /// The columns of a row that is due before those of its kind.
-pub(super) const OWN_COLUMNS: usize = 5;
+pub(super) const OWN_COLUMNS: usize = 6;
 
 /// What the machinery says to the table of a kind; made by [`statements!`].
 pub(super) struct Statements {
@@ -58,40 +63,44 @@ pub(super) struct Statements {
     pub(super) take: &'static str,
     pub(super) drop_old: &'static str,
     pub(super) put_off: &'static str,
+    pub(super) put_off_lane: &'static str,
     pub(super) gone: &'static str,
     pub(super) not_heard: &'static str,
 }
 
-/// The statements of a table `d` whose rows are of the same receiver where they have the same `$lane`: the oldest of each that are due, where none of that
-/// receiver is under way, with columns and tables of their own.
+/// The statements of a table `d` whose rows are of the same receiver where they have the same `$lane`, with columns and tables of their own, one of which is the
+/// receiver's account `a`: the first of each receiver that is due, where none of that receiver is under way, and of one owner no more than may be under way.
 macro_rules! statements {
     ($table:literal by $lane:literal, $columns:literal, $joins:literal) => {
         $crate::accounts::outbox::Statements {
             due: concat!(
                 "SELECT d.id, d.",
                 $lane,
-                ", d.tries, d.leased_until, d.created_at, ",
+                ", d.tries, d.leased_until, d.created_at, due.lane_tries, ",
                 $columns,
-                " FROM ",
+                " FROM (SELECT first.id, first.lane_tries, first.under_way + \
+                 row_number() OVER (PARTITION BY first.owner ORDER BY first.due_at, first.id) AS place \
+                 FROM (SELECT d.id, d.due_at, COALESCE(a.parent, a.sid) AS owner, \
+                 row_number() OVER (PARTITION BY d.",
+                $lane,
+                " ORDER BY d.due_at, d.tries, d.id) AS place, \
+                 max(d.tries) OVER (PARTITION BY d.",
+                $lane,
+                ") AS lane_tries, \
+                 max(d.leased_until) OVER (PARTITION BY d.",
+                $lane,
+                ") AS lane_leased, \
+                 sum(CASE WHEN d.leased_until > $1 THEN 1 ELSE 0 END) OVER (PARTITION BY COALESCE(a.parent, a.sid)) AS under_way \
+                 FROM ",
                 $table,
                 " d ",
                 $joins,
-                " WHERE d.id = (SELECT e.id FROM ",
+                ") first WHERE first.place = 1 AND first.due_at <= $1 AND first.lane_leased <= $1) due \
+                 JOIN ",
                 $table,
-                " e WHERE e.",
-                $lane,
-                " = d.",
-                $lane,
-                " AND e.due_at <= $1 \
-                 ORDER BY e.due_at, e.id LIMIT 1) \
-                 AND NOT EXISTS (SELECT f.id FROM ",
-                $table,
-                " f WHERE f.",
-                $lane,
-                " = d.",
-                $lane,
-                " AND f.leased_until > $1) \
-                 ORDER BY d.due_at LIMIT $2"
+                " d ON d.id = due.id ",
+                $joins,
+                " WHERE due.place <= $2 ORDER BY due.place, d.due_at, d.id LIMIT $3"
             ),
             waiting: concat!("SELECT count(*), min(created_at) FROM ", $table),
             take: concat!(
@@ -101,11 +110,12 @@ macro_rules! statements {
             ),
             drop_old: concat!("DELETE FROM ", $table, " WHERE id = $1 AND created_at < $2"),
             put_off: concat!("UPDATE ", $table, " SET due_at = $1 WHERE id = $2"),
+            put_off_lane: concat!("UPDATE ", $table, " SET due_at = $1 WHERE ", $lane, " = $2 AND due_at < $1"),
             gone: concat!("DELETE FROM ", $table, " WHERE id = $1 AND lease = $2"),
             not_heard: concat!(
                 "UPDATE ",
                 $table,
-                " SET tries = tries + 1, due_at = $3, leased_until = 0, lease = '' WHERE id = $1 AND lease = $2"
+                " SET tries = $4, due_at = $3, leased_until = 0, lease = '' WHERE id = $1 AND lease = $2"
             ),
         }
     };
@@ -130,6 +140,8 @@ pub(super) struct Untold {
     tries: i64,
     leased_until: i64,
     created_at: i64,
+    /// How often the receiver has not heard something that it has not heard yet.
+    lane_tries: i64,
     /// Nothing: there is nobody to tell.
     letter: Option<Letter>,
 }
@@ -176,7 +188,7 @@ impl Accounts {
         self.note_untold(outbox).await?;
         let now = self.inner.clock.now_wall();
         let due = Statement::new(outbox.statements.due);
-        let due = due.bind(micros(now)).bind(i64::try_from(places).unwrap_or_default());
+        let due = due.bind(micros(now)).bind(AT_ONCE_OF_OWNER).bind(i64::try_from(places).unwrap_or_default());
         let mut taken = Vec::new();
         for row in self.inner.store.read(due).await? {
             let untold = match untold_of(outbox, &row) {
@@ -217,7 +229,7 @@ impl Accounts {
     /// Tells one, and writes down what became of it.
     async fn tell(&self, outbox: &Outbox, client: &Client, untold: Untold, lease: String) {
         let now = self.inner.clock.now_wall();
-        let Untold { id, lane, tries, created_at, letter, .. } = untold;
+        let Untold { id, lane, lane_tries, created_at, letter, .. } = untold;
         let told = match letter.map(|letter| self.callback(letter, &id)).transpose() {
             Ok(Some(callback)) => match client.call(&callback).await {
                 Ok(status) if status.is_success() => Told::Heard,
@@ -239,20 +251,27 @@ impl Accounts {
         let gone = Statement::new(outbox.statements.gone).bind(id.as_str()).bind(lease.as_str());
         let noted = match told {
             Told::Not(reason) if !is_over => {
-                tracing::info!(what, to, tries, reason, "who is to be told does not hear it");
-                Statement::new(outbox.statements.not_heard)
-                    .bind(id.as_str())
-                    .bind(lease)
-                    .bind(micros(self.inner.clock.now_wall() + pause(tries)))
+                tracing::info!(what, to, tries = lane_tries, reason, "who is to be told does not hear it");
+                // Whoever does not hear one thing is not asked to hear the others meanwhile; of those this one comes last, because it was tried.
+                let due = micros(self.inner.clock.now_wall() + pause(lane_tries));
+                let not_heard = Statement::new(outbox.statements.not_heard).bind(id.as_str()).bind(lease);
+                let not_heard = not_heard.bind(due).bind(lane_tries.saturating_add(1));
+                vec![not_heard, Statement::new(outbox.statements.put_off_lane).bind(due).bind(to.as_str())]
             }
             Told::Not(reason) => {
-                tracing::warn!(what, to, tries, reason, "who was to be told has not heard it and is told no more");
-                gone
+                tracing::warn!(
+                    what,
+                    to,
+                    tries = lane_tries,
+                    reason,
+                    "who was to be told has not heard it and is told no more"
+                );
+                vec![gone]
             }
-            Told::Heard | Told::NobodyThere => gone,
+            Told::Heard | Told::NobodyThere => vec![gone],
         };
         // What is not noted is done again, after the lease.
-        if let Err(error) = self.inner.store.write(&[noted]).await {
+        if let Err(error) = self.inner.store.write(&noted).await {
             tracing::warn!(%error, what, to, "it is not noted whether it was heard");
         }
     }
@@ -306,6 +325,7 @@ fn untold_of(outbox: &Outbox, row: &Row) -> Result<Untold, AccountsError> {
         tries: row.int(2)?,
         leased_until: row.int(3)?,
         created_at: row.int(4)?,
+        lane_tries: row.int(5)?,
         letter: (outbox.letter)(row)?,
     })
 }

@@ -1,19 +1,26 @@
 //! Looking out for limits that are reached, so that whose they are can be told: beside the decisions, which only leave a mark.
 //!
-//! A decision that finds a threshold reached sets a bit of its path and puts the path into a list that has its room already: it waits for nobody and allocates
-//! nothing. Once a second what stands there is told to [`Alarms`], who keep who is told how often.
+//! A decision that finds a threshold reached sets a bit of its path and puts the path into a list that has its room already: it allocates nothing, and waits for
+//! nobody but another that puts something there at that moment. Where the bit is set, or the list is full, it takes no lock. Once a second what stands there is told
+//! to [`Alarms`], who keep who is told how often. The list is for whoever comes first; of what is told at one time one owner has a share.
 
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
 use futures_util::{StreamExt as _, future::BoxFuture, stream};
 use metrics::counter;
 
-use crate::lease::{Mutex, lock};
+use crate::{
+    ids::AccountSid,
+    lease::{Mutex, lock},
+};
 
 use super::{Resource, Scope, core::Core, paths::Path};
 
@@ -23,6 +30,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const SEEN_MAX: usize = 1_024;
 /// Limits that are told of at one time; the others are seen again.
 const TOLD_MAX: usize = 128;
+/// The same of one owner, an account at the top with its subaccounts and keys.
+const TOLD_OF_OWNER_MAX: usize = 32;
 /// At once.
 const AT_ONCE: usize = 8;
 /// One limit is told so often at most while it goes on being reached: whoever hears it has to know that it still is.
@@ -71,6 +80,8 @@ pub trait Alarms: fmt::Debug + Send + Sync + 'static {
 /// What was seen since the last time.
 pub(super) struct Lookout {
     seen: Mutex<Vec<Seen>>,
+    /// Whether there is no room until it is emptied. Written under the lock.
+    is_full: AtomicBool,
 }
 
 struct Seen {
@@ -83,15 +94,15 @@ struct Seen {
 
 impl Lookout {
     pub(super) fn new() -> Lookout {
-        Lookout { seen: Mutex::new(Vec::with_capacity(SEEN_MAX)) }
+        Lookout { seen: Mutex::new(Vec::with_capacity(SEEN_MAX)), is_full: AtomicBool::new(false) }
     }
 
-    /// Leaves a mark. Cost: of a threshold that was seen already, one load.
+    /// Leaves a mark. Cost: of a threshold that was seen already, one load; where there is no room, two.
     pub(super) fn note(&self, path: &Arc<Path>, level: usize, threshold: Threshold, (limit, current): (u32, u32)) {
         let is_told =
             path.levels.get(level).is_some_and(|level| matches!(level.scope, Scope::Account(_) | Scope::Key(_)));
         let bit = bit(level, threshold);
-        if !is_told || path.seen.load(Ordering::Relaxed) & bit != 0 {
+        if !is_told || path.seen.load(Ordering::Relaxed) & bit != 0 || self.is_full.load(Ordering::Relaxed) {
             return;
         }
         if path.seen.fetch_or(bit, Ordering::AcqRel) & bit != 0 {
@@ -101,6 +112,7 @@ impl Lookout {
         if seen.len() < SEEN_MAX {
             seen.push(Seen { path: path.clone(), level, threshold, limit, current });
         } else {
+            self.is_full.store(true, Ordering::Relaxed);
             path.seen.fetch_and(!bit, Ordering::AcqRel);
         }
     }
@@ -111,9 +123,17 @@ impl Lookout {
         lock(&self.seen).capacity()
     }
 
+    /// Keeps everybody waiting who needs the lock.
+    #[cfg(all(test, not(model)))]
+    pub(super) fn locked(&self) -> impl Sized {
+        lock(&self.seen)
+    }
+
     /// What was seen. `empty` is what is written into from now on, and has room.
     fn take(&self, empty: &mut Vec<Seen>) {
-        std::mem::swap(&mut *lock(&self.seen), empty);
+        let mut seen = lock(&self.seen);
+        std::mem::swap(&mut *seen, empty);
+        self.is_full.store(false, Ordering::Relaxed);
     }
 }
 
@@ -150,6 +170,7 @@ fn sort(seen: &mut Vec<Seen>, told: &mut AllTold, now: SystemTime) -> Vec<Alert>
         is_fresh
     });
     let (mut fresh, mut put_off) = (Vec::new(), 0);
+    let mut shares: HashMap<AccountSid, usize> = HashMap::new();
     for seen in seen.drain(..) {
         let Some(alert) = seen.alert() else { continue };
         let key = (alert.scope, alert.resource, alert.threshold);
@@ -158,13 +179,16 @@ fn sort(seen: &mut Vec<Seen>, told: &mut AllTold, now: SystemTime) -> Vec<Alert>
                 known.alert.current = known.alert.current.max(alert.current);
                 known.seen.push(seen);
             }
-            None if fresh.len() < TOLD_MAX => {
-                fresh.push(key);
-                told.insert(key, Told { alert, at: now, seen: vec![seen] });
-            }
             None => {
-                put_off += 1;
-                seen.forget();
+                let share = shares.entry(seen.path.subject.owner()).or_default();
+                if fresh.len() < TOLD_MAX && *share < TOLD_OF_OWNER_MAX {
+                    *share += 1;
+                    fresh.push(key);
+                    told.insert(key, Told { alert, at: now, seen: vec![seen] });
+                } else {
+                    put_off += 1;
+                    seen.forget();
+                }
             }
         }
     }

@@ -23,6 +23,8 @@ const TRIES: usize = 4;
 const UNTOLD_MAX: i64 = 10_000;
 /// The same for one application, whose receiver may be away for days.
 const UNTOLD_OF_APP_MAX: i64 = 1_000;
+/// The same for all applications of one developer (an account at the top with its subaccounts): applications cost nothing.
+const UNTOLD_OF_DEVELOPER_MAX: i64 = 2_000;
 /// The same for one account that revokes: no customer takes the place of others.
 const UNTOLD_OF_USER_MAX: i64 = 100;
 
@@ -273,12 +275,20 @@ impl Accounts {
     async fn note_room(&self, user_account: &AccountSid, app: &ConnectAppSid) -> Result<(), AccountsError> {
         let untold = Statement::new(
             "SELECT count(*), (SELECT count(*) FROM deauthorizations WHERE connect_app = $1), \
-             (SELECT count(*) FROM deauthorizations d JOIN authorizations z ON z.sid = d.authorized WHERE z.user_account = $2) \
+             (SELECT count(*) FROM deauthorizations d JOIN authorizations z ON z.sid = d.authorized WHERE z.user_account = $2), \
+             (SELECT count(*) FROM deauthorizations d JOIN connect_apps b ON b.sid = d.connect_app JOIN accounts o ON o.sid = b.account \
+             WHERE COALESCE(o.parent, o.sid) = (SELECT COALESCE(v.parent, v.sid) FROM connect_apps c JOIN accounts v ON v.sid = c.account \
+             WHERE c.sid = $1)) \
              FROM deauthorizations",
         );
         let rows = self.inner.store.read(untold.bind(app.to_string()).bind(user_account.to_string())).await?;
         let Some(row) = rows.first() else { return Ok(()) };
-        if UNTOLD_MAX <= row.int(0)? || UNTOLD_OF_APP_MAX <= row.int(1)? || UNTOLD_OF_USER_MAX <= row.int(2)? {
+        let most = [UNTOLD_MAX, UNTOLD_OF_APP_MAX, UNTOLD_OF_USER_MAX, UNTOLD_OF_DEVELOPER_MAX];
+        let mut has_room = true;
+        for (column, max) in most.into_iter().enumerate() {
+            has_room &= row.int(column)? < max;
+        }
+        if !has_room {
             tracing::warn!(%app, "too many developers wait to be told of revocations: this one is not");
             metrics::counter!("ringback_deauthorizations_total", "outcome" => "no-room").increment(1);
         }
@@ -297,18 +307,21 @@ impl Accounts {
         let tell = Statement::new(
             "INSERT INTO deauthorizations (id, authorized, connect_app, tries, due_at, leased_until, lease, created_at) \
              SELECT z.sid || '-' || z.version, z.sid, z.connect_app, 0, $1, 0, '', $1 \
-             FROM authorizations z JOIN connect_apps c ON c.sid = z.connect_app \
+             FROM authorizations z JOIN connect_apps c ON c.sid = z.connect_app JOIN accounts v ON v.sid = c.account \
              WHERE z.user_account = $2 AND ($3 = '' OR z.connect_app = $3) AND z.status = 'active' AND c.status = 'active' \
              AND (SELECT count(*) FROM deauthorizations) < $4 \
              AND (SELECT count(*) FROM deauthorizations d WHERE d.connect_app = z.connect_app) < $5 \
-             AND (SELECT count(*) FROM deauthorizations d JOIN authorizations y ON y.sid = d.authorized WHERE y.user_account = $2) < $6",
+             AND (SELECT count(*) FROM deauthorizations d JOIN authorizations y ON y.sid = d.authorized WHERE y.user_account = $2) < $6 \
+             AND (SELECT count(*) FROM deauthorizations d JOIN connect_apps b ON b.sid = d.connect_app JOIN accounts o ON o.sid = b.account \
+             WHERE COALESCE(o.parent, o.sid) = COALESCE(v.parent, v.sid)) < $7",
         )
         .bind(now)
         .bind(user.as_str())
         .bind(app.as_str())
         .bind(UNTOLD_MAX)
         .bind(UNTOLD_OF_APP_MAX)
-        .bind(UNTOLD_OF_USER_MAX);
+        .bind(UNTOLD_OF_USER_MAX)
+        .bind(UNTOLD_OF_DEVELOPER_MAX);
         let grants = Statement::new(
             "DELETE FROM connect_grants WHERE authorized IN \
              (SELECT sid FROM authorizations WHERE user_account = $1 AND ($2 = '' OR connect_app = $2))",

@@ -54,12 +54,12 @@ async fn one_story_is_told_once_however_it_flaps_and_however_many_nodes_see_it()
         assert!(here.note_reached(&Reached { threshold: "hard", ..reached }).await.unwrap());
         assert!(here.note_reached(&Reached { resource: "fills", ..reached }).await.unwrap());
         // After a while of quiet it is told again.
-        world.clock.advance_wall(Duration::from_secs(61));
+        world.clock.advance_wall(Duration::from_secs(91));
         assert!(there.note_reached(&reached).await.unwrap());
         // But not more often than the interval says, and then it is.
-        world.clock.advance_wall(Duration::from_secs(61));
+        world.clock.advance_wall(Duration::from_secs(91));
         assert!(!here.note_reached(&reached).await.unwrap());
-        let mut waited = 61;
+        let mut waited = 91;
         while !here.note_reached(&reached).await.unwrap() {
             world.clock.advance_wall(Duration::from_secs(30));
             waited += 30;
@@ -179,6 +179,16 @@ async fn it_is_told_signed_until_it_is_heard_or_old() {
     }
 }
 
+/// Lets so many alerts of an account wait.
+async fn fill(accounts: &Accounts, account: &AccountSid, count: i64) {
+    let fill = Statement::new(
+        "INSERT INTO alerts (id, account, record, tries, due_at, leased_until, lease, created_at) \
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
+         SELECT 'x' || $1 || i, $1, '?', 0, 0, 0, '', 0 FROM n",
+    );
+    accounts.inner.store.write(&[fill.bind(account.to_string()).bind(count)]).await.unwrap();
+}
+
 #[tokio::test]
 async fn of_one_account_so_many_wait_and_others_have_room() {
     for world in World::both().await {
@@ -188,29 +198,179 @@ async fn of_one_account_so_many_wait_and_others_have_room() {
         for account in [&noisy, &quiet] {
             tell_at(&accounts, account, "https://app.example/limits").await;
         }
-        let fill = Statement::new(
-            "INSERT INTO alerts (id, account, record, tries, due_at, leased_until, lease, created_at) \
-             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) \
-             SELECT 'x' || i, $1, '?', 0, 0, 0, '', 0 FROM n",
-        );
-        accounts.inner.store.write(&[fill.bind(noisy.to_string())]).await.unwrap();
+        fill(&accounts, &noisy, 100).await;
         assert!(!accounts.note_reached(&soft(noisy)).await.unwrap());
         assert!(accounts.note_reached(&soft(quiet)).await.unwrap());
         assert_eq!(count(&accounts).await, 101);
-        // Of so many limits it is known that they were reached; what is long past makes room.
+        // One that cannot be read silences nobody.
+        assert_eq!(accounts.take_untold(&ALERTS, 32).await.unwrap().len(), 1);
+        // What found no room is told when there is some, as the same story.
+        let heard = Statement::new("DELETE FROM alerts WHERE account = $1").bind(noisy.to_string());
+        accounts.inner.store.write(&[heard]).await.unwrap();
+        world.clock.advance_wall(Duration::from_secs(10));
+        assert!(accounts.note_reached(&soft(noisy)).await.unwrap());
+        assert!(!accounts.note_reached(&soft(noisy)).await.unwrap());
+        accounts.close().await;
+    }
+}
+
+#[tokio::test]
+async fn one_owner_with_many_subaccounts_takes_neither_the_room_nor_the_places_of_others() {
+    for world in World::both().await {
+        let (here, there) = (world.node().await, world.node().await);
+        let top = here.create_account(None, "", &operator()).await.unwrap().sid;
+        let mut subs = Vec::new();
+        for _ in 0..6 {
+            let sub = here.create_account(Some(&top), "", &operator()).await.unwrap().sid;
+            tell_at(&here, &sub, "https://app.example/sub").await;
+            assert!(here.note_reached(&soft(sub)).await.unwrap());
+            subs.push(sub);
+        }
+        world.clock.advance_wall(Duration::from_secs(1));
+        let other = here.create_account(None, "", &operator()).await.unwrap().sid;
+        tell_at(&here, &other, "https://app.example/other").await;
+        assert!(here.note_reached(&soft(other)).await.unwrap());
+        // Though all of theirs are older: of each owner the first comes first, and two are under way, on whichever node.
+        let first = here.take_untold(&ALERTS, 2).await.unwrap();
+        let second = there.take_untold(&ALERTS, 32).await.unwrap();
+        let third = here.take_untold(&ALERTS, 32).await.unwrap();
+        assert_eq!((first.len(), second.len(), third.len()), (2, 1, 0));
+        let leased = Statement::new("SELECT account FROM alerts WHERE leased_until > 0");
+        let leased = here.inner.store.read(leased).await.unwrap();
+        assert_eq!(leased.iter().filter(|row| row.text(0).unwrap() == other.to_string()).count(), 1);
+        // A node that is gone with them: others take them after a while.
+        world.clock.advance_wall(Duration::from_secs(61));
+        assert_eq!(there.take_untold(&ALERTS, 32).await.unwrap().len(), 3);
+
+        for sub in &subs[..5] {
+            fill(&here, sub, 99).await;
+        }
+        assert_eq!(count(&here).await, 502);
+        let hard = |account| Reached { threshold: "hard", ..soft(account) };
+        assert!(!here.note_reached(&hard(subs[5])).await.unwrap());
+        assert!(here.note_reached(&hard(other)).await.unwrap());
+        here.close().await;
+        there.close().await;
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_hear_one_is_not_asked_to_hear_the_others_meanwhile() {
+    for world in World::both().await {
+        let origin = Origin::start().await.unwrap();
+        origin.set("/deaf", Reply::status(500, "text/plain", Body::of("")));
+        let accounts = world.node().await;
+        let account = accounts.create_account(None, "", &operator()).await.unwrap().sid;
+        tell_at(&accounts, &account, &origin.url("/deaf")).await;
+        for resource in ["fetches", "fills", "uploads"] {
+            assert!(accounts.note_reached(&Reached { resource, ..soft(account) }).await.unwrap());
+        }
+        let waiting = async || -> Vec<(i64, i64)> {
+            let rows = Statement::new("SELECT tries, due_at FROM alerts WHERE leased_until = 0 ORDER BY tries");
+            let rows = accounts.inner.store.read(rows).await.unwrap();
+            rows.iter().map(|row| (row.int(0).unwrap(), row.int(1).unwrap())).collect()
+        };
+        let until_tried = async |expected: [i64; 3]| {
+            let tried = async {
+                while !waiting().await.iter().map(|(tries, _)| *tries).eq(expected) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), tried).await.expect("it is not tried");
+            let due: Vec<i64> = waiting().await.iter().map(|(_, due)| *due).collect();
+            assert!(due.iter().all(|at| *at == due[0]), "all of them are put off: {due:?}");
+        };
+        let client = client(&origin, &world.clock);
+        tokio::select! {
+            () = accounts.keep_telling(&client) => {}
+            () = async {
+                // Each in its turn, and each time the pause grows for all.
+                until_tried([0, 0, 1]).await;
+                world.clock.advance_wall(Duration::from_secs(10));
+                until_tried([0, 1, 2]).await;
+                world.clock.advance_wall(Duration::from_secs(10));
+                until_tried([1, 2, 3]).await;
+            } => {}
+        }
+        assert_eq!(origin.seen().len(), 3);
+        accounts.close().await;
+    }
+}
+
+#[tokio::test]
+async fn of_so_many_limits_it_is_known_that_they_are_reached_and_the_others_are_counted() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let counted = || -> Vec<String> {
+        metrics.render().lines().filter(|line| line.contains("no-room")).map(str::to_owned).collect()
+    };
+    let mut before = counted();
+    for world in World::both().await {
+        let accounts = world.node().await;
+        let account = accounts.create_account(None, "", &operator()).await.unwrap().sid;
+        tell_at(&accounts, &account, "https://app.example/limits").await;
         let fill = Statement::new(
             "INSERT INTO reached_limits (limited, resource, threshold, account, began_at, reached_at, told_at, version) \
-             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
              SELECT 'x' || i, 'fetches', 'soft', $1, $2, $2, $2, 1 FROM n",
         );
         let now = crate::accounts::rows::micros(world.clock.now_wall());
-        accounts.inner.store.write(&[fill.bind(quiet.to_string()).bind(now)]).await.unwrap();
-        let another = Reached { resource: "fills", ..soft(quiet) };
-        assert!(!accounts.note_reached(&another).await.unwrap());
-        world.clock.advance_wall(Duration::from_secs(3 * 86_400));
-        assert!(accounts.note_reached(&another).await.unwrap());
-        // One that cannot be read silences nobody, and of one account one is under way at a time.
-        assert_eq!(accounts.take_untold(&ALERTS, 32).await.unwrap().len(), 1);
+        accounts.inner.store.write(&[fill.bind(account.to_string()).bind(now)]).await.unwrap();
+        assert!(!accounts.note_reached(&soft(account)).await.unwrap());
+        assert_ne!(counted(), before, "that it is told nobody is counted");
+        // Those that are not reached any more make room, as soon as that changes nothing of what is told.
+        world.clock.advance_wall(Duration::from_secs(290));
+        assert!(!accounts.note_reached(&soft(account)).await.unwrap());
+        before = counted();
+        world.clock.advance_wall(Duration::from_secs(20));
+        assert!(accounts.note_reached(&soft(account)).await.unwrap());
+        accounts.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_goes_on_is_not_written_each_time_and_is_the_same_story_all_the_same() {
+    for mut world in World::both().await {
+        world.config.alert_interval = Duration::from_secs(30);
+        let accounts = world.node().await;
+        let account = accounts.create_account(None, "", &operator()).await.unwrap().sid;
+        tell_at(&accounts, &account, "https://app.example/limits").await;
+        let version = async || {
+            let rows = Statement::new("SELECT version FROM reached_limits");
+            accounts.inner.store.read(rows).await.unwrap()[0].int(0).unwrap()
+        };
+        assert!(accounts.note_reached(&soft(account)).await.unwrap());
+        for _ in 0..2 {
+            world.clock.advance_wall(Duration::from_secs(10));
+            assert!(!accounts.note_reached(&soft(account)).await.unwrap());
+        }
+        assert_eq!(version().await, 1);
+        // It was reached 55 s ago, whatever is written.
+        world.clock.advance_wall(Duration::from_secs(55));
+        assert!(!accounts.note_reached(&soft(account)).await.unwrap());
+        assert_eq!(version().await, 2);
+        world.clock.advance_wall(Duration::from_secs(91));
+        assert!(accounts.note_reached(&soft(account)).await.unwrap());
+        accounts.close().await;
+    }
+}
+
+#[tokio::test]
+async fn who_changed_who_is_told_stands_in_the_audit_log() {
+    for world in World::both().await {
+        let accounts = world.node().await;
+        let account = accounts.create_account(None, "", &operator()).await.unwrap().sid;
+        let detail = async || accounts.audit(Some(&account), None, 1).await.unwrap()[0].detail.clone();
+        tell_at(&accounts, &account, "https://app.example:8443/limits/s3cret?token=s3cret").await;
+        assert_eq!(detail().await, "limit callback set to app.example");
+        let change = AccountChange { friendly_name: Some("other".to_owned()), ..AccountChange::default() };
+        accounts.update_account(&account, &change, &operator()).await.unwrap();
+        assert_eq!(detail().await, "");
+        let status = Some(Status::Suspended);
+        let change = AccountChange { status, limit_callback_url: Some(String::new()), ..AccountChange::default() };
+        accounts.update_account(&account, &change, &operator()).await.unwrap();
+        assert_eq!(detail().await, "status suspended, limit callback removed");
         accounts.close().await;
     }
 }

@@ -226,6 +226,19 @@ async fn of_an_account_that_is_closed_every_developer_hears_and_of_too_many_some
         assert_eq!(count(&accounts).await, 1_000);
         revoked(&accounts, &other, &another).await;
         assert_eq!(count(&accounts).await, 1_001);
+        // Nor does a developer by many applications.
+        let more = Statement::new(
+            "INSERT INTO deauthorizations (id, authorized, connect_app, tries, due_at, leased_until, lease, created_at) \
+             SELECT 'y' || id, authorized, $1, 0, 0, 0, '', 0 FROM deauthorizations WHERE connect_app = $2 LIMIT 999",
+        );
+        let more = more.bind(another.sid.to_string()).bind(app.sid.to_string());
+        accounts.inner.store.write(&[more]).await.unwrap();
+        let third = self::app(&accounts, &pair, origin.url("/back"), Method::Post).await;
+        revoked(&accounts, &other, &third).await;
+        assert_eq!(count(&accounts).await, 2_000);
+        let of_another = self::app(&accounts, &other, origin.url("/back"), Method::Post).await;
+        revoked(&accounts, &other, &of_another).await;
+        assert_eq!(count(&accounts).await, 2_001);
         accounts.close().await;
     }
 }
@@ -259,6 +272,25 @@ async fn one_that_cannot_be_read_silences_nobody() {
         let breaking = Statement::new("UPDATE connect_apps SET record = '?' WHERE sid = $1");
         accounts.inner.store.write(&[breaking.bind(broken.sid.to_string())]).await.unwrap();
         assert_eq!(accounts.take_untold(&DEAUTHORIZATIONS, 32).await.unwrap().len(), 1);
+        accounts.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_developer_with_many_applications_takes_no_place_from_others() {
+    for world in World::both().await {
+        let accounts = world.node().await;
+        let (many, other) = (Pair::new(&accounts).await, Pair::new(&accounts).await);
+        for _ in 0..5 {
+            let app = app(&accounts, &many, "https://app.example/gone".to_owned(), Method::Post).await;
+            revoked(&accounts, &many, &app).await;
+        }
+        let app = app(&accounts, &other, "https://app.example/gone".to_owned(), Method::Post).await;
+        revoked(&accounts, &other, &app).await;
+        // Of the one whose turn is first: then the other's is, before the second of the one.
+        let taken = accounts.take_untold(&DEAUTHORIZATIONS, 2).await.unwrap();
+        let more = accounts.take_untold(&DEAUTHORIZATIONS, 32).await.unwrap();
+        assert_eq!((taken.len(), more.len()), (2, 1));
         accounts.close().await;
     }
 }

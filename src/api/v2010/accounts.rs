@@ -5,7 +5,10 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::accounts::{Account, AccountChange, AccountFilter, Method, Status, Unknown};
+use crate::{
+    accounts::{Account, AccountChange, AccountFilter, Method, Resource, Status, Unknown},
+    api::permission::Needs,
+};
 
 use super::{
     answer::{ErrorBody, Failed, answer, date},
@@ -25,7 +28,8 @@ pub(super) struct AccountBody {
     kind: &'static str,
     /// The account that it is a subaccount of, or itself.
     owner_account_sid: String,
-    /// Who is told, by a signed request, that a limit on what is in progress is reached. Without it the account above it is.
+    /// Who is told, by a signed request, that a limit on what is in progress is reached. Without it the account above it is. Only for who may read accounts
+    /// (`accounts:read`): what stands in it may be a secret.
     limit_callback_url: Option<String>,
     /// `GET` or `POST`.
     limit_callback_method: &'static str,
@@ -59,13 +63,15 @@ pub(super) struct AccountList {
 impl AccountBody {
     fn new(account: &Account, asked: &Asked) -> AccountBody {
         let uri = format!("/2010-04-01/Accounts/{}", account.sid);
+        let may_read =
+            Needs::Read(Resource::Accounts).are_met_by(&asked.principal, account.sid == asked.principal.account);
         AccountBody {
             sid: account.sid.to_string(),
             friendly_name: account.friendly_name.clone(),
             status: account.status.as_str(),
             kind: "Full",
             owner_account_sid: account.parent.unwrap_or(account.sid).to_string(),
-            limit_callback_url: account.limit_callback_url.clone(),
+            limit_callback_url: account.limit_callback_url.clone().filter(|_| may_read),
             limit_callback_method: account.limit_callback_method.as_str(),
             auth_token: (asked.principal.is_owner() && account.connect_app.is_none())
                 .then(|| account.primary_token.reveal().to_owned()),
@@ -136,7 +142,7 @@ pub(super) async fn create(asked: Asked, Form(form): Form<Create>) -> Result<Res
     Ok(answer(StatusCode::CREATED, AccountBody::new(&made, &asked)))
 }
 
-/// Tells of an account. Any credentials may ask for their own, without its token.
+/// Tells of an account. Any credentials may ask for their own, without its token; who may not read accounts is not shown who is told of its limits.
 #[utoipa::path(get, path = "/2010-04-01/Accounts/{account}.json", tag = "Accounts", params(("account" = String, Path)),
     responses((status = 200, body = AccountBody), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) async fn fetch(asked: Asked) -> Result<Response, Failed> {

@@ -114,6 +114,12 @@ async fn of_too_many_at_once_some_are_told_later_and_none_is_waited_for() {
     refuse_all().await;
     refuse_all().await;
     assert_eq!(gate.concurrency.core.lookout.capacity(), room);
+    {
+        let lookout = &gate.concurrency.core.lookout;
+        let _locked = lookout.locked();
+        // While there is no room nobody waits for the lock to learn it.
+        refuse_all().await;
+    }
     let told = std::sync::Mutex::new(std::collections::HashSet::new());
     looking_out(&gate, &heard, async {
         a_round().await;
@@ -129,6 +135,29 @@ async fn of_too_many_at_once_some_are_told_later_and_none_is_waited_for() {
             assert!(rounds < 500, "{}", told.lock().unwrap().len());
             assert_eq!(gate.concurrency.core.lookout.capacity(), room);
         }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_owner_with_many_subaccounts_leaves_others_their_turn() {
+    let (gate, heard) = (Gate::alone(), Heard::default());
+    let account = |number: u32| -> AccountSid { format!("AC{number:032x}").parse().unwrap() };
+    let (top, other) = (account(1), account(2));
+    gate.limit(Scope::Account(other), Limit::hard(0));
+    let subs: Vec<AccountSid> = (10..210).map(account).collect();
+    for sub in &subs {
+        gate.limit(Scope::Account(*sub), Limit::hard(0));
+    }
+    for sub in &subs {
+        impeded(gate.admit(Subject { parent: Some(top), ..Subject::account(*sub) }).await, Why::Full);
+    }
+    impeded(gate.admit(Subject::account(other)).await, Why::Full);
+    looking_out(&gate, &heard, async {
+        a_round().await;
+        let told = heard.take();
+        assert_eq!(told.len(), 33, "{told:?}");
+        assert!(told.iter().any(|alert| alert.0 == Scope::Account(other)));
     })
     .await;
 }

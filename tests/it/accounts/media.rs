@@ -46,6 +46,25 @@ async fn a_key_does_what_its_scopes_say_and_no_more() {
 }
 
 #[tokio::test]
+async fn who_is_told_of_limits_is_shown_to_who_may_read_accounts() {
+    let (node, first) = closed_node(&Origin::start().await.unwrap(), |_| {}).await;
+    let account = format!("/2010-04-01/Accounts/{}.json", first.name);
+    let url = "https://app.example/limits?secret=s3cret";
+    assert_eq!(post(&node, &first, &account, &[("LimitCallbackUrl", url)]).await.0, StatusCode::OK);
+    let keys = format!("/2010-04-01/Accounts/{}/Keys.json", first.name);
+    for (scopes, shown) in [("accounts:read", true), ("media:read", false), ("accounts:write", false)] {
+        let (status, made) = post(&node, &first, &keys, &[("Scopes", scopes)]).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        let key = Credentials::new(&made["sid"], &made["secret"]);
+        let answer = ask(&node, &key, Method::GET, &account).await;
+        let said: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(answer.status, StatusCode::OK, "{said}");
+        assert_eq!(said["limit_callback_url"].as_str(), shown.then_some(url), "{scopes}");
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn wrong_credentials_are_refused_where_strangers_are_let_in() {
     let origin = Origin::start().await.unwrap();
     origin.set("/a.wav", Reply::ok("audio/wav", Body::of(fixture::audio("speech.wav").unwrap())));
