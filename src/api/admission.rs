@@ -25,6 +25,8 @@ pub(super) struct Caller {
     pub(super) tenant: Tenant,
     /// Who said so, if it authenticated.
     pub(super) principal: Option<Arc<Principal>>,
+    /// Whose key has signed its path: it may nothing by that but what the path says, and counts for that key.
+    signer: Option<Arc<Principal>>,
     /// Where it comes from.
     pub(super) from: IpAddr,
 }
@@ -176,7 +178,7 @@ impl Admission {
             return Err(forbidden());
         }
         // The path's, as one that the node's own keys have signed: it may do this and nothing else.
-        Ok(Caller::of(principal.tenant.clone(), from))
+        Ok(Caller { signer: Some(principal.clone()), ..Caller::of(principal.tenant.clone(), from) })
     }
 
     /// A key that there is not gets the answer of a wrong signature.
@@ -199,7 +201,8 @@ impl Admission {
             }
         };
         if may {
-            Ok(Caller { tenant: principal.tenant.clone(), principal: Some(principal), from })
+            let tenant = principal.tenant.clone();
+            Ok(Caller { principal: Some(principal), ..Caller::of(tenant, from) })
         } else {
             Err(forbidden())
         }
@@ -219,7 +222,7 @@ impl Ground<'_> {
 
 impl Caller {
     fn of(tenant: Tenant, from: IpAddr) -> Caller {
-        Caller { tenant, principal: None, from }
+        Caller { tenant, principal: None, signer: None, from }
     }
 
     /// For whom what it asks counts.
@@ -230,9 +233,9 @@ impl Caller {
         }
     }
 
-    /// The same, where it has shown credentials.
+    /// The same, where it has shown credentials or a key has signed its path.
     pub(super) fn subject_at_once(&self) -> Option<Subject> {
-        self.principal.as_ref().map(|principal| subject(principal, principal.account))
+        self.principal.as_ref().or(self.signer.as_ref()).map(|principal| subject(principal, principal.account))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     app,
     clock::Clock,
     concurrency::{
-        By, Edit, Giver, Limit, LimitsError, Measure, PerSecond, Policy, Resource, Rule, Scope, StoredLimit,
+        By, Edit, Giver, Limit, LimitsError, Measure, PerSecond, Policy, Resource, Rule, Scope, Slot, StoredLimit,
         StoredLimits,
     },
     ids::AccountSid,
@@ -85,7 +85,7 @@ struct New {
     /// With throttle: how many beyond the limit are let in so, before the next is refused
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     beyond: u32,
-    /// So many may begin in a second; of accounts only
+    /// So many may begin in a second; of accounts only, and of calls and call-writes
     #[arg(long, value_name = "NUMBER")]
     per_second: Option<u32>,
     /// With per-second: how many may wait to begin
@@ -178,9 +178,8 @@ async fn carry_out(
             if rules.is_empty() {
                 bail!("a limit needs --hard, --soft or --per-second; remove takes one away");
             }
-            for rule in rules {
-                edit(limits, ledger, None, (new.scope, new.resource, rule.measure()), Some(rule)).await?;
-            }
+            let wanted = rules.into_iter().map(|rule| ((new.scope, new.resource, rule.measure()), Some(rule)));
+            change(limits, ledger, None, new.scope, &wanted.collect::<Vec<_>>()).await?;
             for limit in limits.given_to(new.scope).await? {
                 if limit.name.resource == new.resource && limit.name.giver == Giver::Operator {
                     tell(&limit, json, terminal)?;
@@ -190,13 +189,11 @@ async fn carry_out(
         Verb::Remove { scope, resource, owners } => {
             let given = if owners { limits.given_to(scope).await? } else { Vec::new() };
             let owner = given.iter().find_map(|limit| limit.owner);
-            let mut was_there = false;
-            for measure in [Measure::InProgress, Measure::PerSecond] {
-                let is_one = measure == Measure::InProgress || matches!(scope, Scope::Account(_));
-                if is_one && owners == owner.is_some() {
-                    was_there |= edit(limits, ledger, owner, (scope, resource, measure), None).await?.was.is_some();
-                }
-            }
+            let is_one = |measure: &Measure| *measure == Measure::InProgress || matches!(scope, Scope::Account(_));
+            let measures = [Measure::InProgress, Measure::PerSecond].into_iter().filter(is_one);
+            let wanted: Vec<_> = measures.map(|measure| ((scope, resource, measure), None)).collect();
+            let was_there = owners == owner.is_some()
+                && change(limits, ledger, owner, scope, &wanted).await?.iter().any(|edit| edit.was.is_some());
             if !was_there {
                 terminal.complain(&format!("{scope} has no limit of its own on {resource}"));
                 return Ok(Exit::NotThere);
@@ -206,15 +203,15 @@ async fn carry_out(
     Ok(Exit::Done)
 }
 
-/// Changes one limit, of the operator's or of an owner's, and says so in the audit log: of the account whose it is, or whose key.
-async fn edit(
+/// Changes limits of a scope, of the operator's or of an owner's, and says so in the audit log: of the account whose it is, or whose key.
+async fn change(
     limits: &StoredLimits,
     ledger: &Ledger,
     owner: Option<AccountSid>,
-    of: (Scope, Resource, Measure),
-    rule: Option<Rule>,
-) -> anyhow::Result<Edit> {
-    let account = match of.0 {
+    scope: Scope,
+    wanted: &[(Slot, Option<Rule>)],
+) -> anyhow::Result<Vec<Edit>> {
+    let account = match scope {
         Scope::Account(account) => account,
         Scope::Key(key) => ledger.account_of_key(&key).await?.unwrap_or(AccountSid::NOBODY),
         Scope::Platform | Scope::Destination(_) => AccountSid::NOBODY,
@@ -225,7 +222,7 @@ async fn edit(
         let (target, detail) = (edit.name.scope.to_string(), edit.to_string());
         Ledger::write(Entry { account, by: &actor, action, target, detail, at })
     };
-    Ok(limits.set(of, rule, By { owner, who: OPERATOR, at }, &recorder).await?)
+    Ok(limits.change(wanted, By { owner, who: OPERATOR, at }, &recorder).await?)
 }
 
 fn tell(known: &StoredLimit, json: bool, terminal: &mut Terminal) -> anyhow::Result<()> {

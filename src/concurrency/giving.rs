@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     ids::AccountSid,
+    lease::{Leases as _, Paced, Rate},
     store::{Statement, StoreError},
 };
 
@@ -22,6 +23,10 @@ pub const OWNED_MAX: i64 = 2_000;
 /// Who waits, or is slowed, holds a connection: by an owner's limit no more of one account and kind of work on a node than this, and no longer. The operator's may be more.
 const OWNED_WAITING_MAX: u32 = 256;
 const OWNED_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Changes that one account at the top may make of limits on one node: so many at once, and one more each second. Each costs everybody: what is known of callers is
+/// made anew by all nodes.
+pub const EDITS_MAX: u32 = 60;
+const EDITS: Rate = Rate { interval: Duration::from_secs(1), burst: EDITS_MAX, backlog_max: 0 };
 /// How often a change is tried that somebody else is faster with.
 const TRIES: u32 = 16;
 
@@ -55,6 +60,9 @@ pub struct LimitName {
     /// And how.
     pub measure: Measure,
 }
+
+/// Which limit of those that a giver may give: whose, on what, and how it is measured.
+pub type Slot = (Scope, Resource, Measure);
 
 /// Who gives a limit, or takes it away.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +103,20 @@ impl Rule {
             Rule::InProgress(limit) => Rule::InProgress(limit.check()?),
             Rule::PerSecond(rate) => Rule::PerSecond(rate.check()?),
         })
+    }
+}
+
+/// Checks that it would be counted anywhere: what is listed and holds nothing is worse than none.
+fn check_holds(scope: Scope, resource: Resource, rule: Rule) -> Result<(), LimitError> {
+    match (rule, scope, resource) {
+        (Rule::PerSecond(_), Scope::Account(_), Resource::Calls | Resource::CallWrites) => Ok(()),
+        (Rule::PerSecond(_), Scope::Account(_), _) => {
+            Err(LimitError::Invalid("so many a second are of calls and call-writes only"))
+        }
+        (Rule::InProgress(_), Scope::Key(_), Resource::Fills | Resource::Speech) => Err(LimitError::Invalid(
+            "fills and speech are an account's, whoever waits for them: no key's limit holds; limit its fetches",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -158,47 +180,86 @@ impl fmt::Display for Edit {
 }
 
 impl StoredLimits {
-    /// Gives a scope a limit of its own, or takes it away, whatever it was before. It holds on this node at once, on others within a second. That an owner
-    /// may give this scope anything is for whoever asks to have seen to.
+    /// Gives a scope a limit of its own, or takes it away, as [`change`](StoredLimits::change) does.
     ///
     /// # Errors
-    /// It makes no sense, there are too many, or the store cannot be asked.
+    /// As [`change`](StoredLimits::change).
     pub async fn set(
         &self,
-        (scope, resource, measure): (Scope, Resource, Measure),
+        slot: Slot,
         is: Option<Rule>,
         by: By<'_>,
         recorder: Recorder<'_>,
     ) -> Result<Edit, LimitsError> {
-        let is = is.map(Rule::check).transpose()?.filter(|rule| rule.measure() == measure);
-        if measure == Measure::PerSecond && !matches!(scope, Scope::Account(_)) {
-            return Err(LimitError::Invalid("so many a second are of accounts only").into());
-        }
-        if let (Some(owner), Some(rule)) = (by.owner, is) {
-            check_owned(owner, scope, resource, rule)?;
-        }
+        let edits = self.change(&[(slot, is)], by, recorder).await?;
+        edits.first().copied().ok_or(LimitsError::Store(StoreError::Busy))
+    }
+
+    /// Gives limits, or takes them away, whatever they were before: all of them or, if one cannot be, none. They hold on this node at once, on others within a
+    /// second. That an owner may give these scopes anything is for whoever asks to have seen to.
+    ///
+    /// # Errors
+    /// One makes no sense or would hold nothing, there are too many, the owner changes too often, or the store cannot be asked. Nothing was changed then.
+    pub async fn change(
+        &self,
+        wanted: &[(Slot, Option<Rule>)],
+        by: By<'_>,
+        recorder: Recorder<'_>,
+    ) -> Result<Vec<Edit>, LimitsError> {
         let giver = if by.owner.is_some() { Giver::Owner } else { Giver::Operator };
-        let name = LimitName { giver, scope, resource, measure };
-        for _ in 0..TRIES {
-            let (was, version) = self.one(name).await?;
-            let edit = Edit { name, was, is };
-            if was == is {
-                return Ok(edit);
+        let checked = |((scope, resource, measure), is): &(Slot, Option<Rule>)| {
+            let (scope, resource, measure) = (*scope, *resource, *measure);
+            let is = is.map(Rule::check).transpose()?.filter(|rule| rule.measure() == measure);
+            if measure == Measure::PerSecond && !matches!(scope, Scope::Account(_)) {
+                return Err(LimitError::Invalid("so many a second are of accounts only").into());
             }
-            let mut change = self.changing(&edit, version, by);
+            if let Some(rule) = is {
+                check_holds(scope, resource, rule)?;
+                by.owner.map_or(Ok(()), |owner| check_owned(owner, scope, resource, rule))?;
+            }
+            Ok::<_, LimitsError>((LimitName { giver, scope, resource, measure }, is))
+        };
+        let wanted = wanted.iter().map(checked).collect::<Result<Vec<_>, _>>()?;
+        let mut is_paced = false;
+        for _ in 0..TRIES {
+            let (mut edits, mut change, mut versions) = (Vec::new(), Vec::new(), Vec::new());
+            for (name, is) in &wanted {
+                let (was, version) = self.one(*name).await?;
+                let edit = Edit { name: *name, was, is: *is };
+                if was != *is {
+                    change.extend(self.changing(&edit, version, by));
+                    versions.push((*name, version));
+                }
+                edits.push(edit);
+            }
+            if change.is_empty() {
+                return Ok(edits);
+            }
+            if !std::mem::replace(&mut is_paced, true) {
+                self.check_pace(by.owner).await?;
+            }
+            self.check_room(&versions).await?;
             // Its own statements come first, so that an error names them.
-            change.extend(recorder(&edit));
+            let own = change.len();
+            change.extend(edits.iter().filter(|edit| edit.was != edit.is).flat_map(recorder));
             match self.store.write(&change).await {
                 Ok(()) => {
                     // That others hear it is their business, and so is a store that went away right after.
                     if let Err(error) = self.hear().await {
                         tracing::warn!(%error, "a change of a limit cannot be read back");
                     }
-                    return Ok(edit);
+                    return Ok(edits);
                 }
                 // Somebody else was faster; or there is no room, which is so where nothing has changed.
-                Err(StoreError::Unchanged { statement: 1, .. } | StoreError::Duplicate) => {
-                    if self.one(name).await?.1 == version {
+                Err(error)
+                    if matches!(error, StoreError::Duplicate)
+                        || matches!(error, StoreError::Unchanged { statement, .. } if statement < own) =>
+                {
+                    let mut is_overtaken = false;
+                    for (name, version) in &versions {
+                        is_overtaken |= self.one(*name).await?.1 != *version;
+                    }
+                    if !is_overtaken {
                         return Err(if by.owner.is_some() { LimitsError::TooManyOwned } else { LimitsError::TooMany });
                     }
                 }
@@ -206,6 +267,27 @@ impl StoredLimits {
             }
         }
         Err(LimitsError::Store(StoreError::Busy))
+    }
+
+    /// One change more of an owner's. Who cannot be counted, because too many are, is let in.
+    async fn check_pace(&self, owner: Option<AccountSid>) -> Result<(), LimitsError> {
+        let Some(owner) = owner else { return Ok(()) };
+        let pool = Scope::Account(owner).pool(Resource::Accounts, owner);
+        match self.edits.pace(pool, EDITS).await {
+            Ok(Paced::Full { retry_in }) => Err(LimitsError::TooOften { retry_in }),
+            Ok(Paced::Turn { .. }) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Whether there may be one more, where one is new. Counted before the change and not in it: all that are there, while everybody else who changes any waits, is
+    /// not worth being exact to the last one.
+    async fn check_room(&self, versions: &[(LimitName, i64)]) -> Result<(), LimitsError> {
+        if !versions.iter().any(|(name, version)| *version == 0 && name.layer().is_some()) {
+            return Ok(());
+        }
+        let rows = self.store.read(Statement::new("SELECT count(*) FROM given_limits")).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.int(0))?;
+        if count < ROWS_MAX { Ok(()) } else { Err(LimitsError::TooMany) }
     }
 
     /// What a limit says now, and how often it was changed.
@@ -252,16 +334,15 @@ impl StoredLimits {
         let insert = Statement::new(
             "INSERT INTO given_limits (scope, resource, layer, owner, record, changed_by, changed_at, version, number) \
              SELECT $1, $2, $3, $4, $5, $6, $7, 1, number FROM limits_revision \
-             WHERE id = 1 AND (((SELECT count(*) FROM given_limits) < $8 \
-             AND (SELECT count(*) FROM given_limits WHERE owner = $4 AND (record IS NOT NULL OR $9 < changed_at)) < $10) \
+             WHERE id = 1 AND ((SELECT count(*) FROM given_limits WHERE owner = $4 AND (record IS NOT NULL OR $8 < changed_at)) < $9 \
              OR EXISTS (SELECT 1 FROM given_limits WHERE scope = $1 AND resource = $2 AND layer = $3)) \
              ON CONFLICT (scope, resource, layer) DO UPDATE SET owner = excluded.owner, record = excluded.record, \
              changed_by = excluded.changed_by, changed_at = excluded.changed_at, version = given_limits.version + 1, \
-             number = excluded.number WHERE given_limits.version = $11",
+             number = excluded.number WHERE given_limits.version = $10",
         );
         let old = at(by.at.checked_sub(KEPT).unwrap_or(by.at));
         let insert = insert.bind(scope).bind(resource).bind(layer).bind(owner.as_str()).bind(text).bind(by.who);
-        let insert = insert.bind(at(by.at)).bind(ROWS_MAX).bind(old);
+        let insert = insert.bind(at(by.at)).bind(old);
         change.push(insert.bind(if by.owner.is_some() { OWNED_MAX } else { ROWS_MAX }).bind(version).changing(1));
         // Whoever has not heard of it by now reads all anew. Not this one, which just may have been taken away.
         let forget = "DELETE FROM given_limits WHERE owner = $1 AND owner <> '' AND record IS NULL AND changed_at < $2";

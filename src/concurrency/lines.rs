@@ -20,6 +20,8 @@ pub(super) struct Lines<T> {
     /// How many wait for each account, by kind of work.
     waiting: HashMap<(AccountSid, Resource), u32>,
     number: u64,
+    /// Counts the looks, so that pools of an account with many come in turn.
+    looks: usize,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub(super) struct Full;
 
 impl<T> Lines<T> {
     pub(super) fn new() -> Lines<T> {
-        Lines { lines: HashMap::new(), rings: HashMap::new(), waiting: HashMap::new(), number: 0 }
+        Lines { lines: HashMap::new(), rings: HashMap::new(), waiting: HashMap::new(), number: 0, looks: 0 }
     }
 
     /// How many wait.
@@ -66,8 +68,19 @@ impl<T> Lines<T> {
         pools.iter().position(|pool| self.rings.contains_key(pool))
     }
 
-    /// Joins the end of a line, which is stopped by a pool unless it is there already: the waiter's number.
-    pub(super) fn join(&mut self, key: LineKey, stopped_by: Pool, waiting_max: u32, waiter: T) -> Result<u64, Full> {
+    /// Joins the end of a line, which is stopped by a pool unless it is there already: the waiter's number. No more of the account wait than may for this kind of
+    /// work, and for all kinds together.
+    pub(super) fn join(
+        &mut self,
+        key: LineKey,
+        stopped_by: Pool,
+        (waiting_max, in_all_max): (u32, u32),
+        waiter: T,
+    ) -> Result<u64, Full> {
+        let in_all = Resource::ALL.iter().map(|resource| self.waiting(key.0.owner(), *resource)).sum::<u32>();
+        if in_all_max <= in_all {
+            return Err(Full);
+        }
         let waiting = self.waiting.entry((key.0.owner(), key.1)).or_default();
         if waiting_max <= *waiting {
             return Err(Full);
@@ -147,6 +160,28 @@ impl<T> Lines<T> {
     /// Where somebody waits.
     pub(super) fn pools(&self) -> Vec<Pool> {
         self.rings.keys().copied().collect()
+    }
+
+    /// The same for one look: of each account at most `of_one_max` of the pools in which nobody else waits, in turn from look to look.
+    pub(super) fn pools_in_turn(&mut self, of_one_max: usize) -> Vec<Pool> {
+        self.looks = self.looks.wrapping_add(1);
+        let (mut looked_at, mut own): (Vec<Pool>, HashMap<AccountSid, Vec<Pool>>) = (Vec::new(), HashMap::new());
+        for (pool, ring) in &self.rings {
+            match ring.turns.front() {
+                Some(account) if ring.turns.len() == 1 => own.entry(*account).or_default().push(*pool),
+                _ => looked_at.push(*pool),
+            }
+        }
+        for mut pools in own.into_values() {
+            if of_one_max < pools.len() {
+                pools.sort_unstable();
+                let first = self.looks.wrapping_mul(of_one_max) % pools.len();
+                pools.rotate_left(first);
+                pools.truncate(of_one_max);
+            }
+            looked_at.append(&mut pools);
+        }
+        looked_at
     }
 
     fn count_down(&mut self, (subject, resource): &LineKey) {

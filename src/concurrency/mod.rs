@@ -69,7 +69,7 @@ use crate::{
 
 pub use config::{Config, WhenAway};
 pub use error::{Impeded, PlaceLost, TOO_MANY_CODE, Why};
-pub use giving::{By, Edit, LimitName, Measure, OWNED_MAX, Recorder, Rule};
+pub use giving::{By, EDITS_MAX, Edit, LimitName, Measure, OWNED_MAX, Recorder, Rule, Slot};
 pub use limits::{DefaultLimits, Giver, Limit, LimitError, LimitRecord, LimitRecords, MemoryLimits, PerSecond, Policy};
 pub use lookout::{Alarms, Alert, TOLD_EVERY, Threshold};
 pub use place::{Place, PlaceReading};

@@ -54,11 +54,18 @@ pub(super) struct Level {
     pub(super) pool: Pool,
     /// Of the limits that hold at the level the one that lets in the fewest, with the lowest of their soft limits.
     pub(super) limit: Limit,
+    /// Whether that one is an owner's.
+    pub(super) is_owners: bool,
 }
 
 impl Path {
     pub(super) fn caps(&self) -> &[u32] {
         self.caps.get(..self.levels.len()).unwrap_or_default()
+    }
+
+    /// The widest level that lets in nobody.
+    pub(super) fn shut_at(&self) -> Option<usize> {
+        self.caps().iter().position(|cap| *cap == 0)
     }
 
     /// Whether some level has something to say to so many.
@@ -240,7 +247,7 @@ impl Paths {
     ) -> Result<Path, LeaseError> {
         let (mut levels, mut beside) = (Vec::new(), Vec::new());
         for scope in subject.scopes(resource) {
-            let given: Vec<Limit> = from.given(subject, scope, resource).map(|(_, limit)| limit).collect();
+            let (givers, given): (Vec<Giver>, Vec<Limit>) = from.given(subject, scope, resource).unzip();
             // Accounts are counted whether they have a limit or not.
             if given.is_empty() && !matches!(scope, Scope::Account(_)) {
                 continue;
@@ -248,13 +255,14 @@ impl Paths {
             // The first of several that are alike is the operator's.
             let decides = (0..given.len()).min_by_key(|at| given.get(*at).map(|limit| limit.cap()));
             let limit = decides.and_then(|at| given.get(at)).copied().unwrap_or_default();
+            let is_owners = decides.and_then(|at| givers.get(at)) == Some(&Giver::Owner);
             let soft = given.iter().filter_map(|limit| limit.soft).min();
             let others = given.iter().enumerate().filter(|(at, _)| Some(*at) != decides);
             // One that refuses at more than what is let in never says anything.
             let others = others.filter(|(_, limit)| matches!(limit.policy, Policy::Throttle { .. } | Policy::DryRun));
             beside.extend(others.map(|(_, limit)| (levels.len(), Limit { soft: None, ..*limit })));
             let pool = scope.pool(resource, subject.owner());
-            levels.push(Level { scope, pool, limit: Limit { soft, ..limit } });
+            levels.push(Level { scope, pool, limit: Limit { soft, ..limit }, is_owners });
         }
         let pools: Vec<Pool> = levels.iter().map(|level| level.pool).collect();
         let (mut caps, mut notes) = ([u32::MAX; LEVELS_MAX], [u32::MAX; LEVELS_MAX]);

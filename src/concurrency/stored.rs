@@ -15,12 +15,15 @@ use tokio::sync::watch;
 use crate::{
     clock::Clock,
     ids::AccountSid,
+    lease::Local,
     store::{Row, Schema, Statement, Store, StoreError},
 };
 
 use super::{
     Giver, Limit, LimitError, LimitName, LimitRecord, LimitRecords, Measure, MemoryLimits, PerSecond, Resource, Rule,
-    Scope, giving::OWNED_MAX, limits::Heard,
+    Scope,
+    giving::{EDITS_MAX, OWNED_MAX},
+    limits::Heard,
 };
 
 /// How often changes are asked for.
@@ -83,6 +86,8 @@ pub struct StoredLimits {
     pub(super) store: Store,
     memory: MemoryLimits,
     clock: Clock,
+    /// How often owners change theirs by this node (`giving.rs`).
+    pub(super) edits: Local,
     /// How far this node has heard. A std lock: held for reads and writes of it.
     heard: Mutex<HeardSoFar>,
 }
@@ -123,6 +128,12 @@ pub enum LimitsError {
     /// An account has given as many as it may.
     #[error("the account has given {OWNED_MAX} limits, those included that it took away within the last hour")]
     TooManyOwned,
+    /// An account changes its limits faster than it may.
+    #[error("the account changes limits too often: {EDITS_MAX} at once, and one more each second")]
+    TooOften {
+        /// When it may again.
+        retry_in: Duration,
+    },
     /// Its row says what this version does not know.
     #[error("the limit of {scope} on {resource} cannot be read")]
     Unreadable {
@@ -144,7 +155,8 @@ impl StoredLimits {
     pub async fn open(store: Store, clock: Clock) -> Result<StoredLimits, LimitsError> {
         store.migrate(&SCHEMA).await?;
         let heard = HeardSoFar { number: 0, at: clock.since_boot() };
-        let limits = StoredLimits { store, memory: MemoryLimits::default(), clock, heard: Mutex::new(heard) };
+        let edits = Local::new(clock.clone());
+        let limits = StoredLimits { store, memory: MemoryLimits::default(), clock, edits, heard: Mutex::new(heard) };
         limits.hear().await?;
         Ok(limits)
     }

@@ -1,6 +1,7 @@
 //! Admission: on a node alone, in a fleet with a real server, and its queue against a model.
 
 mod alone;
+mod asked;
 mod fleet;
 mod givers;
 mod lines;

@@ -13,7 +13,7 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{Notify, oneshot};
 
-use crate::lease::{Mutex, Pool, lock};
+use crate::lease::{self, Mutex, Pool, lock};
 
 use super::{
     Impeded, Place, Policy, Why,
@@ -24,6 +24,11 @@ use super::{
 
 /// Pools for which a place is tried at once.
 const AT_ONCE_MAX: usize = 64;
+
+/// Who waits holds a connection: where an owner's limit is what is full, nobody waits any more when so many of the account do on a node, for whatever kind of work.
+pub(super) const OWNER_WAITING_MAX: u32 = 256;
+/// Pools of one account in which one look tries for a place, each a question to those who keep the leases. With more they are looked at in turn.
+pub(super) const LOOKED_AT_MAX: usize = 16;
 
 /// One who waits.
 pub(super) type Waiter = oneshot::Sender<Place>;
@@ -65,7 +70,8 @@ impl Core {
         let (sender, granted) = oneshot::channel();
         // Counted before it stands there: who gives something back meanwhile has to look.
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        let joined = lock(&self.lines).join(key, level.pool, waiting_max, sender);
+        let in_all_max = if level.is_owners { OWNER_WAITING_MAX } else { u32::MAX };
+        let joined = lock(&self.lines).join(key, level.pool, (waiting_max, in_all_max), sender);
         let Ok(number) = joined else {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
             return Err(self.refuse(path, Why::QueueFull, Some(stop)));
@@ -126,7 +132,8 @@ impl Core {
             };
             if is_look_due {
                 // What other nodes give back nobody tells.
-                self.note_all_freed();
+                let looked_at = lock(&self.lines).pools_in_turn(LOOKED_AT_MAX);
+                lock(&self.freed.pools).extend(looked_at);
                 look.set(Some(tokio::time::sleep(self.look_pause())));
             }
             let freed = std::mem::take(&mut *lock(&self.freed.pools));
@@ -144,6 +151,19 @@ impl Core {
         lock(&self.freed.pools).extend(waited_for);
     }
 
+    /// One try for somebody who waits. What lets in nobody is not asked again and again whether it does: a limit that is raised is heard of.
+    async fn attempt_unless_shut(self: &Arc<Self>, path: &Arc<Path>) -> Attempt {
+        match path.shut_at() {
+            Some(level) if self.is_asked() => Attempt::Full(Stop { level, current: 0, cap: 0, is_of_all: false }),
+            _ => self.attempt(path).await,
+        }
+    }
+
+    /// Whether those who keep the leases decide; while they cannot be asked, the configuration says what is let in.
+    fn is_asked(&self) -> bool {
+        self.lasts.is_none() || matches!(*self.leases.standing().borrow(), lease::Standing::Deciding { .. })
+    }
+
     /// Hands over what is free of one pool.
     async fn hand_over(self: &Arc<Self>, pool: Pool) {
         loop {
@@ -151,7 +171,7 @@ impl Core {
             let Some((key, number)) = next else { return };
             // As the limits are now.
             let attempt = match self.path(key.0, key.1) {
-                Ok(path) => (self.attempt(&path).await, Some(path)),
+                Ok(path) => (self.attempt_unless_shut(&path).await, Some(path)),
                 Err(_) => (Attempt::Closed, None),
             };
             match attempt {

@@ -52,7 +52,7 @@ pub(super) struct Said {
     slowed_by: Option<f64>,
     /// With `throttle`: how many beyond the limit are let in so. 10.
     beyond: Option<u32>,
-    /// So many may begin in a second; of accounts only.
+    /// So many may begin in a second; of accounts only, and of `calls` and `call-writes`.
     per_second: Option<u32>,
     /// How many may wait to begin. 100.
     backlog_max: Option<u32>,
@@ -136,8 +136,27 @@ impl Giving {
         if is_own { Ok(Giving { principal, scope, account }) } else { Err(missing()) }
     }
 
-    /// Gives it, or takes it away.
-    async fn set(&self, v1: &V1, resource: Resource, measure: Measure, rule: Option<Rule>) -> Result<Edit, Problem> {
+    /// The same of one who may change them. Whoever was given a key has been given a part of what the account may: what bounds the key, and the account itself, is
+    /// not for the key to say.
+    async fn to_change(v1: &V1, caller: &Caller, owner: &str) -> Result<Giving, Problem> {
+        let giving = Giving::of(v1, caller, owner).await?;
+        let principal = &giving.principal;
+        let is_its_own = match giving.scope {
+            Scope::Account(account) => account == principal.account,
+            Scope::Key(key) => principal.credential.key() == Some(key),
+            Scope::Platform | Scope::Destination(_) => false,
+        };
+        if !is_its_own || principal.is_owner() {
+            return Ok(giving);
+        }
+        Err(Problem::new(
+            Kind::Forbidden,
+            "a key changes neither its own limits nor its account's: the auth token does",
+        ))
+    }
+
+    /// Gives them, or takes them away: all or none.
+    async fn set(&self, v1: &V1, resource: Resource, rules: [Option<Rule>; 2]) -> Result<Vec<Edit>, Problem> {
         let (actor, at) = (self.principal.actor(), v1.parts.clock.now_wall());
         let who = format!("{} {}", actor.who, actor.credential);
         let by = By { owner: Some(self.principal.account), who: &who, at };
@@ -146,8 +165,12 @@ impl Giving {
             let (target, detail) = (self.scope.to_string(), edit.to_string());
             Ledger::write(Entry { account: self.account, by: &actor, action, target, detail, at })
         };
-        let set = v1.parts.limits.set((self.scope, resource, measure), rule, by, &recorder).await;
-        set.map_err(|error| limits_problem(&error))
+        let all = [Measure::InProgress, Measure::PerSecond].into_iter().zip(rules);
+        // So many a second are of accounts only.
+        let has = |measure| measure == Measure::InProgress || matches!(self.scope, Scope::Account(_));
+        let wanted = all.filter(|(measure, rule)| has(*measure) || rule.is_some());
+        let wanted: Vec<_> = wanted.map(|(measure, rule)| ((self.scope, resource, measure), rule)).collect();
+        v1.parts.limits.change(&wanted, by, &recorder).await.map_err(|error| limits_problem(&error))
     }
 
     /// What this scope was given.
@@ -167,6 +190,9 @@ fn limits_problem(error: &LimitsError) -> Problem {
     match error {
         LimitsError::Limit(error) => Problem::new(Kind::BadRequest, error.to_string()),
         LimitsError::TooMany | LimitsError::TooManyOwned => Problem::new(Kind::Conflict, error.to_string()),
+        LimitsError::TooOften { retry_in } => {
+            Problem::new(Kind::TooManyRequests, error.to_string()).retry_after(*retry_in)
+        }
         LimitsError::Store(error) => AccountsError::Store(error.clone()).problem(),
         _ => {
             tracing::error!(%error, "limits fail");
@@ -225,7 +251,7 @@ pub(super) async fn give(
     sent: Request,
 ) -> Result<Response, Failed> {
     let Path((owner, resource)) = path.map_err(missing)?;
-    let giving = Giving::of(&v1, &caller, &owner).await?;
+    let giving = Giving::to_change(&v1, &caller, &owner).await?;
     let resource = parse_resource(&resource)?;
     let body = body::receive(sent, v1.body_timeout).await?;
     let said: Said = body::read(&body, EXPECTED)?;
@@ -235,13 +261,7 @@ pub(super) async fn give(
             Problem::new(Kind::BadRequest, "a limit needs soft, hard or per_second; DELETE takes one away").into()
         );
     }
-    if rate.is_some() && matches!(giving.scope, Scope::Key(_)) {
-        return Err(Problem::new(Kind::BadRequest, "so many a second are of accounts only").into());
-    }
-    giving.set(&v1, resource, Measure::InProgress, limit).await?;
-    if matches!(giving.scope, Scope::Account(_)) {
-        giving.set(&v1, resource, Measure::PerSecond, rate).await?;
-    }
+    giving.set(&v1, resource, [limit, rate]).await?;
     let mut given = giving.given(&v1).await?;
     given.retain(|limit| limit.name.giver == Giver::Owner && limit.name.resource == resource);
     Ok(told(given))
@@ -258,13 +278,9 @@ pub(super) async fn take_away(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<StatusCode, Failed> {
     let Path((owner, resource)) = path.map_err(missing)?;
-    let giving = Giving::of(&v1, &caller, &owner).await?;
+    let giving = Giving::to_change(&v1, &caller, &owner).await?;
     let resource = parse_resource(&resource)?;
-    let mut was_there = giving.set(&v1, resource, Measure::InProgress, None).await?.was.is_some();
-    if matches!(giving.scope, Scope::Account(_)) {
-        was_there |= giving.set(&v1, resource, Measure::PerSecond, None).await?.was.is_some();
-    }
-    if was_there {
+    if giving.set(&v1, resource, [None; 2]).await?.iter().any(|edit| edit.was.is_some()) {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::new(Kind::NotFound, "the account has given it no such limit").into())

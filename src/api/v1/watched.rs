@@ -38,7 +38,7 @@ impl Watched {
         let shown = head.headers.get(header::AUTHORIZATION).cloned();
         let (caller, accounts) = (head.extensions.get::<Caller>().cloned(), v1.parts.accounts.clone());
         let again = async move {
-            let Some(Caller { tenant, principal, from }) = caller else { return Ok(()) };
+            let Some(Caller { tenant, principal, from, .. }) = caller else { return Ok(()) };
             let (Some(_), Some(shown)) = (principal, shown) else {
                 return accounts.check_tenant(&tenant, Access::Write).await.map_err(refusal_problem);
             };

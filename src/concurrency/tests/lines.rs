@@ -27,10 +27,10 @@ fn line(number: u8) -> LineKey {
 fn accounts_take_turns_and_each_is_first_come_first_served() {
     let mut lines = Lines::new();
     for waiter in 0..3 {
-        lines.join(line(1), ALL, 9, waiter).unwrap();
+        lines.join(line(1), ALL, (9, u32::MAX), waiter).unwrap();
     }
-    lines.join(line(2), ALL, 9, 10).unwrap();
-    lines.join(line(3), ALL, 9, 20).unwrap();
+    lines.join(line(2), ALL, (9, u32::MAX), 10).unwrap();
+    lines.join(line(3), ALL, (9, u32::MAX), 20).unwrap();
     let mut order = Vec::new();
     while let Some((key, number, waiter)) = lines.next(ALL).map(|(key, number, waiter)| (key, number, *waiter)) {
         order.push(waiter);
@@ -45,7 +45,7 @@ fn accounts_take_turns_and_each_is_first_come_first_served() {
 fn who_is_stopped_keeps_the_turn_at_its_pool_and_gets_the_last_at_another() {
     let mut lines = Lines::new();
     for number in 1..=3 {
-        lines.join(line(number), ALL, 9, number).unwrap();
+        lines.join(line(number), ALL, (9, u32::MAX), number).unwrap();
     }
     let (key, ..) = lines.next(ALL).unwrap();
     lines.stopped(&key, ALL);
@@ -65,10 +65,10 @@ fn an_account_with_many_lines_has_no_more_turns_than_one_with_one() {
     for key in 0..5_u8 {
         let key = format!("SK{key:032x}").parse().unwrap();
         let subject = super::super::Subject { key: Some(key), ..subject(1) };
-        lines.join((subject, Resource::Fetches), ALL, 9, 1).unwrap();
+        lines.join((subject, Resource::Fetches), ALL, (9, u32::MAX), 1).unwrap();
     }
     for _ in 0..5 {
-        lines.join(line(2), ALL, 9, 2).unwrap();
+        lines.join(line(2), ALL, (9, u32::MAX), 2).unwrap();
     }
     let mut order = Vec::new();
     while let Some((key, number, waiter)) = lines.next(ALL).map(|(key, number, waiter)| (key, number, *waiter)) {
@@ -113,7 +113,7 @@ proptest! {
                 Step::Join(number) => {
                     let of_account = waiting.entry(number).or_default();
                     let pool = if joined.len().is_multiple_of(2) { ALL } else { own(number) };
-                    match lines.join(line(number), pool, WAITING_MAX, joined.len()) {
+                    match lines.join(line(number), pool, (WAITING_MAX, u32::MAX), joined.len()) {
                         Ok(at) => {
                             of_account.insert(at, joined.len());
                             joined.push((number, at));
@@ -177,4 +177,27 @@ proptest! {
         prop_assert_eq!(served, total);
         prop_assert!(lines.pools().is_empty());
     }
+}
+
+#[test]
+fn of_an_account_with_many_pools_each_look_has_some_and_all_come_in_turn() {
+    let mut lines = Lines::new();
+    for number in 1..=40 {
+        let pool = Pool::of_family(1, 2, number);
+        let key = format!("SK{number:032x}").parse().unwrap();
+        let subject = super::super::Subject { key: Some(key), ..subject(1) };
+        lines.join((subject, Resource::Fetches), pool, (99, u32::MAX), 0).unwrap();
+    }
+    for (number, pool) in [(2, own(2)), (3, ALL), (4, ALL)] {
+        lines.join(line(number), pool, (99, u32::MAX), 0).unwrap();
+    }
+    let mut seen = HashSet::new();
+    for _ in 0..5 {
+        let looked_at: HashSet<Pool> = lines.pools_in_turn(8).into_iter().collect();
+        assert_eq!(looked_at.len(), 10);
+        assert!(looked_at.contains(&own(2)) && looked_at.contains(&ALL));
+        seen.extend(looked_at);
+    }
+    assert_eq!(seen.len(), 42);
+    assert_eq!(lines.pools_in_turn(99).len(), 42);
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use super::{Clock, Limit, Policy, RESOURCE, Resource, Scope, account, scope};
 use crate::{
     concurrency::{
-        By, Edit, Giver, LimitError, LimitRecords as _, LimitsError, Measure, OWNED_MAX, PerSecond, Rule, StoredLimit,
-        StoredLimits, stored::SCHEMA,
+        By, EDITS_MAX, Edit, Giver, LimitError, LimitRecords as _, LimitsError, Measure, OWNED_MAX, PerSecond, Rule,
+        StoredLimit, StoredLimits, stored::SCHEMA,
     },
     store::{self, Statement, Store, StoreUrl},
     testing::postgres_server::PostgresServer,
@@ -148,8 +148,8 @@ async fn an_owners_limit_stands_beside_the_operators_and_rates_beside_both() {
         let there = StoredLimits::open(world.store().await, Clock::system()).await.unwrap();
         let owner = By { owner: Some(account(1)), who: "owner", ..BY };
         let rate = PerSecond { count: 3, backlog_max: 4 };
-        set(&here, scope(2), RESOURCE, Some(Limit::hard(9))).await.unwrap();
-        let of = |measure| (scope(2), RESOURCE, measure);
+        set(&here, scope(2), Resource::Calls, Some(Limit::hard(9))).await.unwrap();
+        let of = |measure| (scope(2), Resource::Calls, measure);
         let in_progress = Some(Rule::InProgress(Limit::hard(5)));
         let edit = here.set(of(Measure::InProgress), in_progress, owner, &|_| Vec::new()).await.unwrap();
         assert_eq!((edit.name.giver, edit.was, edit.is), (Giver::Owner, None, in_progress));
@@ -158,10 +158,10 @@ async fn an_owners_limit_stands_beside_the_operators_and_rates_beside_both() {
         }
         there.hear().await.unwrap();
         for node in [&here, &there] {
-            assert_eq!(node.limit(Giver::Operator, scope(2), RESOURCE), Some(Limit::hard(9)));
-            assert_eq!(node.limit(Giver::Owner, scope(2), RESOURCE), Some(Limit::hard(5)));
-            assert_eq!(node.rate(Giver::Operator, scope(2), RESOURCE), Some(rate));
-            assert_eq!(node.rate(Giver::Owner, scope(2), RESOURCE), Some(rate));
+            assert_eq!(node.limit(Giver::Operator, scope(2), Resource::Calls), Some(Limit::hard(9)));
+            assert_eq!(node.limit(Giver::Owner, scope(2), Resource::Calls), Some(Limit::hard(5)));
+            assert_eq!(node.rate(Giver::Operator, scope(2), Resource::Calls), Some(rate));
+            assert_eq!(node.rate(Giver::Owner, scope(2), Resource::Calls), Some(rate));
         }
         let given = there.given_to(scope(2)).await.unwrap();
         let told: Vec<_> = given.iter().map(|limit| (limit.name.giver, limit.name.measure)).collect();
@@ -172,12 +172,12 @@ async fn an_owners_limit_stands_beside_the_operators_and_rates_beside_both() {
         let gone = there.set(of(Measure::InProgress), None, owner, &|_| Vec::new()).await.unwrap();
         assert_eq!((gone.was, gone.is), (in_progress, None));
         here.hear().await.unwrap();
-        assert_eq!(here.limit(Giver::Owner, scope(2), RESOURCE), None);
-        assert_eq!(here.limit(Giver::Operator, scope(2), RESOURCE), Some(Limit::hard(9)));
+        assert_eq!(here.limit(Giver::Owner, scope(2), Resource::Calls), None);
+        assert_eq!(here.limit(Giver::Operator, scope(2), Resource::Calls), Some(Limit::hard(9)));
         let nothing = there.set(of(Measure::InProgress), None, owner, &|_| Vec::new()).await.unwrap();
         assert_eq!((nothing.was, nothing.is), (None, None));
         // So many a second are an account's.
-        let platform = (Scope::Platform, RESOURCE, Measure::PerSecond);
+        let platform = (Scope::Platform, Resource::Calls, Measure::PerSecond);
         let refused = here.set(platform, None, BY, &|_| Vec::new()).await;
         assert!(matches!(refused, Err(LimitsError::Limit(LimitError::Invalid(_)))), "{refused:?}");
     }
@@ -296,4 +296,103 @@ async fn the_version_before_goes_on_beside_this_one() {
         let heard = store.read(Statement::new(question).bind(3)).await.unwrap();
         assert_eq!((heard.len(), heard[0].text(0).unwrap()), (1, scope(1).to_string()));
     }
+}
+
+#[tokio::test]
+async fn what_is_refused_in_part_changes_nothing_and_what_holds_nothing_is_refused() {
+    for world in World::both().await {
+        let here = StoredLimits::open(world.store().await, Clock::system()).await.unwrap();
+        let there = StoredLimits::open(world.store().await, Clock::system()).await.unwrap();
+        let owner = By { owner: Some(account(1)), ..BY };
+        let limit = |hard| Rule::InProgress(Limit::hard(hard));
+        let rate = |count| Rule::PerSecond(PerSecond { count, backlog_max: 1 });
+        let slot = |measure| (scope(2), Resource::Calls, measure);
+        let both = [slot(Measure::InProgress), slot(Measure::PerSecond)];
+        for by in [BY, owner] {
+            let given = [(both[0], Some(limit(5))), (both[1], Some(rate(7)))];
+            let edits = here.change(&given, by, &|_| Vec::new()).await.unwrap();
+            assert_eq!(edits.iter().map(|edit| edit.is).collect::<Vec<_>>(), [Some(limit(5)), Some(rate(7))]);
+        }
+        let before = here.list().await.unwrap();
+        assert_eq!(before.len(), 4);
+        for by in [BY, owner] {
+            for first in [Some(limit(1)), None] {
+                let wrong = [(both[0], first), (both[1], Some(rate(1_000_001)))];
+                let refused = here.change(&wrong, by, &|_| Vec::new()).await;
+                assert!(matches!(refused, Err(LimitsError::Limit(LimitError::Invalid(_)))), "{refused:?}");
+                // Nor does what fails in the store, at the second of them.
+                let log = |edit: &Edit| {
+                    let is_second = edit.name.measure == Measure::PerSecond;
+                    vec![Statement::new("UPDATE limits_revision SET number = number").changing(if is_second {
+                        2
+                    } else {
+                        1
+                    })]
+                };
+                let failed = here.change(&[(both[0], first), (both[1], Some(rate(9)))], by, &log).await;
+                assert!(matches!(failed, Err(LimitsError::Store(_))), "{failed:?}");
+            }
+        }
+        assert_eq!(here.list().await.unwrap(), before);
+        there.hear().await.unwrap();
+        assert_eq!(there.limit(Giver::Owner, scope(2), Resource::Calls), Some(Limit::hard(5)));
+        assert_eq!(there.rate(Giver::Operator, scope(2), Resource::Calls).map(|rate| rate.count), Some(7));
+
+        let of_key = Scope::Key(format!("SK{:032x}", 1).parse().unwrap());
+        for by in [BY, owner] {
+            for (slot, rule) in [
+                ((of_key, Resource::Fills, Measure::InProgress), limit(1)),
+                ((of_key, Resource::Speech, Measure::InProgress), limit(1)),
+                ((scope(2), Resource::Fetches, Measure::PerSecond), rate(1)),
+                ((scope(2), Resource::Destinations, Measure::PerSecond), rate(1)),
+            ] {
+                let refused = here.set(slot, Some(rule), by, &|_| Vec::new()).await;
+                assert!(matches!(refused, Err(LimitsError::Limit(LimitError::Invalid(_)))), "{slot:?}: {refused:?}");
+                // One that was given by an earlier version can be taken away.
+                here.set(slot, None, by, &|_| Vec::new()).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_account_makes_so_many_changes_and_then_one_each_second() {
+    for world in World::both().await {
+        let (store, clock) = (world.store().await, Clock::system());
+        let limits = StoredLimits::open(store.clone(), clock.clone()).await.unwrap();
+        let by = |number| By { owner: Some(account(number)), ..BY };
+        let give = async |of: u8, hard| {
+            let slot = (scope(of), RESOURCE, Measure::InProgress);
+            limits.set(slot, Some(Rule::InProgress(Limit::hard(hard))), by(of), &|_| Vec::new()).await
+        };
+        let began = clock.since_boot();
+        let mut made = 0;
+        let refused = loop {
+            match give(1, made).await {
+                Ok(_) => made += 1,
+                Err(error) => break error,
+            }
+            assert!(made < 10 * EDITS_MAX);
+        };
+        assert!(
+            matches!(refused, LimitsError::TooOften { retry_in } if retry_in <= Duration::from_secs(1)),
+            "{refused:?}"
+        );
+        let seconds = u32::try_from((clock.since_boot() - began).as_secs()).unwrap() + 1;
+        assert!((EDITS_MAX..=EDITS_MAX + seconds).contains(&made), "{made} in {seconds} s");
+        // What changes nothing costs nothing, whoever asks; and another account is another matter.
+        let number =
+            async || store.read(Statement::new("SELECT number FROM limits_revision")).await.unwrap()[0].int(0).unwrap();
+        let before = number().await;
+        give(1, made - 1).await.unwrap();
+        assert_eq!(number().await, before);
+        give(2, 1).await.unwrap();
+        clock.sleep_through(Duration::from_secs(2));
+        give(1, made).await.unwrap();
+        assert_eq!(says_owner(&limits, scope(1)), Some(Limit::hard(made)));
+    }
+}
+
+fn says_owner(limits: &StoredLimits, scope: Scope) -> Option<Limit> {
+    limits.limit(Giver::Owner, scope, RESOURCE)
 }

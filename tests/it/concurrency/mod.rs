@@ -12,6 +12,8 @@ mod apart;
 
 mod fleet;
 
+mod giving;
+
 mod hits;
 
 mod leaving;
