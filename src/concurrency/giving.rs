@@ -18,7 +18,7 @@ use super::{
     stored::{KEPT, ROWS_MAX, json, rule},
 };
 
-/// Limits that one account at the top may have given, those included that it took away within the last hours ([`KEPT`]).
+/// Limits that one account at the top may have given, those included that it took away within the last hours (`KEPT`).
 pub const OWNED_MAX: i64 = 2_000;
 /// Who waits, or is slowed, holds a connection: by an owner's limit no more of one account and kind of work on a node than this, and no longer. The operator's may be more.
 const OWNED_WAITING_MAX: u32 = 256;
