@@ -23,7 +23,7 @@ pub struct Config {
     pub callers_max: usize,
     /// Hang-ups that are carried out at once for one account, however many calls it has.
     pub hang_ups_max: u32,
-    /// Requests of operators that are carried out at once, beside all limits.
+    /// Purges and questions after limits and usage that are carried out at once, beside all limits, where everybody is stopped.
     pub admin_max: u32,
     /// Limits of those who have none of their own, as `limits.account.fetches = { hard = 100 }`.
     pub limits: DefaultLimits,
