@@ -24,7 +24,7 @@ use ringback::{
     media::{
         cache::{
             CHUNK_MAX, Cache, Checksum, ChunkRef, Commit, Config, Manifest, Reader, Reference, Visibility, Whole,
-            durable::{ObjectKey, ObjectStore, Replace, Resting, S3, StoreKind, Upload, s3},
+            durable::{ObjectKey, ObjectStore as _, Replace, Resting, S3, StoreKind, Upload, s3},
         },
         format::Format,
     },
@@ -36,6 +36,9 @@ use ringback::{
     },
     units::{ByteCount, SampleRate},
 };
+
+use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 use crate::node::Node;
 
@@ -64,8 +67,13 @@ const ROWS: usize = 4;
 /// Hits in memory of one side of a comparison.
 const ASKED: usize = 200;
 
-#[tokio::main]
-async fn main() -> Result<()> {
+/// The thread that asks is to the others what one of the node's lanes is: it has a runtime of its own.
+fn main() -> Result<()> {
+    let services = tokio::runtime::Runtime::new()?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(measure(services.handle()))
+}
+
+async fn measure(services: &Handle) -> Result<()> {
     // `cargo bench` adds --bench; `cargo test --benches` calls without arguments.
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [binary, rest @ ..] = arguments.as_slice() else {
@@ -81,10 +89,10 @@ async fn main() -> Result<()> {
     let part = rest.get(3).map(String::as_str);
     let is_wanted = |name: &str| part.is_none_or(|part| part == name);
     if is_wanted("hits") {
-        hits(&server, rounds).await?;
+        hits(&server, services, rounds).await?;
     }
     if is_wanted("unknown") {
-        hits_without_state(&server, rounds).await?;
+        hits_without_state(&server, services, rounds).await?;
     }
     if is_wanted("fills") {
         write_behind(&server, binary, fills).await?;
@@ -110,7 +118,7 @@ fn config(endpoint: String) -> Config {
 }
 
 /// Hits from S3 beside bare GETs of the same objects.
-async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
+async fn hits(server: &S3Server, services: &Handle, rounds: usize) -> Result<()> {
     println!(
         "a hit from S3 with its manifest here beside bare GETs of the same objects, the memory tier full, medians of turns of {TURN} (an eighth \
          for the long one), turn and turn about: by the node's client with the body let go as it comes (`bare`) and kept until its end (`kept`), \
@@ -124,16 +132,13 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
     for (disk, again) in [(ByteCount::bytes(0), false), (ByteCount::gib(1), false), (ByteCount::gib(1), true)] {
         let settings = Config { disk, memory: MEMORY, ..config(server.endpoint()) };
         let limits = &settings.durable;
-        let ours = S3::open(&limits.s3).await;
+        let ours = open_s3(services, &settings).await?;
         let bare = Arc::new(Resting::new(Arc::new(ours.clone()), limits, Clock::system()));
         let sdk = Arc::new(Resting::new(Arc::new(ours.by_sdk_alone()), limits, Clock::system()));
         let directories = [tempfile::tempdir()?, tempfile::tempdir()?];
-        let open = async |store: &Arc<Resting>, directory: &tempfile::TempDir| {
-            let store = Arc::clone(store) as Arc<dyn ObjectStore>;
-            Cache::open_on(&settings, directory.path(), Some(store), Clock::system()).await
-        };
         let [in_first, in_second] = &directories;
-        let (cache, cache_by_sdk) = (open(&bare, in_first).await?, open(&sdk, in_second).await?);
+        let cache = open_cache(services, &settings, in_first, &bare).await?;
+        let cache_by_sdk = open_cache(services, &settings, in_second, &sdk).await?;
         for (length, at_a_turn) in [(80_000, TURN), (5_000_000, TURN / 8)] {
             for cache in [&cache, &cache_by_sdk] {
                 fill_memory(cache, length).await;
@@ -142,35 +147,40 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
             for turn in 0..rounds / TURN + 1 {
                 let mut manifests = Vec::with_capacity(at_a_turn);
                 for number in 0..at_a_turn {
-                    let manifest = Arc::new(artifact(&cache, length, turn * at_a_turn + number).await?);
-                    forget(&cache, &manifest).await;
+                    let (manifest, body) = artifact(length, turn * at_a_turn + number)?;
                     let key = format!("artifacts/{}/{}.ulaw", &manifest.artifact.to_string()[..2], manifest.artifact);
-                    manifests.push((ObjectKey::new(key)?, manifest));
+                    let key = ObjectKey::new(key)?;
+                    bare.put(&key, Upload::of(body, "audio/basic", Replace::Never)).await?;
+                    manifests.push((key, Arc::new(manifest)));
                 }
-                let mut each = Vec::with_capacity(all.len());
-                each.push(
-                    spent(in_turn(&manifests, async |key, _| read_bare(&bare, key, length).await), async {}).await?,
-                );
-                each.push(
-                    spent(in_turn(&manifests, async |key, manifest| read_kept(&bare, key, manifest).await), async {})
-                        .await?,
-                );
-                each.push(
-                    spent(in_turn(&manifests, async |key, _| read_bare(&sdk, key, length).await), async {}).await?,
-                );
-                for cache in [&cache, &cache_by_sdk] {
-                    if again {
-                        in_turn(&manifests, async |_, manifest| read_hit(cache, manifest).await).await?;
-                        for (_, manifest) in &manifests {
-                            forget(cache, manifest).await;
+                // Turn by turn another one comes first, and each after each other: what one leaves in caches falls to all alike.
+                for place in 0..all.len() {
+                    let kind = (turn + place * (1 + turn % (all.len() - 1))) % all.len();
+                    let whole = async |store: &Resting| {
+                        spent(in_turn(&manifests, async |key, _| read_bare(store, key, length).await), async {}).await
+                    };
+                    let kept = in_turn(&manifests, async |key, manifest| read_kept(&bare, key, manifest).await);
+                    let hit = async |cache: &Cache| {
+                        if again {
+                            in_turn(&manifests, async |_, manifest| read_hit(cache, manifest).await).await?;
+                            for (_, manifest) in &manifests {
+                                forget(cache, manifest).await;
+                            }
                         }
+                        let hits = in_turn(&manifests, async |_, manifest| read_hit(cache, manifest).await);
+                        spent(hits, cache.flush()).await
+                    };
+                    let one = match kind {
+                        0 => whole(&bare).await?,
+                        1 => spent(kept, async {}).await?,
+                        2 => whole(&sdk).await?,
+                        3 => hit(&cache).await?,
+                        _ => hit(&cache_by_sdk).await?,
+                    };
+                    // The first turn warms connections and statements.
+                    if let Some(all) = all.get_mut(kind).filter(|_| turn > 0) {
+                        all.push(one.each(at_a_turn));
                     }
-                    let hits = in_turn(&manifests, async |_, manifest| read_hit(cache, manifest).await);
-                    each.push(spent(hits, cache.flush()).await?);
-                }
-                // The first warms connections and statements.
-                if turn > 0 {
-                    all.iter_mut().zip(each).for_each(|(all, one)| all.push(one.each(at_a_turn)));
                 }
             }
             let [bare, kept, sdk, hit, by_sdk] = all.map(Spent::median);
@@ -189,47 +199,68 @@ async fn hits(server: &S3Server, rounds: usize) -> Result<()> {
                 of(sdk)
             );
         }
-        cache.close().await;
-        cache_by_sdk.close().await;
+        for cache in [&cache, &cache_by_sdk] {
+            cache.close().await;
+        }
     }
     Ok(())
 }
 
+/// What lives as long as the node does lives on the services' runtime.
+async fn open_s3(services: &Handle, settings: &Config) -> Result<S3> {
+    let s3 = settings.durable.s3.clone();
+    Ok(services.spawn(async move { S3::open(&s3).await }).await?)
+}
+
+async fn open_cache(services: &Handle, settings: &Config, directory: &TempDir, store: &Arc<Resting>) -> Result<Cache> {
+    let (settings, directory, store) = (settings.clone(), directory.path().to_owned(), Arc::clone(store));
+    let open = async move { Cache::open_on(&settings, &directory, Some(store), Clock::system()).await };
+    Ok(services.spawn(open).await??)
+}
+
 /// Hits of a node that knows nothing, beside bare GETs of the same three objects: reference, manifest, body.
-async fn hits_without_state(server: &S3Server, rounds: usize) -> Result<()> {
+async fn hits_without_state(server: &S3Server, services: &Handle, rounds: usize) -> Result<()> {
     println!(
         "\nhits from S3 of which the node knows nothing beside bare GETs of the same three objects, kept until their ends: so many at once, another \
          artifact each, medians of turns of {TURN}. What is learned is written to the catalogue, which is counted"
     );
     println!("{:>9} {:>8} {:>14} {:>14}   time CPU", "bytes", "at once", "GETs ms (CPU)", "hit ms (CPU)");
     let settings = Config { disk: ByteCount::bytes(0), memory: MEMORY, ..config(server.endpoint()) };
-    let store = S3::open(&settings.durable.s3).await;
+    let store = open_s3(services, &settings).await?;
     let store = Arc::new(Resting::new(Arc::new(store), &settings.durable, Clock::system()));
     for (length, at_once) in [(80_000, 1), (80_000, 16), (5_000_000, 1), (5_000_000, 4)] {
         let directories = [tempfile::tempdir()?, tempfile::tempdir()?];
         let [full, empty] = &directories;
-        let open = async |directory: &tempfile::TempDir| {
-            let shared = Arc::clone(&store) as Arc<dyn ObjectStore>;
-            Cache::open_on(&settings, directory.path(), Some(shared), Clock::system()).await
-        };
-        let cache = open(full).await?;
+        let cache = open_cache(services, &settings, full, &store).await?;
         let at_a_turn = if length == 80_000 { TURN } else { TURN / 8 };
         let mut manifests = Vec::new();
         for number in 0..at_a_turn * (rounds / TURN + 1) {
-            let manifest = artifact(&cache, length, number).await?;
+            let manifest = commit(&cache, length, number).await?;
             // So many would drive out others that the bucket has not got yet.
             forget(&cache, &manifest).await;
             manifests.push(manifest);
         }
         cache.close().await;
-        let cache = open(empty).await?;
+        let cache = open_cache(services, &settings, empty, &store).await?;
         fill_memory(&cache, length).await;
         let (mut gets, mut hits) = (Vec::new(), Vec::new());
         for (turn, manifests) in manifests.chunks(at_a_turn).enumerate() {
-            let bare = stream::iter(manifests).map(|manifest| get_all(&store, manifest)).buffer_unordered(at_once);
-            let get = spent(bare.try_for_each(async |()| Ok(())), async {}).await?;
-            let hit = stream::iter(manifests).map(|manifest| hit_unknown(&cache, manifest)).buffer_unordered(at_once);
-            let hit = spent(hit.try_for_each(async |()| Ok(())), tokio::time::sleep(LEARNING)).await?;
+            let gets_all = async || {
+                let gets = stream::iter(manifests).map(|manifest| get_all(&store, manifest)).buffer_unordered(at_once);
+                spent(gets.try_for_each(async |()| Ok(())), async {}).await
+            };
+            let hits_all = async || {
+                let hits =
+                    stream::iter(manifests).map(|manifest| hit_unknown(&cache, manifest)).buffer_unordered(at_once);
+                spent(hits.try_for_each(async |()| Ok(())), tokio::time::sleep(LEARNING)).await
+            };
+            let (get, hit) = if turn % 2 == 0 {
+                let get = gets_all().await?;
+                (get, hits_all().await?)
+            } else {
+                let hit = hits_all().await?;
+                (gets_all().await?, hit)
+            };
             // The first warms connections and statements.
             if turn > 0 {
                 gets.push(get.each(at_a_turn));
@@ -327,8 +358,8 @@ async fn forget(cache: &Cache, manifest: &Manifest) {
     }
 }
 
-/// An artifact of `length` bytes that lies in the bucket, the same for the same number.
-async fn artifact(cache: &Cache, length: usize, number: usize) -> Result<Manifest> {
+/// An artifact of `length` bytes, the same for the same number.
+fn artifact(length: usize, number: usize) -> Result<(Manifest, Bytes)> {
     let noise = |place: usize| {
         // SplitMix64: no chunk is like another.
         let z = ((number << 32 | place) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -337,10 +368,7 @@ async fn artifact(cache: &Cache, length: usize, number: usize) -> Result<Manifes
     };
     let mut body: Vec<u8> = (0..length.div_ceil(8)).flat_map(noise).collect();
     body.truncate(length);
-    let chunks: Vec<Bytes> = body.chunks(CHUNK_MAX).map(Bytes::copy_from_slice).collect();
-    for chunk in &chunks {
-        cache.admit(ChunkId::of(chunk), chunk.clone()).await;
-    }
+    let chunks = body.chunks(CHUNK_MAX);
     let content_hash = ContentHash::of(&body);
     let artifact = ArtifactId::of(format!("{length} {number}").as_bytes());
     let format = Format::parse("ulaw", &[]).context("μ-law")?;
@@ -354,7 +382,6 @@ async fn artifact(cache: &Cache, length: usize, number: usize) -> Result<Manifes
         duration_ms: length as u64 / 8,
         digest: BodyDigest::of(&body),
         chunks: chunks
-            .iter()
             .map(|chunk| ChunkRef {
                 id: ChunkId::of(chunk),
                 length: chunk.len() as u32,
@@ -362,11 +389,21 @@ async fn artifact(cache: &Cache, length: usize, number: usize) -> Result<Manifes
             })
             .collect(),
     };
+    Ok((manifest, Bytes::from(body)))
+}
+
+/// The same, as a cache keeps it and tells the bucket of it.
+async fn commit(cache: &Cache, length: usize, number: usize) -> Result<Manifest> {
+    let (manifest, body) = artifact(length, number)?;
+    for (at, chunk) in manifest.chunks.iter().enumerate() {
+        let begin = at * CHUNK_MAX;
+        cache.admit(chunk.id, body.slice(begin..begin + chunk.length as usize)).await;
+    }
     let reference = Reference {
         source_url: format!("https://prompts.example/{length}-{number}.wav"),
-        content_hash,
+        content_hash: manifest.content_hash,
         input: None,
-        format,
+        format: manifest.format,
         pipeline: manifest.pipeline.clone(),
         visibility: Visibility::Public,
         tags: Vec::new(),
@@ -377,7 +414,7 @@ async fn artifact(cache: &Cache, length: usize, number: usize) -> Result<Manifes
     };
     let commit = Commit {
         manifest: Some(manifest.clone()),
-        reference: Some((artifact, reference)),
+        reference: Some((manifest.artifact, reference)),
         ..Commit::new(Tenant::default_tenant(), SourceKey::of(b"bench"))
     };
     cache.commit(commit).await?;

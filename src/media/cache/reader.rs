@@ -11,10 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::{
     Cache, ChunkRef, KeptSource, Manifest, Tier,
@@ -70,18 +67,11 @@ pub(super) struct Runs {
     room: Arc<Semaphore>,
     /// What runs have brought: what they bring again goes to disk, too.
     twice: Twice,
-    /// Where runs are read: they outlive their callers' lanes.
-    runtime: Handle,
 }
 
 impl Runs {
     pub(super) fn new() -> Runs {
-        Runs {
-            coming: Arc::default(),
-            room: Arc::new(Semaphore::new(RUNS_MAX)),
-            twice: Twice::new(),
-            runtime: Handle::current(),
-        }
+        Runs { coming: Arc::default(), room: Arc::new(Semaphore::new(RUNS_MAX)), twice: Twice::new() }
     }
 
     fn coming(&self) -> MutexGuard<'_, HashMap<ChunkId, watch::Receiver<()>>> {
@@ -203,7 +193,9 @@ impl Reader {
             return Begun::Chunk(bytes);
         }
         let (sender, receiver) = mpsc::channel(RUN_MAX);
-        runs.runtime.spawn(bring(local, run, room, sender, claimed));
+        // Beside its reader: on another thread each chunk would wake this one, which costs as much as its sum. Where it ends with its
+        // caller's lane, the claim ends too, and whoever waits reads for himself.
+        tokio::spawn(bring(local, run, room, sender, claimed));
         Begun::Run(Taking { chunks: receiver, left })
     }
 
