@@ -23,7 +23,7 @@ use crate::{
 
 use super::{
     Exit,
-    serve::Settings,
+    serve::Kept,
     terminal::{self, Terminal},
 };
 
@@ -38,15 +38,8 @@ pub(super) struct Arguments {
 /// Whose accounts, and how what is known of them is told.
 #[derive(Debug, Args)]
 pub(super) struct Place {
-    /// TOML file to read, the node's own
-    #[arg(long, global = true, value_name = "FILE", env = "RINGBACK_CONFIG")]
-    config: Option<PathBuf>,
-    /// Directory of all local state [default: ./ringback-data]
-    #[arg(long, global = true, value_name = "DIR")]
-    data_dir: Option<String>,
-    /// Write JSON, one object a line
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    kept: Kept,
     /// File to write secrets to, made for its owner alone; without it they are shown on a terminal only
     #[arg(long, global = true, value_name = "FILE")]
     secrets_to: Option<PathBuf>,
@@ -213,8 +206,9 @@ pub(super) async fn at_desk(
     terminal: &mut Terminal,
     work: impl AsyncFnOnce(&mut Desk<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let Place { config, data_dir, json, secrets_to } = place;
-    let config = match Settings::of(config, data_dir).load() {
+    let Place { kept, secrets_to } = place;
+    let json = kept.json;
+    let config = match kept.settings().load() {
         Ok(loaded) => loaded.config,
         Err(mistakes) => {
             terminal.complain(&mistakes.to_string());

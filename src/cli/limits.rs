@@ -1,6 +1,6 @@
 //! `ringback limits`: how much accounts and keys may have in progress, by the store itself. A running node that uses the same store holds to it within a second.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
@@ -17,7 +17,7 @@ use crate::{
     ids::AccountSid,
 };
 
-use super::{Exit, serve::Settings, terminal::Terminal};
+use super::{Exit, serve::Kept, terminal::Terminal};
 
 /// Who changes it, as the store has it.
 const OPERATOR: &str = "operator";
@@ -26,15 +26,8 @@ const OPERATOR: &str = "operator";
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
-    /// TOML file to read, the node's own
-    #[arg(long, global = true, value_name = "FILE", env = "RINGBACK_CONFIG")]
-    config: Option<PathBuf>,
-    /// Directory of all local state [default: ./ringback-data]
-    #[arg(long, global = true, value_name = "DIR")]
-    data_dir: Option<String>,
-    /// Write JSON, one object a line
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    kept: Kept,
 }
 
 #[derive(Debug, Subcommand)]
@@ -127,8 +120,9 @@ impl New {
 }
 
 pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-    let Arguments { verb, config, data_dir, json } = arguments;
-    let config = match Settings::of(config, data_dir).load() {
+    let Arguments { verb, kept } = arguments;
+    let json = kept.json;
+    let config = match kept.settings().load() {
         Ok(loaded) => loaded.config,
         Err(mistakes) => {
             terminal.complain(&mistakes.to_string());

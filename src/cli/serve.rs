@@ -63,12 +63,28 @@ pub(super) struct Settings {
     insecure_open: bool,
 }
 
-impl Settings {
-    /// Those of a verb that only has to find what a node keeps.
-    pub(super) fn of(config: Option<PathBuf>, data_dir: Option<String>) -> Settings {
-        Settings { config, data_dir, ..Settings::default() }
-    }
+/// What a verb is told that works on what a node keeps, without the node.
+#[derive(Debug, Args)]
+pub(super) struct Kept {
+    /// TOML file to read, the node's own
+    #[arg(long, global = true, value_name = "FILE", env = "RINGBACK_CONFIG")]
+    config: Option<PathBuf>,
+    /// Directory of all local state [default: ./ringback-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Write JSON, one object a line
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
 
+impl Kept {
+    /// The node's settings.
+    pub(super) fn settings(self) -> Settings {
+        Settings { config: self.config, data_dir: self.data_dir, ..Settings::default() }
+    }
+}
+
+impl Settings {
     /// The flags that were given, as values of keys.
     fn flags(&self) -> Vec<Flag> {
         let text = |value: &Option<String>| value.clone().map(Value::from);

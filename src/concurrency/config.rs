@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{problem::ConfigProblems, units::duration_text};
 
-use super::{Resource, limits::DefaultLimits};
+use super::limits::DefaultLimits;
 
 /// `[concurrency]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,12 +77,8 @@ impl Config {
         problems.check(0 < self.callers_max, &key("callers_max"), "must be at least 1");
         problems.check(0 < self.hang_ups_max, &key("hang_ups_max"), "must be at least 1");
         problems.check(0 < self.admin_max, &key("admin_max"), "must be at least 1");
-        for (table, limits) in self.limits.tables() {
-            for (resource, limit) in limits {
-                if let Err(error) = limit.check() {
-                    problems.push(key(&format!("limits.{table}.{}", Resource::as_str(*resource))), error.to_string());
-                }
-            }
+        for (limit, error) in self.limits.mistakes() {
+            problems.push(key(&format!("limits.{limit}")), error.to_string());
         }
     }
 }

@@ -100,7 +100,11 @@ impl Core {
 
     pub(super) async fn admit(self: &Arc<Self>, subject: Subject, resource: Resource) -> Result<Place, Impeded> {
         let path = self.path_to_admit(subject, resource)?;
-        match self.try_in_turn(&path).await {
+        let attempt = match self.stopped_by_waiters(&path) {
+            Some(stop) => Attempt::Full(stop),
+            None => self.attempt(&path).await,
+        };
+        match attempt {
             Attempt::Admitted(place) => Ok(place),
             Attempt::Full(stop) => self.impede(&path, stop).await,
             Attempt::Closed => Err(self.refuse(&path, Why::Away, None)),
@@ -140,14 +144,6 @@ impl Core {
         })
     }
 
-    /// One try, by one who does not pass those who wait.
-    async fn try_in_turn(self: &Arc<Self>, path: &Arc<Path>) -> Attempt {
-        match self.stopped_by_waiters(path) {
-            Some(stop) => Attempt::Full(stop),
-            None => self.attempt(path).await,
-        }
-    }
-
     /// What the limit says to whom it has stopped.
     async fn impede(self: &Arc<Self>, path: &Arc<Path>, stop: Stop) -> Result<Place, Impeded> {
         let Some(level) = path.levels.get(stop.level) else { return Err(self.refuse(path, Why::Full, Some(stop))) };
@@ -157,6 +153,7 @@ impl Core {
         }
     }
 
+    /// What stops one who would pass those who wait.
     fn stopped_by_waiters(&self, path: &Path) -> Option<Stop> {
         if self.waiting.load(Ordering::Acquire) == 0 {
             return None;

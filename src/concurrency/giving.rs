@@ -16,6 +16,7 @@ use crate::{
 use super::{
     Giver, Limit, LimitError, LimitsError, PerSecond, Policy, Resource, Scope, StoredLimits,
     stored::{KEPT, ROWS_MAX, json, rule},
+    subject::Breadth,
 };
 
 /// Limits that one account at the top may have given, those included that it took away within the last hours (`KEPT`).
@@ -107,15 +108,18 @@ impl Rule {
 }
 
 /// Checks that it would be counted anywhere: what is listed and holds nothing is worse than none.
-fn check_holds(scope: Scope, resource: Resource, rule: Rule) -> Result<(), LimitError> {
-    match (rule, scope, resource) {
-        (Rule::PerSecond(_), Scope::Account(_), Resource::Calls | Resource::CallWrites) => Ok(()),
-        (Rule::PerSecond(_), Scope::Account(_), _) => {
+pub(super) fn check_holds(whose: Breadth, resource: Resource, measure: Measure) -> Result<(), LimitError> {
+    match (measure, whose, resource) {
+        (Measure::PerSecond, Breadth::Account, Resource::Calls | Resource::CallWrites) => Ok(()),
+        (Measure::PerSecond, Breadth::Account, _) => {
             Err(LimitError::Invalid("so many a second are of calls and call-writes only"))
         }
-        (Rule::InProgress(_), Scope::Key(_), Resource::Fills | Resource::Speech) => Err(LimitError::Invalid(
+        (Measure::InProgress, Breadth::Key, Resource::Fills | Resource::Speech) => Err(LimitError::Invalid(
             "fills and speech are an account's, whoever waits for them: no key's limit holds; limit its fetches",
         )),
+        (Measure::InProgress, Breadth::Destination, of) if of != Resource::Destinations => {
+            Err(LimitError::Invalid("of a destination only its destinations are counted"))
+        }
         _ => Ok(()),
     }
 }
@@ -214,7 +218,7 @@ impl StoredLimits {
                 return Err(LimitError::Invalid("so many a second are of accounts only").into());
             }
             if let Some(rule) = is {
-                check_holds(scope, resource, rule)?;
+                check_holds(scope.breadth(), resource, measure)?;
                 by.owner.map_or(Ok(()), |owner| check_owned(owner, scope, resource, rule))?;
             }
             Ok::<_, LimitsError>((LimitName { giver, scope, resource, measure }, is))

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::{lease::Rate, units::duration_text};
 
-use super::{Resource, Scope};
+use super::{Measure, Resource, Scope, giving::check_holds, subject::Breadth};
 
 /// The longest that anybody is made to wait, or an answer slowed: callers have given up by then.
 const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -393,22 +393,33 @@ pub struct DefaultLimits {
 
 impl DefaultLimits {
     pub(super) fn of(&self, scope: Scope, resource: Resource) -> Option<Limit> {
-        let limits = match scope {
-            Scope::Platform => &self.platform,
-            Scope::Account(_) => &self.account,
-            Scope::Key(_) => &self.key,
-            Scope::Destination(_) => &self.destination,
-        };
-        limits.get(&resource).copied()
+        self.table(scope.breadth()).get(&resource).copied()
     }
 
-    /// The tables and their names.
-    pub(super) fn tables(&self) -> [(&'static str, &BTreeMap<Resource, Limit>); 4] {
-        [
-            ("platform", &self.platform),
-            ("account", &self.account),
-            ("key", &self.key),
-            ("destination", &self.destination),
-        ]
+    fn table(&self, whose: Breadth) -> &BTreeMap<Resource, Limit> {
+        match whose {
+            Breadth::Platform => &self.platform,
+            Breadth::Account => &self.account,
+            Breadth::Key => &self.key,
+            Breadth::Destination => &self.destination,
+        }
+    }
+
+    /// What makes no sense, or would hold nothing: the key below this table, and why.
+    pub(super) fn mistakes(&self) -> impl Iterator<Item = (String, LimitError)> {
+        let all = [Breadth::Platform, Breadth::Account, Breadth::Key, Breadth::Destination];
+        let in_progress = all.into_iter().flat_map(|whose| {
+            self.table(whose).iter().map(move |(resource, limit)| {
+                let holds = check_holds(whose, *resource, Measure::InProgress);
+                (whose.as_str(), resource, holds.and_then(|()| limit.check().map(drop)))
+            })
+        });
+        let per_second = self.per_second.iter().map(|(resource, rate)| {
+            let holds = check_holds(Breadth::Account, *resource, Measure::PerSecond);
+            ("per_second", resource, holds.and_then(|()| rate.check().map(drop)))
+        });
+        in_progress
+            .chain(per_second)
+            .filter_map(|(table, resource, checked)| Some((format!("{table}.{resource}"), checked.err()?)))
     }
 }

@@ -112,15 +112,39 @@ pub enum Scope {
     Key(KeySid),
 }
 
+/// What kind of scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Breadth {
+    Platform,
+    Destination,
+    Account,
+    Key,
+}
+
+impl Breadth {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Breadth::Platform => "platform",
+            Breadth::Destination => "destination",
+            Breadth::Account => "account",
+            Breadth::Key => "key",
+        }
+    }
+}
+
 impl Scope {
+    pub(super) const fn breadth(self) -> Breadth {
+        match self {
+            Scope::Platform => Breadth::Platform,
+            Scope::Destination(_) => Breadth::Destination,
+            Scope::Account(_) => Breadth::Account,
+            Scope::Key(_) => Breadth::Key,
+        }
+    }
+
     /// Label of metrics, and the name of the level in errors.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Scope::Platform => "platform",
-            Scope::Destination(_) => "destination",
-            Scope::Account(_) => "account",
-            Scope::Key(_) => "key",
-        }
+        self.breadth().as_str()
     }
 
     /// Where it is counted.

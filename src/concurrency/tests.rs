@@ -12,11 +12,14 @@ mod wire;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Concurrency, Config, Impeded, Limit, MemoryLimits, Place, Policy, Resource, Scope, Subject, Why};
+use super::{
+    Concurrency, Config, Impeded, Limit, MemoryLimits, PerSecond, Place, Policy, Resource, Scope, Subject, Why,
+};
 use crate::{
     clock::Clock,
     ids::AccountSid,
     lease::{Leases, Local},
+    problem::ConfigProblems,
 };
 
 /// What a test admits by.
@@ -96,4 +99,33 @@ fn impeded(admitted: Result<Place, Impeded>, why: Why) -> Impeded {
     let impeded = admitted.unwrap_err();
     assert_eq!(impeded.why, why, "{impeded:?}");
     impeded
+}
+
+#[test]
+fn limits_in_the_configuration_that_cannot_be_or_hold_nothing_are_told() {
+    let mut config = Config::default();
+    let told = |config: &Config| {
+        let mut problems = ConfigProblems::default();
+        config.validate("concurrency", &mut problems);
+        problems.iter().map(|(key, _)| key.to_owned()).collect::<Vec<_>>()
+    };
+    let limits = &mut config.limits;
+    for table in [&mut limits.platform, &mut limits.account] {
+        table.extend([Resource::Fills, Resource::Speech, Resource::Destinations].map(|of| (of, Limit::hard(1))));
+    }
+    limits.key.insert(Resource::Fetches, Limit::hard(1));
+    limits.destination.insert(Resource::Destinations, Limit::hard(1));
+    limits.per_second.insert(Resource::Calls, PerSecond { count: 1, backlog_max: 1 });
+    assert_eq!(told(&config), Vec::<String>::new());
+
+    let limits = &mut config.limits;
+    limits.platform.insert(Resource::Calls, Limit { soft: Some(2), ..Limit::hard(1) });
+    limits.key.insert(Resource::Fills, Limit::hard(1));
+    limits.destination.insert(Resource::Calls, Limit::hard(1));
+    limits.per_second.insert(Resource::Fetches, PerSecond { count: 1, backlog_max: 1 });
+    limits.per_second.insert(Resource::Calls, PerSecond { count: u32::MAX, backlog_max: 1 });
+    let mut keys = told(&config);
+    keys.sort();
+    let wrong = ["destination.calls", "key.fills", "per_second.calls", "per_second.fetches", "platform.calls"];
+    assert_eq!(keys, wrong.map(|key| format!("concurrency.limits.{key}")));
 }
