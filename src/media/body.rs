@@ -79,14 +79,12 @@ impl AudioBody {
                 parts.push_back(Part { number, there: there.chunks.get(number).cloned().flatten(), within });
             }
         }
-        let Some(first) = parts.iter().find(|part| part.there.is_none()).map(|part| part.number) else {
+        if parts.iter().all(|part| part.there.is_some()) {
             return AudioBody::ready(parts.into_iter().filter_map(Part::cut).collect());
-        };
-        let end = parts.back().map_or(first, |part| part.number + 1);
-        let reader = there.rest.filter(|reader| reader.position() == first);
-        let whole = Whole::Artifact(Arc::clone(manifest));
-        let reader = reader.unwrap_or_else(|| Box::new(Reader::new(cache, whole, first..end)));
-        let source = TierSource { cache: cache.clone(), manifest: Arc::clone(manifest), parts, reader };
+        }
+        let end = parts.back().map_or(0, |part| part.number + 1);
+        let source =
+            TierSource { cache: cache.clone(), manifest: Arc::clone(manifest), parts, end, reader: there.rest };
         let frames = Box::pin(stream::try_unfold(source, TierSource::next));
         AudioBody(Kind::Streamed { frames, left: Some(range.end - range.start) })
     }
@@ -144,15 +142,26 @@ struct TierSource {
     cache: Cache,
     manifest: Arc<Manifest>,
     parts: VecDeque<Part>,
-    /// Of those parts that were not read already: the first of them and all behind it.
-    reader: Box<Reader>,
+    /// The number behind the last one.
+    end: usize,
+    reader: Option<Box<Reader>>,
 }
 
 impl TierSource {
+    /// What reads this part next. Those that were there already are no reader's, and may lie before, behind or between the others: what was
+    /// read for one answer can be sent in another, where a condition was decided otherwise meanwhile.
+    fn reader_at(&mut self, number: usize) -> &mut Reader {
+        let reader = self.reader.take().filter(|reader| reader.is_at(number)).unwrap_or_else(|| {
+            let whole = Whole::Artifact(Arc::clone(&self.manifest));
+            Box::new(Reader::new(&self.cache, whole, number..self.end))
+        });
+        self.reader.insert(reader)
+    }
+
     async fn next(mut self) -> io::Result<Option<(Frame<Bytes>, TierSource)>> {
         let Some(mut part) = self.parts.pop_front() else { return Ok(None) };
         if part.there.is_none() {
-            part.there = self.reader.next().await.map(|(bytes, _)| bytes);
+            part.there = self.reader_at(part.number).next().await.map(|(bytes, _)| bytes);
         }
         match part.cut() {
             Some(bytes) => Ok(Some((Frame::data(bytes), self))),
@@ -276,3 +285,6 @@ impl Body for AudioBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,6 +126,11 @@ impl Reader {
         self.range.start
     }
 
+    /// Whether this is the number of the chunk that comes next.
+    pub fn is_at(&self, number: usize) -> bool {
+        self.range.start == number && !self.range.is_empty()
+    }
+
     /// The next chunk, and where it was. None at the end, and where no tier has it as its name says: then the position says which.
     pub async fn next(&mut self) -> Option<(Bytes, Tier)> {
         let chunk = *self.whole.chunks().get(self.range.start).filter(|_| !self.range.is_empty())?;
