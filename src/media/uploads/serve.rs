@@ -3,6 +3,7 @@
 use std::{
     io::{self, Cursor},
     ops::Range,
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use crate::{
     ids::{ContentHash, Sha256, Tenant},
     media::{
         AudioBody, audio,
-        cache::durable::{ObjectBytes, ObjectKey, ObjectMeta, StoreError},
+        cache::durable::{ObjectBytes, ObjectKey, ObjectMeta, ObjectStore, StoreError},
         conditional::{self, Decision, Representation},
         http as media_http,
     },
@@ -25,6 +26,8 @@ use crate::{
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-store");
 /// Bytes that tell what an original is, where the store does not.
 const BEGINNING: u64 = 128 << 10;
+/// Bytes that are read at once.
+const PIECE: u64 = 256 << 10;
 
 impl Uploads {
     /// Answers GET and HEAD for an upload, with conditions and ranges. The whole is checked as it is sent: where it is not what its name
@@ -80,14 +83,19 @@ impl Uploads {
         length: u64,
     ) -> Result<AudioBody, Problem> {
         let is_whole = range == (0..length);
-        let wanted = (!is_whole).then(|| range.clone());
-        let got = self.store.get(key, wanted).await.map_err(|error| problem(&error))?;
-        if got.meta.length != length {
-            return Err(Problem::new(Kind::Busy, "the upload is being written anew"));
-        }
-        let body = if is_whole { checked(got.body, *hash, key.clone()) } else { got.body };
+        let sent = range.end - range.start;
+        let mut pieces = Pieces { store: Arc::clone(&self.store), key: key.clone(), range, length };
+        // Before anything is promised.
+        let first = pieces.next().await.map_err(|error| problem(&error))?;
+        let rest =
+            stream::try_unfold(
+                pieces,
+                |mut pieces| async move { Ok(pieces.next().await?.map(|piece| (piece, pieces))) },
+            );
+        let body: ObjectBytes<StoreError> = Box::pin(stream::iter(first.map(Ok)).chain(rest));
+        let body = if is_whole { checked(body, *hash, key.clone()) } else { body };
         let body = body.map(|piece| piece.map_err(io::Error::other));
-        Ok(AudioBody::from_store(Box::pin(body), range.end - range.start))
+        Ok(AudioBody::from_store(Box::pin(body), sent))
     }
 
     /// What an upload is, as the store was told, or by its beginning.
@@ -109,6 +117,38 @@ impl Uploads {
         };
         let kind = audio::recognize(Box::new(Beginning(Cursor::new(Bytes::from(beginning)))));
         Ok(kind.map_or(else_wise, audio::Kind::content_type).into_owned())
+    }
+}
+
+/// An upload as it is read: a piece at a time, each a request of its own. So who takes his time holds a piece in memory, and none of the places
+/// and connections that all share for the store.
+struct Pieces {
+    store: Arc<dyn ObjectStore>,
+    key: ObjectKey,
+    /// What is still to be read.
+    range: Range<u64>,
+    /// Of the whole upload.
+    length: u64,
+}
+
+impl Pieces {
+    /// The next piece; none at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        if self.range.is_empty() {
+            return Ok(None);
+        }
+        let piece = self.range.start..self.range.end.min(self.range.start + PIECE);
+        let is_all = piece == (0..self.length);
+        let bytes = usize::try_from(piece.end - piece.start).unwrap_or(usize::MAX);
+        let got = self.store.get_cut(&self.key, (!is_all).then(|| piece.clone()), vec![bytes]).await?;
+        let other = |reason: &str| StoreError::Unavailable { subject: self.key.to_string(), reason: reason.to_owned() };
+        if got.meta.length != self.length {
+            return Err(other("the upload is being written anew"));
+        }
+        let mut body = got.body;
+        let read = body.next().await.transpose()?.ok_or_else(|| other("the bytes of the upload end too early"))?;
+        self.range.start = piece.end;
+        Ok(Some(read))
     }
 }
 

@@ -4,6 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
+use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
@@ -12,15 +13,16 @@ use crate::{
     clock::Clock,
     ids::{ContentHash, RandomId, Tenant},
     media::{
-        cache::durable::{Directory, ObjectStore as _, layout},
+        cache::durable::{self, Directory, ObjectStore as _, Resting, layout},
         spool::{Limits, Spools},
     },
     problem::{Kind, Problem},
     testing::{
         faulty_store::{Faults, FaultyStore},
         fixture,
+        signal::{Depth, Signal},
     },
-    units::ByteCount,
+    units::{ByteCount, SampleRate},
 };
 
 struct World {
@@ -98,6 +100,32 @@ async fn what_the_store_did_not_take_is_not_acknowledged() {
     assert!(world.is_kept().await);
     let uploaded = world.receive(Some(speech().len() as u64)).await.unwrap();
     assert_eq!((uploaded.was_there, uploaded.content_type.as_str()), (true, "audio/mpeg"));
+}
+
+#[tokio::test]
+async fn who_takes_his_time_with_an_upload_holds_no_place_of_the_store() {
+    let mut world = World::new().await;
+    let one = durable::Config { requests_max: 1, ..durable::Config::default() };
+    world.uploads.store = Arc::new(Resting::new(Arc::new(world.store.clone()), &one, world.clock.clone()));
+    let bytes = Signal::noise(SampleRate::HZ_8000, 1, 0.5, Duration::from_secs(60)).wav(Depth::S16);
+    let pieces = stream::iter([Ok::<_, Infallible>(Bytes::from(bytes.clone()))]);
+    let sent = world.uploads.receive(&tenant(), None, pieces, Duration::from_secs(60)).await.unwrap();
+    let name = sent.content_hash.to_string();
+    let (asked, ()) = http::Request::get("/").body(()).unwrap().into_parts();
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut body = world.uploads.answer(&tenant(), &name, &asked).await.unwrap().into_body();
+        let begun = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        slow.push((begun.to_vec(), body));
+    }
+    for (mut read, body) in slow {
+        read.extend(body.collect().await.unwrap().to_bytes());
+        assert!(read == bytes);
+    }
+    // One that was removed meanwhile ends in an error, and not as if it were whole.
+    let body = world.uploads.answer(&tenant(), &name, &asked).await.unwrap().into_body();
+    world.store.delete(&layout::upload(&tenant(), &sent.content_hash)).await.unwrap();
+    body.collect().await.unwrap_err();
 }
 
 #[tokio::test]
