@@ -1,6 +1,6 @@
 //! Physical quantities as types, and their spelling in configuration files.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// Samples per second of one channel. Always within [`SampleRate::MIN`]..=[`SampleRate::MAX`].
 ///
@@ -71,6 +71,11 @@ impl Channels {
     pub const fn count(self) -> usize {
         self.0 as usize
     }
+}
+
+/// Whole seconds, rounded up: who comes back too early comes for nothing.
+pub fn seconds_up(span: Duration) -> u64 {
+    span.as_secs().saturating_add(u64::from(0 < span.subsec_nanos()))
 }
 
 /// Serde spelling of a [`std::time::Duration`] as text with a unit: `"30s"`, `"250ms"`, `"4h"`.

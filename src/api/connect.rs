@@ -20,6 +20,7 @@ use crate::{
     concurrency::{Concurrency, Subject},
     media::http::CHALLENGE,
     problem::{Kind, LimitReached, Problem},
+    units::seconds_up,
 };
 
 use super::{
@@ -301,8 +302,7 @@ impl IntoResponse for Failed {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
         }
         if let Some(after) = retry_after {
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds_up(after)));
         }
         // Whoever sends it tells of it in headers as well.
         if let Some(limit) = limit {

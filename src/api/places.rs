@@ -40,7 +40,7 @@ pub(super) async fn hold_and_tell(
     let headers = response.headers_mut();
     if !headers.contains_key(RESOURCE) {
         tell(headers, reading.resource.as_str(), reading.current, reading.limit);
-        if let Some((_, soft)) = reading.soft_reached {
+        if let Some(soft) = reading.soft_reached {
             headers.insert(SOFT_LIMIT, HeaderValue::from(soft));
         }
     }

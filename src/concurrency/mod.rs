@@ -188,7 +188,9 @@ impl Concurrency {
                 Err(_) => path.usage.seen(),
             };
             let is_used = 0 < current || path.usage.is_used();
-            is_used.then(|| path.usage.read(subject.account, *resource, current, path.own_limit()))
+            is_used.then(|| {
+                path.usage.read(subject.account, *resource, current, path.own_limit().and_then(|limit| limit.hard))
+            })
         };
         futures_util::future::join_all(Resource::ALL.iter().map(read)).await.into_iter().flatten().collect()
     }

@@ -85,8 +85,8 @@ impl Path {
     }
 
     /// The limit of the caller's own account.
-    pub(super) fn own_limit(&self) -> Option<u32> {
-        self.levels.get(usize::from(self.own))?.limit.hard
+    pub(super) fn own_limit(&self) -> Option<Limit> {
+        Some(self.levels.get(usize::from(self.own))?.limit)
     }
 
     /// The chain by which this node counts alone.
@@ -247,11 +247,8 @@ impl Paths {
     ) -> Result<Path, LeaseError> {
         let (mut levels, mut beside) = (Vec::new(), Vec::new());
         for scope in subject.scopes(resource) {
+            // Counted whether it has a limit or not: one that is given later holds of what is in progress by then.
             let (givers, given): (Vec<Giver>, Vec<Limit>) = from.given(subject, scope, resource).unzip();
-            // Accounts are counted whether they have a limit or not.
-            if given.is_empty() && !matches!(scope, Scope::Account(_)) {
-                continue;
-            }
             // The first of several that are alike is the operator's.
             let decides = (0..given.len()).min_by_key(|at| given.get(*at).map(|limit| limit.cap()));
             let limit = decides.and_then(|at| given.get(at)).copied().unwrap_or_default();

@@ -8,7 +8,7 @@ use std::{
 
 use crate::lease::{LeaseId, Mutex, Values, lock};
 
-use super::{PlaceLost, Policy, Resource, Scope, Threshold, core::Core, paths::Path};
+use super::{PlaceLost, Policy, Resource, Threshold, core::Core, paths::Path};
 
 /// A place among those that may be in progress. Dropping it gives it back: so does every way in which work can end that holds it.
 pub struct Place {
@@ -59,8 +59,8 @@ pub struct PlaceReading {
     pub current: u32,
     /// How many may be; without it any number.
     pub limit: Option<u32>,
-    /// The widest level whose soft limit is reached, and that limit.
-    pub soft_reached: Option<(Scope, u32)>,
+    /// Its soft limit, where that is reached.
+    pub soft_reached: Option<u32>,
 }
 
 impl Place {
@@ -78,10 +78,11 @@ impl Place {
     fn note(&mut self) {
         let path = &self.path;
         let lookout = &self.core.lookout;
+        // One admission counts once, however many levels have something to say to it.
+        let (mut is_above_soft, mut slows, mut would_impede) = (false, None, None);
         for (at, (level, held)) in path.levels.iter().zip(self.values.as_slice()).enumerate() {
             if let Some(soft) = level.limit.soft.filter(|soft| soft <= held) {
-                path.usage.note_above_soft();
-                self.core.meters.count_above_soft(path.resource);
+                is_above_soft = true;
                 lookout.note(path, at, Threshold::Soft, (soft, *held));
             }
             for limit in path.limits_of(at) {
@@ -89,31 +90,37 @@ impl Place {
                 match limit.policy {
                     Policy::Throttle { slowed_by, .. } => {
                         self.slowed_by = Some(self.slowed_by.map_or(slowed_by, |other| other.max(slowed_by)));
+                        slows = Some(limit.policy);
                     }
                     Policy::DryRun => {
                         let (account, resource) = (path.subject.account, path.resource);
                         tracing::info!(%account, %resource, level = level.scope.as_str(), hard, held, "would be impeded");
+                        would_impede = Some(limit.policy);
                     }
                     // Raised or taken away since; or a call that lives on though its place was given to others.
                     Policy::Reject | Policy::Delay { .. } => continue,
                 }
-                path.usage.note_impeded(limit.policy);
-                self.core.meters.count_impeded(path.resource, limit.policy);
                 lookout.note(path, at, Threshold::Hard, (hard, *held));
             }
+        }
+        if is_above_soft {
+            path.usage.note_above_soft();
+            self.core.meters.count_above_soft(path.resource);
+        }
+        for policy in slows.into_iter().chain(would_impede) {
+            path.usage.note_impeded(policy);
+            self.core.meters.count_impeded(path.resource, policy);
         }
     }
 
     /// What is told of it.
     pub fn read(&self) -> PlaceReading {
-        let levels = self.path.levels.iter().zip(self.values.as_slice());
-        let mut reached =
-            levels.filter_map(|(level, held)| Some((level.scope, level.limit.soft.filter(|soft| soft <= held)?)));
+        let current = self.path.own_value(&self.values);
         PlaceReading {
             resource: self.path.resource,
-            current: self.path.own_value(&self.values),
-            limit: self.path.own_limit(),
-            soft_reached: reached.next(),
+            current,
+            limit: self.path.own_limit().and_then(|limit| limit.hard),
+            soft_reached: self.path.own_limit().and_then(|limit| limit.soft).filter(|soft| *soft <= current),
         }
     }
 

@@ -23,10 +23,11 @@ impl Turn {
 }
 
 impl Core {
-    /// A turn at the account and at the one above it. Who is refused at one may have had its turn at the other: that goes to nobody.
+    /// A turn at the account and at the one above it. Who is refused by the one above has had its turn at its own: that goes to nobody. Never the
+    /// other way about: one that asks too fast would take the turns of all that stand under the same.
     pub(super) async fn turn(&self, subject: Subject, resource: Resource) -> Result<Turn, Impeded> {
         let mut turn = Turn { queue_time: Duration::ZERO };
-        for account in subject.parent.into_iter().chain([subject.account]) {
+        for account in [subject.account].into_iter().chain(subject.parent) {
             if let Some(per_second) = self.per_second(Scope::Account(account), resource) {
                 let at = self.turn_at(subject, Scope::Account(account), resource, per_second).await?;
                 turn.queue_time = turn.queue_time.max(at.queue_time);

@@ -21,7 +21,8 @@ impl Rate {
     }
 
     pub(super) fn interval_micros(self) -> u64 {
-        micros(self.interval).max(1)
+        // Rounded up: never faster than it says.
+        u64::try_from(self.interval.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
     }
 
     /// How much earlier than its own turn one may begin.

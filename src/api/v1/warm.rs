@@ -8,7 +8,11 @@
 //! `source` is the place of the source in the request, from 0. `status` is what `POST /v1/media` would have answered: for what is there
 //! already 200. With `"only_if_cached":true` nothing is made: what is not there is 504 `not-cached`, at once.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use axum::{body::Body, extract::Request, response::Response};
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -16,14 +20,17 @@ use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
 
 use crate::{
     api::told::{self, refusals},
+    concurrency::Subject,
+    ids::AccountSid,
     media::{Obtained, http::ProblemBody},
     outbound::Hops,
     problem::{Kind, Problem},
+    units::seconds_up,
 };
 
 use super::{
@@ -39,7 +46,9 @@ const CONCURRENCY: usize = 8;
 /// The same at most, whatever it says.
 const CONCURRENCY_MAX: usize = 64;
 /// Items of all requests in progress at once: beyond it they wait for one another.
-const WARMING_MAX: usize = 256;
+const WARMING_MAX: usize = 1_024;
+/// The same of one account at the top: where its items stand in a line of its own limits, they take nothing from others.
+const WARMING_OF_ONE_MAX: usize = 64;
 /// Lines that are sent in one piece where they are ready at the same time.
 const LINES_AT_ONCE: usize = 64;
 
@@ -78,13 +87,36 @@ fn concurrency() -> usize {
     CONCURRENCY
 }
 
-/// How many items may be in progress.
+/// How many items may be in progress. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Places(Arc<Semaphore>);
+pub(super) struct Places {
+    all: Arc<Semaphore>,
+    /// The shares of accounts at the top, while any of their items is in progress. A std lock: held for map operations only.
+    each: Arc<Mutex<HashMap<AccountSid, Weak<Semaphore>>>>,
+}
 
 impl Default for Places {
     fn default() -> Places {
-        Places(Arc::new(Semaphore::new(WARMING_MAX)))
+        Places { all: Arc::new(Semaphore::new(WARMING_MAX)), each: Arc::default() }
+    }
+}
+
+impl Places {
+    /// A place, once there is one in the owner's share and among all. Nobody closes them.
+    async fn take(&self, owner: AccountSid) -> Option<[OwnedSemaphorePermit; 2]> {
+        let own = self.share(owner).acquire_owned().await.ok()?;
+        Some([own, Arc::clone(&self.all).acquire_owned().await.ok()?])
+    }
+
+    fn share(&self, owner: AccountSid) -> Arc<Semaphore> {
+        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = each.get(&owner).and_then(Weak::upgrade) {
+            return share;
+        }
+        each.retain(|_, share| 0 < share.strong_count());
+        let share = Arc::new(Semaphore::new(WARMING_OF_ONE_MAX));
+        each.insert(owner, Arc::downgrade(&share));
+        share
     }
 }
 
@@ -119,7 +151,7 @@ struct ProblemOfLine {
 
 impl From<&Problem> for ProblemOfLine {
     fn from(problem: &Problem) -> ProblemOfLine {
-        let retry_after = problem.retry_after.map(|after| after.as_secs());
+        let retry_after = problem.retry_after.map(seconds_up);
         ProblemOfLine { problem: problem.into(), retry_after }
     }
 }
@@ -197,7 +229,36 @@ async fn obtain(v1: &V1, warm: &Warm, source: &Value, format: &str, hops: Hops) 
     let body = json!({ "source": source, "format": format, "options": warm.options, "tags": warm.tags });
     let mut request = media::request_of(v1, body, hops)?;
     request.directives.only_if_cached = warm.only_if_cached;
-    // Whoever only looks waits for nobody. Nobody closes it.
-    let _place = if warm.only_if_cached { None } else { v1.warming.0.acquire().await.ok() };
+    // Whoever only looks waits for nobody.
+    let owner = v1.subject.map_or(AccountSid::NOBODY, Subject::owner);
+    let _places = if warm.only_if_cached { None } else { v1.warming.take(owner).await };
     obtain_patiently(&v1.parts.media, &v1.parts.tenant, &request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::{Places, WARMING_MAX, WARMING_OF_ONE_MAX};
+    use crate::ids::AccountSid;
+
+    fn account(number: usize) -> AccountSid {
+        format!("AC{number:032x}").parse().unwrap()
+    }
+
+    #[test]
+    fn one_account_leaves_places_to_others_and_all_of_them_are_bounded() {
+        let places = Places::default();
+        let take = |owner| places.take(owner).now_or_never().flatten();
+        let mut held: Vec<_> = (0..WARMING_OF_ONE_MAX).map(|_| take(account(1)).unwrap()).collect();
+        assert!(take(account(1)).is_none());
+        held.extend(
+            (WARMING_OF_ONE_MAX..WARMING_MAX).map(|item| take(account(2 + item / WARMING_OF_ONE_MAX)).unwrap()),
+        );
+        assert!(take(account(1_000)).is_none());
+        drop(held);
+        drop(take(account(1)).unwrap());
+        // What nobody uses any more is not remembered.
+        assert_eq!(places.each.lock().unwrap().len(), 1);
+    }
 }

@@ -15,6 +15,7 @@ use crate::{
     accounts::AccountsError,
     media::http::CHALLENGE,
     problem::{Kind, LimitReached, Problem},
+    units::seconds_up,
 };
 
 /// A request that failed.
@@ -99,8 +100,7 @@ impl From<&Problem> for Failed {
             failed.fields.push((header::WWW_AUTHENTICATE, CHALLENGE));
         }
         if let Some(after) = problem.retry_after {
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            failed.fields.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+            failed.fields.push((header::RETRY_AFTER, HeaderValue::from(seconds_up(after))));
         }
         failed.limit.clone_from(&problem.limit);
         failed

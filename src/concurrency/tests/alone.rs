@@ -17,7 +17,7 @@ use super::{
     Clock, Concurrency, Config, Gate, Limit, Local, MemoryLimits, Policy, RESOURCE, Resource, Scope, Subject, Why,
     account, delay, impeded, scope, settle, subject,
 };
-use crate::problem::Kind;
+use crate::{ids::KeySid, problem::Kind};
 
 #[tokio::test]
 async fn one_too_many_is_refused_and_told_why() {
@@ -87,7 +87,7 @@ async fn soft_limits_are_told_and_impede_nobody() {
     let first = gate.admit(subject(1)).await.unwrap();
     assert_eq!(first.read().soft_reached, None);
     let second = gate.admit(subject(1)).await.unwrap();
-    assert_eq!(second.read().soft_reached, Some((scope(1), 2)));
+    assert_eq!(second.read().soft_reached, Some(2));
     let _third = gate.admit(subject(1)).await.unwrap();
     impeded(gate.admit(subject(1)).await, Why::Full);
     assert_eq!(gate.concurrency.usage(subject(1)).await[0].above_soft, 2);
@@ -420,4 +420,55 @@ async fn many_callers_are_remembered_within_a_bound_and_right() {
         let place = concurrency.admit(Subject::account(*account), RESOURCE).await.unwrap();
         assert_eq!(place.read().current, 2, "what is held is known though its caller was forgotten");
     }
+}
+
+#[tokio::test]
+async fn a_limit_that_is_given_later_holds_of_what_is_in_progress() {
+    let gate = Gate::alone();
+    let key: KeySid = format!("SK{:032x}", 7).parse().unwrap();
+    let with_key = Subject { key: Some(key), ..subject(1) };
+    let held = [gate.admit(with_key).await.unwrap(), gate.admit(with_key).await.unwrap()];
+    for narrowed in [Scope::Key(key), Scope::Platform] {
+        gate.limit(narrowed, Limit::hard(2));
+        let full = impeded(gate.admit(with_key).await, Why::Full);
+        assert_eq!((full.scope, full.limit, full.current), (narrowed, 2, 2));
+        gate.limit(narrowed, Limit::hard(3));
+        drop(gate.admit(with_key).await.unwrap());
+    }
+    drop(held);
+}
+
+#[tokio::test]
+async fn an_admission_that_several_soft_limits_speak_of_counts_once_and_tells_of_its_accounts() {
+    let gate = Gate::alone();
+    let key: KeySid = format!("SK{:032x}", 7).parse().unwrap();
+    for scope in [Scope::Platform, scope(1), Scope::Key(key)] {
+        gate.limit(scope, Limit { soft: Some(1), hard: Some(1), policy: Policy::DryRun });
+    }
+    let with_key = Subject { key: Some(key), ..subject(1) };
+    let _held = [gate.admit(with_key).await.unwrap(), gate.admit(with_key).await.unwrap()];
+    let usage = gate.concurrency.usage(subject(1)).await[0];
+    assert_eq!((usage.admitted, usage.above_soft, usage.impeded.dry_run), (2, 2, 1));
+    // What concerns everybody is not told to one of them.
+    gate.limit(scope(1), Limit::hard(5));
+    let third = gate.admit(with_key).await.unwrap().read();
+    assert_eq!((third.current, third.limit, third.soft_reached), (3, Some(5), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_too_fast_takes_no_turns_of_those_beside_it() {
+    let gate = Gate::alone();
+    let rate = |count, backlog_max| Some(PerSecond { count, backlog_max });
+    gate.limits.set_rate(Giver::Operator, scope(1), Resource::Calls, rate(10, 10));
+    gate.limits.set_rate(Giver::Operator, scope(2), Resource::Calls, rate(1, 1));
+    let sub = |number| Subject { parent: Some(account(1)), ..subject(number) };
+    let turn = async |subject| gate.concurrency.turn(subject, Resource::Calls).await.map(|turn| turn.queue_time);
+    let mut refused = 0;
+    for _ in 0..50 {
+        refused += usize::from(turn(sub(2)).await.is_err());
+    }
+    assert_eq!(refused, 48);
+    // Behind the two that had one.
+    let beside = turn(sub(3)).await.unwrap();
+    assert!(beside <= Duration::from_millis(200), "{beside:?}");
 }

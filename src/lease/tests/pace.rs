@@ -47,3 +47,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_more_than_is_said_begin_in_any_second() {
+    const SECOND: u64 = 1_000_000;
+    for count in [1, 3, 7, 30_000, 700_000, 1_000_000] {
+        let rate = Rate::per_second(count, u32::MAX).unwrap();
+        let mut due = SECOND;
+        let begun = std::iter::from_fn(|| {
+            let (paced, after) = decide(rate, due, SECOND);
+            due = after;
+            let Paced::Turn { starts_in } = paced else { return None };
+            (u64::try_from(starts_in.as_micros()).unwrap() < SECOND).then_some(())
+        });
+        let begun = begun.count();
+        assert!(begun <= count as usize, "{begun} of {count}");
+        assert!(count as usize / 2 < begun, "{begun} of {count}");
+    }
+}

@@ -13,6 +13,7 @@ use utoipa::{
 use crate::{
     media::{AudioBody, format::FormatError},
     problem::{Kind, LimitReached, Problem},
+    units::seconds_up,
 };
 
 use super::{NO_STORE, respond};
@@ -75,8 +76,7 @@ pub fn problem(problem: &Problem) -> Response<AudioBody> {
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     let busy = (kind == Kind::Busy).then_some(RETRY_AFTER_BUSY);
     if let Some(after) = problem.retry_after.or(busy) {
-        // Rounded up: coming back too early is of no use.
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)));
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_up(after)));
     }
     let status = StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, headers, AudioBody::ready(VecDeque::from([body])));
