@@ -221,11 +221,14 @@ impl Node {
         self.health.set(Unready::Draining);
         self.draining.cancel();
         self.fills.close();
-        // The listener ends within the drain time by itself. Stores close after it: they feed the streams that still run.
-        let filled = tokio::time::timeout(self.drain_timeout, self.fills.wait());
-        let (filled, ()) = tokio::join!(filled, async { while self.serving.join_next().await.is_some() {} });
-        if filled.is_err() {
-            tracing::warn!(fills = self.fills.len(), "drain time is over, leaving fills unfinished");
+        // The listener ends within the drain time by itself, and what it still answers may begin fills. Stores close after both: they feed the
+        // streams that still run.
+        let mut over = std::pin::pin!(tokio::time::sleep(self.drain_timeout));
+        while self.serving.join_next().await.is_some() {}
+        tokio::select! {
+            biased;
+            () = self.fills.wait() => {}
+            () = &mut over => tracing::warn!(fills = self.fills.len(), "drain time is over, leaving fills unfinished"),
         }
         // What has ended is given back now, so that nobody has to wait until it expires.
         self.concurrency.close().await;

@@ -23,7 +23,14 @@ pub struct Conditions {
 }
 
 /// The fields that decide.
-const CONDITIONS: [HeaderName; 4] = [header::RANGE, header::IF_RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+const CONDITIONS: [HeaderName; 6] = [
+    header::RANGE,
+    header::IF_RANGE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+];
 
 impl Conditions {
     /// Those of a request.
@@ -64,6 +71,8 @@ pub(super) enum Decision {
     NotModified,
     /// 416.
     NotSatisfiable,
+    /// 412: it is no more what the caller has.
+    Changed,
 }
 
 impl Decision {
@@ -72,19 +81,30 @@ impl Decision {
         match self {
             Decision::Whole => 0..length,
             Decision::Part(range) => range.clone(),
-            Decision::NotModified | Decision::NotSatisfiable => 0..0,
+            Decision::NotModified | Decision::NotSatisfiable | Decision::Changed => 0..0,
         }
     }
 }
 
 /// Whether a request has conditions or ranges, so that it can be answered only when the whole is known.
 pub(super) fn is_conditional(headers: &HeaderMap) -> bool {
-    [header::RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
+    CONDITIONS.iter().any(|name| *name != header::IF_RANGE && headers.contains_key(name))
 }
 
-/// Decides in the order of RFC 9110 §13.2.2: If-None-Match wins over If-Modified-Since, both over Range. Range is defined
-/// for GET only (§14.2): HEAD is answered as if it had none.
+/// Decides as the one whose representation it is, in the order of RFC 9110 §13.2.2: first If-Match, or else If-Unmodified-Since.
 pub(super) fn decide(method: &Method, headers: &HeaderMap, representation: Representation<'_>) -> Decision {
+    let holds = if headers.contains_key(header::IF_MATCH) {
+        matches(headers, representation.etag)
+    } else {
+        let dates = date(headers, header::IF_UNMODIFIED_SINCE).zip(representation.last_modified);
+        dates.is_none_or(|(since, modified)| modified <= since)
+    };
+    if holds { decide_as_cache(method, headers, representation) } else { Decision::Changed }
+}
+
+/// Decides as a cache, which knows nothing of If-Match and If-Unmodified-Since (RFC 9111 §4.3.2): If-None-Match wins over
+/// If-Modified-Since, both over Range. Range is defined for GET only (RFC 9110 §14.2): HEAD is answered as if it had none.
+pub(super) fn decide_as_cache(method: &Method, headers: &HeaderMap, representation: Representation<'_>) -> Decision {
     if headers.contains_key(header::IF_NONE_MATCH) {
         if none_match(headers, representation.etag) {
             return Decision::NotModified;
@@ -108,6 +128,16 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     if values.next().is_some() { None } else { first.to_str().ok() }
+}
+
+/// If-Match: by the strong comparison of RFC 9110 §8.8.3.2.
+fn matches(headers: &HeaderMap, etag: &str) -> bool {
+    // There is something, whatever it is.
+    if single(headers, header::IF_MATCH).is_some_and(|value| value.trim() == "*") {
+        return true;
+    }
+    let values = headers.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok());
+    !etag.is_empty() && !etag.starts_with("W/") && values.flat_map(tags).any(|candidate| candidate == etag)
 }
 
 fn none_match(headers: &HeaderMap, etag: &str) -> bool {

@@ -506,6 +506,9 @@ fn without_body(mut headers: HeaderMap, length: u64, decision: &Decision) -> Res
         response.headers_mut().insert(header::CONTENT_RANGE, value(format!("bytes */{length}")));
         return response;
     }
+    if *decision == Decision::Changed {
+        return crate::media::http::problem(&Problem::new(Kind::PreconditionFailed, "the audio is another by now"));
+    }
     headers.remove(header::CONTENT_TYPE);
     respond(StatusCode::NOT_MODIFIED, headers, AudioBody::empty())
 }

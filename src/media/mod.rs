@@ -445,7 +445,7 @@ impl Media {
 
     /// What is known of a source: where this node's knowledge is stale, another's may not be.
     async fn newest(&self, tenant: &Tenant, key: &SourceKey, record: Arc<SourceRecord>) -> Arc<SourceRecord> {
-        if self.clock.now_wall() < record.fresh_until {
+        if record.is_fresh_at(self.clock.now_wall()) {
             return record;
         }
         self.degrade(self.cache.source_elsewhere(tenant, key, &record).await).flatten().unwrap_or(record)
@@ -462,7 +462,7 @@ impl Media {
                 let record = self.cache.source_in_memory(tenant, &url.key())?;
                 // By these rules it was decided until when it is fresh, and that our requests choose it.
                 let is_decided = record.rules_stamp == self.origin.rules_stamp() && record.selection.is_some();
-                (is_decided && self.clock.now_wall() < record.fresh_until).then_some(record)?
+                (is_decided && record.is_fresh_at(self.clock.now_wall())).then_some(record)?
             }
             known => self.known_record(known, known.content_hash()?),
         };

@@ -89,7 +89,7 @@ impl Media {
         let (from, via) = match (&record, kept) {
             (Some(_), Some(kept)) if is_usable => (From::Kept(kept), Via::Kept),
             (Some(record), _) if has_something => {
-                let is_fresh = self.clock.now_wall() < record.fresh_until;
+                let is_fresh = record.is_fresh_at(self.clock.now_wall());
                 let via = match usability {
                     Usability::OtherVariant => Via::Variant,
                     _ if request.directives.no_cache || is_fresh => Via::Request,

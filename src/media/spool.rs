@@ -7,7 +7,7 @@
 
 use std::{
     fs::File,
-    io, mem,
+    io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
@@ -137,7 +137,7 @@ pub struct Spool {
 enum Store {
     /// In memory, because it is short so far.
     Short(Vec<u8>),
-    File(File),
+    File(Arc<File>),
     /// In memory, because the disk refuses.
     Memory(Vec<u8>),
 }
@@ -163,23 +163,23 @@ impl Spool {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Problem> {
-        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        if let Store::Short(short) = &mut *store {
-            let added = bytes.len() as u64;
-            if offset + added <= self.shared.short_max && self.shared.memory.reserve(added) {
-                short.extend_from_slice(bytes);
-                return Ok(());
-            }
-            let short = mem::take(short);
-            *store = self.shared.open_store(short);
+        if self.append_short(offset, bytes) {
+            return Ok(());
         }
-        if let Store::File(file) = &*store {
+        // One writes: what it finds stays until it changes that. And nothing waits for a disk with the lock held, because readers on lanes take
+        // it: all the connections of a lane would wait with them.
+        if let Some(short) = self.short() {
+            let opened = self.shared.open_store(short);
+            *self.store.write().unwrap_or_else(PoisonError::into_inner) = opened;
+        }
+        if let Some(file) = self.file() {
             let Err(error) = file.write_all_at(bytes, offset) else { return Ok(()) };
             tracing::warn!(%error, "spool file refused a write, going on in memory");
             metrics::counter!("ringback_media_spool_memory_total").increment(1);
             let moved = self.shared.take_memory(0, offset, |room| file.read_exact_at(room, 0))?;
-            *store = Store::Memory(moved);
+            *self.store.write().unwrap_or_else(PoisonError::into_inner) = Store::Memory(moved);
         }
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
         if let Store::Memory(memory) = &mut *store {
             let added = self.shared.take_memory(offset, bytes.len() as u64, |room| {
                 room.copy_from_slice(bytes);
@@ -188,6 +188,33 @@ impl Spool {
             memory.extend(added);
         }
         Ok(())
+    }
+
+    /// Appends in memory, while it is short.
+    fn append_short(&self, offset: u64, bytes: &[u8]) -> bool {
+        let added = bytes.len() as u64;
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        let Store::Short(short) = &mut *store else { return false };
+        let has_room = offset + added <= self.shared.short_max && self.shared.memory.reserve(added);
+        if has_room {
+            short.extend_from_slice(bytes);
+        }
+        has_room
+    }
+
+    /// What is in memory while it is short. It stays there for readers until there is a file.
+    fn short(&self) -> Option<Vec<u8>> {
+        match &*self.store.read().unwrap_or_else(PoisonError::into_inner) {
+            Store::Short(short) => Some(short.clone()),
+            Store::File(_) | Store::Memory(_) => None,
+        }
+    }
+
+    fn file(&self) -> Option<Arc<File>> {
+        match &*self.store.read().unwrap_or_else(PoisonError::into_inner) {
+            Store::File(file) => Some(Arc::clone(file)),
+            Store::Short(_) | Store::Memory(_) => None,
+        }
     }
 
     /// Whether so many bytes more would leave it in memory, so that appending them is only a copy.
@@ -240,13 +267,15 @@ impl Spool {
         let there = self.length().saturating_sub(offset);
         let wanted = buffer.len().min(usize::try_from(there).unwrap_or(usize::MAX));
         let buffer = &mut buffer[..wanted];
-        match &*self.store.read().unwrap_or_else(PoisonError::into_inner) {
-            Store::File(file) => file.read_exact_at(buffer, offset)?,
+        let file = match &*self.store.read().unwrap_or_else(PoisonError::into_inner) {
+            Store::File(file) => Arc::clone(file),
             Store::Short(memory) | Store::Memory(memory) => {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX).min(memory.len());
                 buffer.copy_from_slice(&memory[start..start + wanted]);
+                return Ok(wanted);
             }
-        }
+        };
+        file.read_exact_at(buffer, offset)?;
         Ok(wanted)
     }
 
@@ -258,7 +287,7 @@ impl Spool {
         let there = usize::try_from(self.length().saturating_sub(offset)).unwrap_or(usize::MAX);
         // Made here: what a thread of the pool allocates stays with that thread when it rests.
         let mut buffer = vec![0; length_max.min(there)];
-        if !matches!(*self.store.read().unwrap_or_else(PoisonError::into_inner), Store::File(_)) {
+        if self.file().is_none() {
             // It may have gone to a file since; then this is one read of what was written a moment ago.
             return self.read_at(offset, &mut buffer).map(|_| Bytes::from(buffer));
         }
@@ -278,7 +307,7 @@ impl Shared {
         match opened {
             Ok(file) => {
                 self.memory.release(short.len() as u64);
-                Store::File(file)
+                Store::File(Arc::new(file))
             }
             Err(error) => {
                 tracing::warn!(%error, "spool file refused, spooling in memory");

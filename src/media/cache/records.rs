@@ -9,7 +9,7 @@ use crate::{
     ids::{ArtifactId, BodyDigest, ChunkId, ContentHash, SourceKey},
     media::{
         format::{Format, Headerless},
-        freshness::{Said, Selection, Times},
+        freshness::{CLOCK_STEP_MAX, Said, Selection, Times},
     },
 };
 
@@ -251,6 +251,11 @@ impl SourceRecord {
         self.asked_at.unwrap_or(self.checked_at)
     }
 
+    /// Whether it may be used without asking. One that was written while a clock was ahead may be of any age.
+    pub fn is_fresh_at(&self, now: SystemTime) -> bool {
+        now < self.fresh_until && self.checked_at <= now + CLOCK_STEP_MAX
+    }
+
     /// When the origin was last asked, and when it answered.
     pub fn times(&self) -> Times {
         Times { request: self.asked_at(), response: self.checked_at }
@@ -260,5 +265,25 @@ impl SourceRecord {
     pub fn modified(&self) -> SystemTime {
         let said = self.said.get(&http::header::LAST_MODIFIED);
         said.and_then(|text| httpdate::parse_http_date(text).ok()).unwrap_or(self.changed_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::SourceRecord;
+    use crate::ids::ContentHash;
+
+    #[test]
+    fn a_record_of_a_clock_that_was_ahead_is_not_fresh() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let written = |at| SourceRecord::of_known("http://prompts.example/a.wav".to_owned(), ContentHash::of(b""), at);
+        assert!(written(now).is_fresh_at(now));
+        // A step of NTP is none.
+        assert!(written(now + Duration::from_secs(5)).is_fresh_at(now));
+        assert!(!written(now + Duration::from_secs(6)).is_fresh_at(now));
+        let stale = SourceRecord { fresh_until: now, ..written(now) };
+        assert!(!stale.is_fresh_at(now));
     }
 }

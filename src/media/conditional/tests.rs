@@ -37,7 +37,7 @@ fn check_range(range: &str, length: u64, expected: Decision) {
 fn a_request_without_conditions_gets_the_whole() {
     check(&[], Decision::Whole);
     assert!(!is_conditional(&headers(&[("accept", "*/*")])));
-    for name in ["range", "if-none-match", "if-modified-since"] {
+    for name in ["range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"] {
         assert!(is_conditional(&headers(&[(name, "x")])), "{name}");
     }
 }
@@ -240,4 +240,27 @@ proptest! {
         decide_with(&Method::GET, &[(name, &value), ("range", "bytes=1-2")], 10);
         decide_with(&Method::GET, &[(name, &value)], 10);
     }
+}
+
+#[test]
+fn who_has_something_else_gets_no_part_of_this() {
+    for value in ["*", " * ", "\"abc\"", "\"x\", \"abc\""] {
+        check(&[("if-match", value), ("range", "bytes=1-2")], Decision::Part(1..3));
+        // Whatever else it says: the first condition holds, the next decides.
+        check(&[("if-match", value), ("if-none-match", "\"abc\"")], Decision::NotModified);
+        check(&[("if-match", value), ("if-unmodified-since", "Sat, 05 Nov 1994 08:49:37 GMT")], Decision::Whole);
+    }
+    for value in ["\"x\"", "W/\"abc\"", "abc", ""] {
+        check(&[("if-match", value), ("range", "bytes=1-2")], Decision::Changed);
+    }
+    for date in DATES {
+        check(&[("if-unmodified-since", date), ("range", "bytes=1-2")], Decision::Part(1..3));
+    }
+    check(&[("if-unmodified-since", "Sun, 06 Nov 1994 08:49:36 GMT")], Decision::Changed);
+    check(&[("if-unmodified-since", "yesterday")], Decision::Whole);
+    // A weak tag matches nothing strongly; a cache knows nothing of either condition.
+    let weak = Representation { etag: "W/\"abc\"", last_modified: None, length: 100 };
+    let asked = headers(&[("if-match", "W/\"abc\"")]);
+    assert_eq!(decide(&Method::GET, &asked, weak), Decision::Changed);
+    assert_eq!(decide_as_cache(&Method::GET, &asked, weak), Decision::Whole);
 }

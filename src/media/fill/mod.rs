@@ -52,7 +52,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     clock::Clock,
     concurrency::{Concurrency, Place},
-    ids::{ArtifactId, SourceKey, Tenant},
+    ids::{ArtifactId, ContentHash, SourceKey, Tenant},
     media::{
         audio,
         cache::{CHUNK_MAX, Cache, ChunkRef, Commit, KeptSource, Manifest, Reference, SourceRecord},
@@ -134,8 +134,8 @@ struct FlightKey {
     source: SourceKey,
     /// Set for `no-store`: a flight that nobody else joins.
     private: Option<u64>,
-    /// Whether it reads the original that is kept: who wants the origin asked does not join that, nor the other way round.
-    is_replay: bool,
+    /// The kept original that it reads: who wants the origin asked, or another original, does not join that, nor the other way round.
+    replays: Option<ContentHash>,
     /// Purges before it: who asks after a purge does not join what began before.
     purges: u64,
 }
@@ -302,7 +302,10 @@ impl Shared {
             tenant: wanted.tenant.clone(),
             source: wanted.source.key(),
             private: (!wanted.keep).then(|| self.private_flights.fetch_add(1, Ordering::Relaxed)),
-            is_replay: matches!(wanted.from, From::Kept(_)),
+            replays: match &wanted.from {
+                From::Kept(kept) => Some(kept.content_hash),
+                _ => None,
+            },
             purges: self.purges.load(Ordering::SeqCst),
         }
     }

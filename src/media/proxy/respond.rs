@@ -39,7 +39,7 @@ pub(super) fn decide(asked: &Asked, response: &StoredResponse) -> Decision {
     let made_at = || date(header::DATE).unwrap_or(response.response_time);
     let has_parts = asked.headers.contains_key(header::IF_RANGE);
     let last_modified = date(header::LAST_MODIFIED).or_else(|| (!has_parts).then(made_at));
-    conditional::decide(
+    conditional::decide_as_cache(
         &asked.method,
         &asked.headers,
         Representation { etag: text(header::ETAG).map_or("", str::trim), last_modified, length: response.length },
@@ -68,6 +68,10 @@ pub(super) fn kept_head(response: &StoredResponse, age: Duration, decision: &Dec
             set(&mut headers, header::CONTENT_RANGE, &format!("bytes */{}", response.length));
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
             StatusCode::RANGE_NOT_SATISFIABLE
+        }
+        Decision::Changed => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+            StatusCode::PRECONDITION_FAILED
         }
         Decision::NotModified => {
             headers = only(&headers, &OF_A_304);

@@ -34,7 +34,7 @@ fn without_disk(total_max: u64, memory_max: u64) -> Spools {
 fn refuse_writes(spool: &Spool) {
     let copy = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(copy.path(), read_all(spool)).unwrap();
-    *spool.store.write().unwrap() = Store::File(File::open(copy.path()).unwrap());
+    *spool.store.write().unwrap() = Store::File(Arc::new(File::open(copy.path()).unwrap()));
 }
 
 fn in_memory(spool: &Spool) -> bool {

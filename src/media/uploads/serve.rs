@@ -51,6 +51,9 @@ impl Uploads {
             Decision::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
             Decision::NotModified => return Ok(respond(StatusCode::NOT_MODIFIED, headers, AudioBody::empty())),
             Decision::NotSatisfiable => return Ok(not_satisfiable(length)),
+            Decision::Changed => {
+                return Err(Problem::new(Kind::PreconditionFailed, "the upload is not what the condition names"));
+            }
         };
         headers.insert(header::CONTENT_TYPE, value(self.content_type(&key, &meta).await?));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
