@@ -19,7 +19,7 @@ use super::{
     redirect,
     resolve::{ASKED, Asked, GuardedResolver, Lookup, ResolveError, is_local, system_lookup},
 };
-use crate::{clock::Clock, problem::Problem};
+use crate::{clock::Clock, ids::SourceKey, problem::Problem};
 
 const USER_AGENT: &str = concat!("ringback/", env!("CARGO_PKG_VERSION"));
 
@@ -52,6 +52,9 @@ pub struct Get {
     /// redirect to another origin. `CDN-Loop` values of the request that caused this one belong here
     /// ([`Hops::to_headers`](super::Hops::to_headers)).
     pub headers: HeaderMap,
+    /// What asks whether something has changed, and of what: sent to this address only, whether it is the first or a redirect leads there. Elsewhere
+    /// it would be held against something else (RFC 9110 §15.4).
+    pub conditions: Option<(SourceKey, HeaderMap)>,
     /// When the caller loses interest, if before `total_timeout`.
     pub deadline: Option<Instant>,
     /// Which redirects are followed, where not all that the guard lets pass.
@@ -64,7 +67,7 @@ pub type Follow = Arc<dyn Fn(&Url) -> bool + Send + Sync>;
 impl Get {
     /// A request for `url` with no headers and no deadline of its own, which follows redirects.
     pub fn new(url: Url) -> Get {
-        Get { url, headers: HeaderMap::new(), deadline: None, may_follow: None }
+        Get { url, headers: HeaderMap::new(), conditions: None, deadline: None, may_follow: None }
     }
 }
 
@@ -76,6 +79,10 @@ pub struct Response {
     pub headers: HeaderMap,
     /// Where the answer came from, after redirects.
     pub final_url: Url,
+    /// The redirects that were followed: status and headers of each.
+    pub redirects: Vec<(StatusCode, HeaderMap)>,
+    /// Whether the conditions were sent to where it came from.
+    pub is_conditional: bool,
     /// The body, as it arrives.
     pub body: Body,
 }
@@ -206,7 +213,7 @@ fn builder(config: &Config, resolver: Arc<GuardedResolver>) -> reqwest::ClientBu
 
 impl Shared {
     async fn get(&self, get: Get) -> Result<Response, OutboundError> {
-        let Get { mut url, mut headers, deadline, may_follow } = get;
+        let Get { mut url, mut headers, conditions, deadline, may_follow } = get;
         let total_limit = self.clock.now() + self.config.total_timeout;
         let deadline = deadline.map_or(total_limit, |deadline| deadline.min(total_limit));
         let mut target = Target::of(&url)?;
@@ -216,14 +223,20 @@ impl Shared {
         }
         cdn_loop::append(&mut headers, &self.loop_id);
 
+        let mut redirects = Vec::new();
         for _ in 0..=self.config.redirects_max {
-            let request = self.http.get(url.clone()).headers(headers.clone());
-            let response = self.send(&target, request, deadline).await?;
+            let conditions = conditions.as_ref().filter(|(of, _)| *of == key_of(&url)).map(|(_, fields)| fields);
+            let mut request = self.http.get(url.clone()).headers(headers.clone());
+            if let Some(conditions) = conditions {
+                request = request.headers(conditions.clone());
+            }
+            let mut response = self.send(&target, request, deadline).await?;
             let next = redirect::next(&url, response.status(), response.headers())
                 .map_err(|why| OutboundError::BadRedirect { host: target.label.clone(), why })?;
             let Some(next) = next else {
-                return self.accept(response, target, url, deadline);
+                return self.accept(response, (target, url), redirects, conditions.is_some(), deadline);
             };
+            redirects.push((response.status(), std::mem::take(response.headers_mut())));
             redirect::keep_secrets(&mut headers, &url, &next);
             let from = std::mem::replace(&mut target, Target::of(&next)?).label;
             if may_follow.as_ref().is_some_and(|may_follow| !may_follow(&next)) {
@@ -260,8 +273,9 @@ impl Shared {
     fn accept(
         &self,
         mut response: reqwest::Response,
-        target: Target,
-        final_url: Url,
+        (target, final_url): (Target, Url),
+        redirects: Vec<(StatusCode, HeaderMap)>,
+        is_conditional: bool,
         deadline: Instant,
     ) -> Result<Response, OutboundError> {
         let host = target.label;
@@ -278,8 +292,13 @@ impl Shared {
             return Err(OutboundError::Encoding { host });
         }
         let body = Body::new(response, host, &self.config, deadline, self.clock.clone());
-        Ok(Response { status, headers, final_url, body })
+        Ok(Response { status, headers, final_url, redirects, is_conditional, body })
     }
+}
+
+/// An address as it is compared and written down: it may hold secrets.
+pub fn key_of(url: &Url) -> SourceKey {
+    SourceKey::of(url.as_str().as_bytes())
 }
 
 fn is_identity(headers: &HeaderMap) -> bool {

@@ -39,7 +39,7 @@ pub(crate) mod tests;
 pub use body::Body;
 pub use callback::{Callback, signature};
 pub use cdn_loop::Hops;
-pub use client::{Client, Follow, Get, Response, install_crypto_provider, own_headers};
+pub use client::{Client, Follow, Get, Response, install_crypto_provider, key_of, own_headers};
 pub use config::Config;
 pub use error::{Cause, OutboundError, TimeoutKind};
 pub use forward::{Forwarded, ForwardedBody, Forwarder, Outgoing, RequestBody, tls_to};

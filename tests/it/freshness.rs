@@ -424,3 +424,61 @@ async fn who_wants_nothing_kept_keeps_nothing_from_others() {
     assert_ne!(new.header("content-location"), "");
     assert_eq!(origin.count(&Method::GET, "/a.wav"), 2);
 }
+
+#[tokio::test]
+async fn what_a_redirect_says_of_its_use_holds_of_what_it_leads_to() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    for name in ["/v1.wav", "/v2.wav"] {
+        let file = if name == "/v1.wav" { OLD } else { NEW };
+        origin.set(name, audio(file, "max-age=31536000, immutable").etag(&format!("\"{name}\"")));
+    }
+    let to = |version: &str| Reply::redirect(&format!("{version}.wav"));
+    // Asked about each time, though what it leads to never changes.
+    origin.set("/current.wav", to("/v1").header("cache-control", "no-cache"));
+    let path = fetch_path(&origin.url("/current.wav"), "ulaw");
+    let old = node.get(&path).await;
+    check_cached(&old, "fwd=miss; stored");
+    check_cached(&node.get(&path).await, "fwd=request; fwd-status=304");
+    origin.set("/current.wav", to("/v2").header("cache-control", "no-cache"));
+    let new = node.get(&path).await;
+    assert_eq!((new.status, new.body == old.body), (StatusCode::OK, false));
+    // For as long as it says.
+    origin.set("/minute.wav", to("/v1").header("cache-control", "max-age=60"));
+    let path = fetch_path(&origin.url("/minute.wav"), "ulaw");
+    assert_eq!(node.get(&path).await.body, old.body);
+    origin.set("/minute.wav", to("/v2").header("cache-control", "max-age=60"));
+    assert_eq!(node.get(&path).await.body, old.body);
+    node.node.clock.advance_wall(Duration::from_secs(65));
+    assert_eq!(node.get(&path).await.body, new.body);
+    // Kept by nobody.
+    origin.set("/none.wav", to("/v1").header("cache-control", "no-store"));
+    let path = fetch_path(&origin.url("/none.wav"), "ulaw");
+    for _ in 0..2 {
+        let answer = node.get(&path).await;
+        assert!(!answer.header("cache-status").contains("stored"), "{answer:?}");
+    }
+    assert_eq!(origin.count(&Method::GET, "/none.wav"), 2);
+}
+
+#[tokio::test]
+async fn what_one_file_can_be_checked_by_is_not_held_against_another() {
+    let origin = Origin::start().await.unwrap();
+    let node = TestNode::start(&origin).await;
+    let day = |day| std::time::UNIX_EPOCH + Duration::from_secs(day * 86_400);
+    // Both with nothing but a date, the second of them older.
+    origin.set("/monday.wav", audio(NEW, "max-age=1").last_modified(day(20_000)));
+    origin.set("/tuesday.wav", audio(OLD, "max-age=1").last_modified(day(20_001)));
+    origin.set("/current.wav", Reply::redirect("/tuesday.wav"));
+    let path = fetch_path(&origin.url("/current.wav"), "ulaw");
+    let tuesday = node.get(&path).await;
+    node.node.clock.advance_wall(Duration::from_secs(86_400));
+    // The same file is asked about by its date.
+    let again = node.get(&path).await;
+    assert_eq!((again.status, again.body == tuesday.body), (StatusCode::OK, true));
+    assert!(again.header("cache-status").contains("fwd-status=304"), "{again:?}");
+    origin.set("/current.wav", Reply::redirect("/monday.wav"));
+    node.node.clock.advance_wall(Duration::from_secs(86_400));
+    let monday = node.get(&path).await;
+    assert_eq!((monday.status, monday.body == tuesday.body), (StatusCode::OK, false));
+}

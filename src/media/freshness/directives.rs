@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+/// Directives for caches that are no browsers (RFC 9213 §3.1).
+pub const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 
 /// Seconds are counted up to here, the 2^31 that RFC 9111 §1.2.2 asks for at least: 68 years.
 const SECONDS_MAX: u64 = 1 << 31;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::fields;
 
 /// What decisions are made from; all else that a response says is of no use once its bytes are kept.
-const NAMES: [HeaderName; 9] = [
+const NAMES: [HeaderName; 10] = [
     header::CACHE_CONTROL,
     HeaderName::from_static("cdn-cache-control"),
     header::PRAGMA,
@@ -14,7 +14,12 @@ const NAMES: [HeaderName; 9] = [
     header::ETAG,
     header::LAST_MODIFIED,
     header::VARY,
+    CAME_FROM,
 ];
+
+/// Where the response came from, where redirects led there: a digest of the address. What it can be checked by says nothing elsewhere. No field that
+/// origins send: what one sends under this name is left out.
+pub const CAME_FROM: HeaderName = HeaderName::from_static("ringback-came-from");
 
 /// Longest value that is written down.
 const VALUE_BYTES_MAX: usize = 2_048;

@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    media::freshness::{Freshness, Said, Times},
-    outbound::{Body, Client, Get, Hops, Response},
+    ids::SourceKey,
+    media::freshness::{CAME_FROM, CDN_CACHE_CONTROL, Freshness, Rules, Said, Times},
+    outbound::{Body, Client, Get, Hops, Response, key_of},
     problem::Problem,
     units::ByteCount,
 };
@@ -23,6 +24,8 @@ use crate::{
 /// Labels of a source that are read at most, and bytes of each.
 const TAGS_MAX: usize = 64;
 const TAG_BYTES_MAX: usize = 256;
+/// No digest: nothing came from there.
+const NOWHERE: HeaderValue = HeaderValue::from_static("");
 
 /// Fetches sources. Clones share the limits per origin.
 #[derive(Clone, Debug)]
@@ -139,28 +142,33 @@ impl Origin {
         };
         let permit = tokio::time::timeout(self.config.per_origin_wait, entered);
         let permit = permit.await.ok().flatten().ok_or_else(|| OriginError::Busy { host: host.clone() })?;
-        let conditions = conditions(known);
-        let is_conditional = !conditions.is_empty();
+        let conditions = known.map(|known| (came_from(known).unwrap_or_else(|| key_of(url)), conditions(known)));
+        let conditions = conditions.filter(|(_, fields)| !fields.is_empty());
         let mut headers = policy.headers.clone();
-        headers.extend(conditions);
         headers.extend(hops.to_headers());
-        let get = Get { headers, may_follow: self.allowed.to_filter(), ..Get::new(url.clone()) };
+        let get = Get { headers, conditions, may_follow: self.allowed.to_filter(), ..Get::new(url.clone()) };
         let asked_at = self.clock.now_wall();
         let response = self.client.get(get).await?;
         let times = Times { request: asked_at, response: self.clock.now_wall() };
-        self.judge(response, policy, is_conditional, times, host, permit)
+        self.judge(response, policy, times, host, permit)
     }
 
     fn judge(
         &self,
         response: Response,
         policy: &Policy,
-        is_conditional: bool,
         times: Times,
         host: Box<str>,
         permit: Permit,
     ) -> Result<Fetched, OriginError> {
-        let Response { status, headers, body, .. } = response;
+        let Response { status, mut headers, final_url, redirects, is_conditional, body } = response;
+        headers.remove(CAME_FROM);
+        if !redirects.is_empty() {
+            headers.insert(CAME_FROM, HeaderValue::try_from(key_of(&final_url).to_string()).unwrap_or(NOWHERE));
+        }
+        for (status, redirect) in &redirects {
+            heed(&mut headers, *status, redirect, times, &policy.freshness);
+        }
         match status {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED if is_conditional => {
@@ -244,10 +252,49 @@ impl Drop for Incoming {
     }
 }
 
+/// Where redirects led to what is known, if they did.
+fn came_from(known: &Said) -> Option<SourceKey> {
+    known.get(&CAME_FROM)?.parse().ok()
+}
+
+/// Has what a redirect says of its use hold of what it led to: whoever asked is told the stricter of both. One that is not for good and says nothing
+/// is worth as little as an answer that says nothing.
+fn heed(headers: &mut HeaderMap, status: StatusCode, redirect: &HeaderMap, times: Times, rules: &Rules) {
+    let there = Freshness::of(StatusCode::OK, headers, times, rules);
+    let said = Freshness::of(status, redirect, times, rules);
+    let directives = &said.directives;
+    let flags = [
+        (directives.no_store, "no-store"),
+        (directives.no_cache, "no-cache"),
+        (directives.private, "private"),
+        (directives.must_revalidate, "must-revalidate"),
+    ];
+    let mut stricter: Vec<String> =
+        flags.iter().filter(|(is_said, _)| *is_said).map(|(_, name)| (*name).to_owned()).collect();
+    let is_for_good = matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT);
+    let lasts = if said.basis.is_said() {
+        Some(said.fresh_for(times.response))
+    } else {
+        (!is_for_good).then(|| rules.unsaid.max(rules.lifetime_min))
+    };
+    if let Some(lasts) = lasts.filter(|lasts| *lasts < there.fresh_for(times.response)) {
+        let age = (lasts + there.initial_age).as_secs();
+        stricter.push(format!("max-age={age}"));
+        if there.directives.s_maxage.is_some() {
+            stricter.push(format!("s-maxage={age}"));
+        }
+    }
+    let field = if there.directives.is_targeted { CDN_CACHE_CONTROL } else { header::CACHE_CONTROL };
+    if let Ok(stricter) = HeaderValue::try_from(stricter.join(", "))
+        && !stricter.is_empty()
+    {
+        headers.append(field, stricter);
+    }
+}
+
 /// The headers that make a request conditional. What cannot stand in a header is left out.
-fn conditions(known: Option<&Said>) -> HeaderMap {
+fn conditions(known: &Said) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let Some(known) = known else { return headers };
     for (condition, validator) in
         [(header::IF_NONE_MATCH, header::ETAG), (header::IF_MODIFIED_SINCE, header::LAST_MODIFIED)]
     {
