@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod damage;
+mod fleet;
 mod learned;
 mod outbox;
 mod responses;
