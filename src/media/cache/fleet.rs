@@ -98,9 +98,8 @@ impl Cache {
         if !known.is_ok_and(|reference| reference.created_at <= announcement.at) {
             return Ok(None);
         }
-        self.drop_here(&tenant, &artifact, false).await?;
-        // What this node has written there since, or is writing now, is taken back behind it.
-        self.announce(announcement).await?;
+        // Told again: what this node has written there since, or is writing now, is taken back behind it.
+        self.drop_here(&tenant, &artifact, Some(announcement)).await?;
         Ok(Some(News::Forgotten(tenant, artifact)))
     }
 }

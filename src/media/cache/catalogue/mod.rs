@@ -341,13 +341,15 @@ impl Catalogue {
         self.change(Change::DropKept(*hash)).await.map(drop)
     }
 
+    /// Drops a reference and adds what the other nodes are to be told of it: both or neither, also where nobody waits for the end.
     pub(super) async fn drop_reference(
         &self,
         tenant: &Tenant,
         id: &ArtifactId,
         is_news: bool,
+        announcement: Option<Announcement>,
     ) -> Result<Option<Dropped>, CacheError> {
-        self.change(Change::DropReference(tenant.clone(), *id, is_news)).await
+        self.change(Change::DropReference(tenant.clone(), *id, is_news, announcement)).await
     }
 
     pub(super) async fn label(

@@ -3,11 +3,12 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 
 use super::{chunk, commit, small};
 use crate::{
     clock::Clock,
-    ids::{ArtifactId, ChunkId, Tenant},
+    ids::{ArtifactId, ChunkId, SourceKey, Tenant},
     media::cache::{
         Cache, Config, News, Purge, Reader, Tier, Whole,
         durable::{Directory, ObjectStore},
@@ -167,5 +168,24 @@ async fn a_list_full_of_removals_stays_at_its_bound() {
     }
     stand.store.set(Faults::default());
     told(&cache).await;
+    cache.close().await;
+}
+
+/// Whoever deletes may be gone a moment later: what is dropped and what the others are told is one change.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_nobody_waits_for_is_told_all_the_same() {
+    let stand = Stand::new().await;
+    let (dir, tenant) = (tempfile::tempdir().unwrap(), Tenant::default_tenant());
+    let cache = stand.node(dir.path(), 100).await;
+    let (artifact, _) = fill(&cache, 0).await;
+    let deleting = cache.drop_reference(&tenant, &artifact, Clock::system().now_wall());
+    assert!(deleting.now_or_never().is_none());
+    // It is in the queue before this one, and nobody says anything after it.
+    cache.forget_source(&tenant, &SourceKey::of(b"another")).await.unwrap();
+    assert!(cache.reference(&tenant, &artifact).await.unwrap().is_none());
+
+    stand.store.set(Faults::default());
+    told(&cache).await;
+    assert_eq!(stand.bucket.list("announcements/", None, 10).await.unwrap().len(), 1);
     cache.close().await;
 }
