@@ -260,6 +260,8 @@ impl Turn {
         match error {
             // These say nothing of whether the store can be asked: as if the request had been given up.
             StoreError::Body { .. } | StoreError::Full { .. } => {}
+            // An object that it does not take, or does not let go, is no reason to read none of the others.
+            StoreError::Refused { .. } if self.operation.changes() => {}
             _ if error.is_answer() => self.succeeded(),
             _ => self.count_failure(),
         }

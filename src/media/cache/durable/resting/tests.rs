@@ -176,3 +176,14 @@ async fn a_trial_that_is_given_up_leaves_its_turn_to_another() {
     bench.faulty.set(Faults::default());
     assert!(bench.look().await.is_ok());
 }
+
+#[tokio::test]
+async fn an_object_that_is_refused_keeps_nobody_from_the_others() {
+    let bench = bench().await;
+    bench.faulty.change(|faults| faults.refuse = Some("x"));
+    for _ in 0..10 {
+        assert!(matches!(bench.store.put(&key("x"), object(1)).await, Err(StoreError::Refused { .. })));
+        assert!(matches!(bench.store.delete(&key("x")).await, Err(StoreError::Refused { .. })));
+    }
+    assert!(!bench.store.is_resting());
+}
