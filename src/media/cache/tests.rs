@@ -41,7 +41,7 @@ pub(super) fn small() -> Config {
     }
 }
 
-fn memory_only() -> Config {
+pub(super) fn memory_only() -> Config {
     Config { disk: ByteCount::bytes(0), ..small() }
 }
 
