@@ -641,7 +641,7 @@ impl Cache {
     }
 
     /// The first half of it, which takes no longer than the catalogue: nobody finds the audio here any more, and the other nodes will be told.
-    pub(in crate::media) async fn unlink(
+    pub(crate) async fn unlink(
         &self,
         tenant: &Tenant,
         artifact: &ArtifactId,
@@ -654,7 +654,7 @@ impl Cache {
     }
 
     /// The second half: the bytes leave memory and disk, which may be busy for a while.
-    pub(in crate::media) async fn remove_bytes(&self, dropped: &Dropped) {
+    pub(crate) async fn remove_bytes(&self, dropped: &Dropped) {
         self.remove_chunks(&dropped.chunks).await;
     }
 
