@@ -10,8 +10,8 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-/// Threads of a lane beside its own, for reads of files and look-ups in the catalogue: they take microseconds, and a caller whose
-/// read has to wait is one that would wait for the disk anyway.
+/// Threads of a lane beside its own, for reads of files on the node's own disk: they take microseconds, and a caller whose read has to
+/// wait is one that would wait for the disk anyway.
 const BLOCKING_THREADS_MAX: usize = 8;
 
 /// The lanes of a listener. Dropping them ends their threads and cuts whatever still runs on them.

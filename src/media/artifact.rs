@@ -1,5 +1,8 @@
 //! Artifacts by their names: found, made again, described, labelled, dropped.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::{
@@ -190,6 +193,14 @@ impl Media {
     pub async fn forget(&self, tenant: &Tenant, artifact: &ArtifactId) -> Result<(), Problem> {
         let reference = self.cache.reference(tenant, artifact).await.map_err(|error| error.problem())?;
         let reference = reference.ok_or_else(unknown_artifact)?;
+        let (media, tenant, artifact) = (self.clone(), tenant.clone(), *artifact);
+        let dropping = async move { media.drop_known(&tenant, &artifact, &reference).await };
+        // A caller who hangs up stops nothing: what is dropped by half would be served on, and unknown to whoever asks again.
+        let dropped = self.tasks.spawn_on(dropping, &self.runtime).await;
+        dropped.unwrap_or_else(|_| Err(Problem::new(Kind::Internal, "the audio was not dropped to the end")))
+    }
+
+    async fn drop_known(&self, tenant: &Tenant, artifact: &ArtifactId, reference: &Reference) -> Result<(), Problem> {
         // First: what is being made of its sources must not bring it back.
         for source in std::iter::once(&reference.source_url).chain(reference.also.iter().map(|also| &also.url)) {
             if let Ok(source) = Source::parse(source) {
@@ -198,8 +209,13 @@ impl Media {
             }
         }
         // One that could never be written down is in memory alone, and gone with this as well.
-        self.cache.drop_reference(tenant, artifact, self.clock.now_wall()).await.map_err(|error| error.problem())?;
+        let dropped = self.cache.unlink(tenant, artifact, self.clock.now_wall()).await;
+        let dropped = dropped.map_err(|error| error.problem())?;
+        // Before the bytes go, which may take a while.
         self.hot.forget(tenant, artifact);
+        if let Some(dropped) = dropped {
+            self.cache.remove_bytes(&dropped).await;
+        }
         Ok(())
     }
 

@@ -71,6 +71,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -123,6 +124,8 @@ pub struct Media {
     cache: Cache,
     spools: Spools,
     tasks: TaskTracker,
+    /// What is to end whoever leaves runs there, and not where it was asked for.
+    runtime: Handle,
     fill: Fill,
     origin: Origin,
     concurrency: Concurrency,
@@ -245,6 +248,7 @@ impl Media {
             cache,
             spools,
             tasks,
+            runtime: Handle::current(),
             fill,
             origin,
             concurrency,

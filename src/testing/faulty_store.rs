@@ -28,6 +28,8 @@ pub struct Faults {
     pub is_down: bool,
     /// There is no room: nothing is written.
     pub is_full: bool,
+    /// Objects whose names begin with this are neither written nor removed; for ever, until a person mends it.
+    pub refuse: Option<&'static str>,
     /// A request fails with [`StoreError::Unavailable`], and nothing happens.
     pub fail: f64,
     /// What a request waits for before anything else happens to it, in tokio's time.
@@ -136,11 +138,19 @@ impl FaultyStore {
         if is_down || self.happens(|faults| faults.fail) { Err(planned("a request")) } else { Ok(()) }
     }
 
+    fn check_allowed(&self, key: &ObjectKey) -> Result<(), StoreError> {
+        if self.shared().faults.refuse.is_some_and(|prefix| key.as_str().starts_with(prefix)) {
+            return Err(StoreError::Refused { subject: key.to_string(), reason: "as the test wants it".to_owned() });
+        }
+        Ok(())
+    }
+
     async fn write(&self, key: &ObjectKey, mut upload: Upload) -> Result<Written, StoreError> {
         self.enter(Call::Put(key.to_string())).await?;
         if self.shared().faults.is_full {
             return Err(StoreError::Full { subject: key.to_string() });
         }
+        self.check_allowed(key)?;
         if self.happens(|faults| faults.tear) {
             drop(upload.body.next().await);
             return Err(planned("a write"));
@@ -250,6 +260,7 @@ impl ObjectStore for FaultyStore {
     fn delete<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<(), StoreError>> {
         async move {
             self.enter(Call::Delete(key.to_string())).await?;
+            self.check_allowed(key)?;
             self.inner.delete(key).await?;
             if self.happens(|faults| faults.lose_acknowledgement) { Err(planned("an acknowledgement")) } else { Ok(()) }
         }

@@ -1,10 +1,12 @@
 //! Write-behind: tells the durable tier what the catalogue has noted for it, in the background and in order.
 //!
 //! The queue is the catalogue's outbox, so it survives the process, is bounded, and costs no memory. Each row is looked at as the record
-//! is by then: one that is there is written, one that is gone is removed. A store that fails keeps the row; bytes that the upper tiers have
-//! lost meanwhile lose it, which costs the artifact its copy and nobody a wrong byte.
+//! is by then: one that is there is written, one that is gone is removed. A store that fails keeps the row, and so do all behind it; one that
+//! refuses a single thing keeps that row alone. Bytes that the upper tiers have lost meanwhile lose it, which costs the artifact its copy and
+//! nobody a wrong byte.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -162,11 +164,11 @@ impl Work {
 
     /// Goes through the outbox once. Whether the store took everything that it could be told.
     async fn pass(&self) -> bool {
-        let mut planned = self.plan(0).await;
+        let (mut planned, mut refused) = (self.plan(0).await, Refused::default());
         loop {
             let batch = match planned {
                 Ok(Some(batch)) => batch,
-                Ok(None) => return true,
+                Ok(None) => return !refused.is_any,
                 Err(error) => {
                     tracing::error!(%error, "what the durable tier is to be told cannot be read");
                     return false;
@@ -174,8 +176,8 @@ impl Work {
             };
             let last = batch.last;
             // The next one is looked up while this one is told.
-            let (went_well, next) = tokio::join!(self.tell(batch), self.plan(last));
-            if !went_well {
+            let (goes_on, next) = tokio::join!(self.tell(batch, &mut refused), self.plan(last));
+            if !goes_on {
                 return false;
             }
             planned = next;
@@ -201,14 +203,19 @@ impl Work {
         Ok(Some(planned))
     }
 
-    /// Tells a batch, stage by stage. Whether the store took it.
-    async fn tell(&self, batch: Planned) -> bool {
+    /// Tells a batch, stage by stage. Whether there is a point in telling the next: the store works, and has not refused all of this one.
+    async fn tell(&self, batch: Planned, refused: &mut Refused) -> bool {
         let Planned { stages, done: mut settled, .. } = batch;
-        for stage in stages {
-            let mut failures = 0;
+        let (mut told, mut left) = (0, 0);
+        for mut stage in stages {
+            stage.retain(|(_, act)| !refused.holds_back(act));
+            let (mut failures, mut is_failing) = (0, false);
             for (number, outcome, act) in self.carry_out(stage).await {
                 match outcome {
-                    Ok(Told::Done) => settled.push(number),
+                    Ok(Told::Done) => {
+                        settled.push(number);
+                        told += 1;
+                    }
                     Ok(Told::PutOff) => {}
                     Err(error) => {
                         // The others most likely failed for the same reason.
@@ -216,15 +223,21 @@ impl Work {
                             tracing::warn!(?act, %error, "the durable tier cannot be told");
                         }
                         failures += 1;
+                        if error.is_retryable() {
+                            is_failing = true;
+                        } else {
+                            refused.note(&act);
+                        }
                     }
                 }
             }
             // Stage by stage, so that little is told again where it ends in the midst of them.
-            if !self.settle(std::mem::take(&mut settled)).await || failures > 0 {
+            if !self.settle(std::mem::take(&mut settled)).await || is_failing {
                 return false;
             }
+            left += failures;
         }
-        true
+        0 < told || left == 0
     }
 
     /// Carries out acts, each in a task of its own: where CPUs are busy, tasks take turns, and one for all would have one turn where fills have
@@ -267,6 +280,31 @@ struct Planned {
     stages: [Vec<(i64, Act)>; Act::STAGES],
     /// Rows of which nothing is to be told any more.
     done: Vec<i64>,
+}
+
+/// What the store has refused in a pass, though it works.
+#[derive(Default)]
+struct Refused {
+    is_any: bool,
+    /// Artifacts that references still lead to, because these could not be removed: who removes their bytes now would find them in use, and
+    /// nobody would come back to them.
+    referenced: HashSet<ArtifactId>,
+}
+
+impl Refused {
+    fn note(&mut self, act: &Act) {
+        self.is_any = true;
+        let artifact = match act {
+            Act::RemoveReference(_, artifact) => Some(*artifact),
+            Act::Announce(announcement) => announcement.forgotten().map(|(_, artifact)| artifact),
+            _ => None,
+        };
+        self.referenced.extend(artifact);
+    }
+
+    fn holds_back(&self, act: &Act) -> bool {
+        matches!(act, Act::RemoveArtifact(artifact) if self.referenced.contains(artifact))
+    }
 }
 
 /// What became of it.

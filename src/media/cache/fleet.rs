@@ -2,7 +2,7 @@
 //!
 //! Announcements are objects whose names are in order of time. Each node looks for new ones every few seconds, its own included, and at
 //! its start for all of them. One that comes late, because its node could not reach the store, is heard if it is no older than
-//! [`LATE_MAX`]; a node that was away for longer hears everything again when it starts.
+//! [`LATE_MAX`] when it comes. A node that could not listen hears what was said meanwhile, however long that was.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::ids::{ArtifactId, Tenant};
 
-/// How late an announcement may come and still be heard by nodes that are running.
+/// How late an announcement may come and still be heard by nodes that are listening.
 const LATE_MAX: Duration = Duration::from_secs(3600);
 /// Announcements in one list.
 const LISTED_MAX: usize = 1000;
@@ -31,6 +31,8 @@ pub(super) struct Heard {
     /// References that were dropped, here or by others, and when: older ones are none, also where the durable tier still has them or has
     /// them again by a node that had not heard. A std lock, too.
     forgotten: Arc<Mutex<HashMap<(Tenant, ArtifactId), SystemTime>>>,
+    /// When the last pass began that came to the end of what there was to hear; none before the first. A std lock, too.
+    until: Arc<Mutex<Option<SystemTime>>>,
 }
 
 /// What came of an announcement.
@@ -43,15 +45,14 @@ pub enum News {
 }
 
 impl Cache {
-    /// Obeys what other nodes have announced since the last time; the first time, since ever. What it led to: only where that is nothing,
-    /// there is certainly no more.
+    /// Obeys what other nodes have announced since the last time that all was heard; before that, since ever. What it led to: only where that is
+    /// nothing, there is certainly no more.
     ///
     /// # Errors
     /// The durable tier cannot be asked, or the catalogue not written: the next time hears the same again.
     pub async fn hear(&self, now: SystemTime) -> Result<Vec<News>, CacheError> {
         let Some(durable) = &self.parts.durable else { return Ok(Vec::new()) };
-        let is_first = self.parts.heard.is_empty();
-        let since = if is_first { SystemTime::UNIX_EPOCH } else { now - LATE_MAX };
+        let since = self.parts.heard.since(now);
         // Behind all that is older: no announcement bears this very name.
         let mut after = layout::announcements_from(since);
         let mut news = Vec::new();
@@ -61,7 +62,10 @@ impl Cache {
                 Ok(listed) => listed,
                 Err(error) => return so_far(news, error.into()),
             };
-            let Some(last) = listed.last() else { return Ok(news) };
+            let Some(last) = listed.last() else {
+                self.parts.heard.all_until(now);
+                return Ok(news);
+            };
             after = last.key.clone();
             for key in listed.into_iter().map(|listed| listed.key) {
                 if self.parts.heard.has(&key) {
@@ -94,9 +98,8 @@ impl Cache {
         if !known.is_ok_and(|reference| reference.created_at <= announcement.at) {
             return Ok(None);
         }
-        self.drop_here(&tenant, &artifact, false).await?;
-        // What this node has written there since, or is writing now, is taken back behind it.
-        self.announce(announcement).await?;
+        // Told again: what this node has written there since, or is writing now, is taken back behind it.
+        self.drop_here(&tenant, &artifact, Some(announcement)).await?;
         Ok(Some(News::Forgotten(tenant, artifact)))
     }
 }
@@ -107,8 +110,16 @@ fn so_far(news: Vec<News>, error: CacheError) -> Result<Vec<News>, CacheError> {
 }
 
 impl Heard {
-    fn is_empty(&self) -> bool {
-        lock(&self.keys).is_empty()
+    /// Since when there may be something that was not heard, at `now`.
+    fn since(&self, now: SystemTime) -> SystemTime {
+        // Not after now: wall clocks are set back as well.
+        let until = lock(&self.until).map(|until| until.min(now));
+        until.and_then(|until| until.checked_sub(LATE_MAX)).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// Notes that all was heard, by a pass that began at `began`.
+    fn all_until(&self, began: SystemTime) {
+        *lock(&self.until) = Some(began);
     }
 
     fn has(&self, key: &ObjectKey) -> bool {

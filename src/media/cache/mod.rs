@@ -315,12 +315,13 @@ impl Cache {
     }
 
     async fn remove_chunks(&self, ids: &[ChunkId]) {
+        let from_memory = || ids.iter().for_each(|id| drop(self.parts.memory.remove(id)));
+        // Before the disk, which may take its time.
+        from_memory();
         if let Some(disk) = &self.parts.disk {
             disk.remove(ids).await;
-        }
-        // After the disk: a read in between would promote the chunk again.
-        for id in ids {
-            drop(self.parts.memory.remove(id));
+            // And after it: a read in between has promoted the chunk again.
+            from_memory();
         }
     }
 
@@ -427,7 +428,7 @@ impl Cache {
         self.learn(Learned::Reference(tenant.clone(), *artifact, shared), &gap).await;
         // While it was on its way it may have been heard of as dropped.
         if is_forgotten() {
-            self.drop_here(tenant, artifact, false).await?;
+            self.drop_here(tenant, artifact, None).await?;
             return Ok(None);
         }
         Ok(Some(reference))
@@ -632,25 +633,43 @@ impl Cache {
         artifact: &ArtifactId,
         at: SystemTime,
     ) -> Result<Option<Dropped>, CacheError> {
-        // Before: who has asked the durable tier for it meanwhile learns nothing after.
-        self.parts.heard.forget(tenant, artifact, at);
-        let dropped = self.drop_here(tenant, artifact, true).await?;
-        self.announce(Announcement::forget(tenant, artifact, at)).await?;
+        let dropped = self.unlink(tenant, artifact, at).await?;
+        if let Some(dropped) = &dropped {
+            self.remove_bytes(dropped).await;
+        }
         Ok(dropped)
     }
 
-    /// The same on this node.
+    /// The first half of it, which takes no longer than the catalogue: nobody finds the audio here any more, and the other nodes will be told.
+    pub(crate) async fn unlink(
+        &self,
+        tenant: &Tenant,
+        artifact: &ArtifactId,
+        at: SystemTime,
+    ) -> Result<Option<Dropped>, CacheError> {
+        // Before: who has asked the durable tier for it meanwhile learns nothing after.
+        self.parts.heard.forget(tenant, artifact, at);
+        let announcement = Announcement::forget(tenant, artifact, at);
+        self.parts.catalogue.drop_reference(tenant, artifact, true, Some(announcement)).await
+    }
+
+    /// The second half: the bytes leave memory and disk, which may be busy for a while.
+    pub(crate) async fn remove_bytes(&self, dropped: &Dropped) {
+        self.remove_chunks(&dropped.chunks).await;
+    }
+
+    /// The same on this node, of what was heard from another, with what is to be told again.
     async fn drop_here(
         &self,
         tenant: &Tenant,
         artifact: &ArtifactId,
-        is_news: bool,
-    ) -> Result<Option<Dropped>, CacheError> {
-        let dropped = self.parts.catalogue.drop_reference(tenant, artifact, is_news).await?;
+        announcement: Option<Announcement>,
+    ) -> Result<(), CacheError> {
+        let dropped = self.parts.catalogue.drop_reference(tenant, artifact, false, announcement).await?;
         if let Some(dropped) = &dropped {
-            self.remove_chunks(&dropped.chunks).await;
+            self.remove_bytes(dropped).await;
         }
-        Ok(dropped)
+        Ok(())
     }
 
     /// What is held at the moment, for metrics and tests. **Cost**: reads the sizes of the disk tier's files.

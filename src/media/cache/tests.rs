@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod damage;
+mod fleet;
 mod learned;
 mod outbox;
 mod responses;
@@ -40,7 +41,7 @@ pub(super) fn small() -> Config {
     }
 }
 
-fn memory_only() -> Config {
+pub(super) fn memory_only() -> Config {
     Config { disk: ByteCount::bytes(0), ..small() }
 }
 

@@ -22,7 +22,10 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, Semaphore, mpsc, oneshot},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(super) use self::pending::{Announcement, Pending, Subject};
@@ -146,10 +149,12 @@ struct Readers {
     /// Permits for the connections below, so that no blocking thread waits for one.
     turns: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+    /// Whose blocking pool reads: the node's, whoever asks. Those of lanes are small, and may be busy with a file system that is silent.
+    runtime: Handle,
 }
 
 impl Readers {
-    /// Reads from the file, on the blocking pool.
+    /// Reads from the file, on the blocking pool of the runtime that the catalogue was opened on.
     async fn read<T: Send + 'static>(
         self: &Arc<Readers>,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -163,7 +168,7 @@ impl Readers {
             lock(&readers.idle).push(connection);
             Ok(found?)
         };
-        tokio::task::spawn_blocking(read).await.map_err(|_| CacheError::Closed)?
+        self.runtime.spawn_blocking(read).await.map_err(|_| CacheError::Closed)?
     }
 }
 
@@ -252,7 +257,8 @@ impl Catalogue {
         writing
             .spawn(jobs)
             .map_err(|source| CacheError::DataDirectory { path: path.to_owned(), source: Arc::new(source) })?;
-        let readers = Arc::new(Readers { turns: Arc::new(Semaphore::new(READERS)), idle: Mutex::new(idle) });
+        let turns = Arc::new(Semaphore::new(READERS));
+        let readers = Arc::new(Readers { turns, idle: Mutex::new(idle), runtime: Handle::current() });
         let has_outbox = pending_max.is_some();
         let ended = CancellationToken::new();
         let filling = Filling {
@@ -341,13 +347,15 @@ impl Catalogue {
         self.change(Change::DropKept(*hash)).await.map(drop)
     }
 
+    /// Drops a reference and adds what the other nodes are to be told of it: both or neither, also where nobody waits for the end.
     pub(super) async fn drop_reference(
         &self,
         tenant: &Tenant,
         id: &ArtifactId,
         is_news: bool,
+        announcement: Option<Announcement>,
     ) -> Result<Option<Dropped>, CacheError> {
-        self.change(Change::DropReference(tenant.clone(), *id, is_news)).await
+        self.change(Change::DropReference(tenant.clone(), *id, is_news, announcement)).await
     }
 
     pub(super) async fn label(

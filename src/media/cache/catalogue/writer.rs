@@ -50,8 +50,8 @@ pub(super) enum Change {
     ForgetSource(Tenant, SourceKey),
     DropManifest(ArtifactId),
     DropKept(ContentHash),
-    /// Whether it is news to the durable tier: not where it was heard from there.
-    DropReference(Tenant, ArtifactId, bool),
+    /// Whether it is news to the durable tier: not where it was heard from there. And what the other nodes are told of it.
+    DropReference(Tenant, ArtifactId, bool, Option<Announcement>),
     /// More labels for a reference and a source, as far as there are such.
     Label(Tenant, ArtifactId, SourceKey, Vec<String>),
     Purge(Rule),
@@ -356,15 +356,19 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
             query::delete_kept(db, hash)?;
             gone(Key::Kept(*hash))
         }
-        Change::DropReference(tenant, artifact, is_news) => match query::delete_reference(db, tenant, artifact)? {
-            Some(deleted) => {
-                let changed = deleted.keys.into_iter().map(|key| (key, None)).collect();
-                let effect = if *is_news { Effect::everywhere(changed) } else { Effect::here(changed) };
-                Effect { dropped: Some(deleted.dropped), ..effect }
-            }
-            // One that could never be written down lives in the front alone.
-            None => gone(Key::Reference(tenant.clone(), *artifact)),
-        },
+        Change::DropReference(tenant, artifact, is_news, announcement) => {
+            let mut effect = match query::delete_reference(db, tenant, artifact)? {
+                Some(deleted) => {
+                    let changed = deleted.keys.into_iter().map(|key| (key, None)).collect();
+                    let effect = if *is_news { Effect::everywhere(changed) } else { Effect::here(changed) };
+                    Effect { dropped: Some(deleted.dropped), ..effect }
+                }
+                // One that could never be written down lives in the front alone.
+                None => gone(Key::Reference(tenant.clone(), *artifact)),
+            };
+            effect.news.extend(announcement.as_ref().map(to_announce));
+            effect
+        }
         Change::Label(tenant, artifact, source_key, tags) => {
             let (reference, source) = query::label(db, tenant, artifact, source_key, tags)?;
             let reference = reference
@@ -377,10 +381,7 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
             query::put_purge(db, rule)?;
             Effect::default()
         }
-        Change::Announce(announcement) => {
-            let subject = Subject::Announcement(announcement.clone());
-            Effect { news: vec![News { subject, is_owed: true }], ..Effect::default() }
-        }
+        Change::Announce(announcement) => Effect { news: vec![to_announce(announcement)], ..Effect::default() },
         Change::TellAgain(tenant, artifact) => {
             // One that lives in the front alone would be taken for one that was dropped.
             let is_there = query::reference_with_key(db, tenant, artifact)?.is_some();
@@ -411,6 +412,10 @@ fn execute(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<Effect> {
         }
         Change::Close => Effect::default(),
     })
+}
+
+fn to_announce(announcement: &Announcement) -> News {
+    News { subject: Subject::Announcement(announcement.clone()), is_owed: true }
 }
 
 fn responses_record(responses: Responses) -> Option<Record> {

@@ -21,6 +21,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use tempfile::NamedTempFile;
+use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::store::{
     Got, Listed, ObjectBytes, ObjectKey, ObjectMeta, ObjectStore, Replace, StoreError, Upload, Written,
@@ -35,10 +36,15 @@ const STEP_MAX: Duration = Duration::from_secs(30);
 /// How often a folder is made again that another's removal has taken away.
 const FOLDER_TRIES_MAX: usize = 16;
 
-/// Objects as files. Clones share nothing but the directory.
+/// Steps that wait for the file system at once. Where it is silent, each holds a thread for as long as that lasts, though nobody waits for it
+/// any more: these are few of the 512 that a runtime has for what blocks, so that the catalogue finds one.
+const STEPS_MAX: usize = 64;
+
+/// Objects as files. Clones share how many steps they take at once.
 #[derive(Clone, Debug)]
 pub struct Directory {
     root: Arc<Path>,
+    hands: Hands,
 }
 
 impl Directory {
@@ -48,13 +54,14 @@ impl Directory {
     /// The directory cannot be made or written.
     pub async fn open(root: PathBuf) -> Result<Directory, StoreError> {
         let root: Arc<Path> = Arc::from(root);
-        let shared = Arc::clone(&root);
-        blocking("opening the directory".to_owned(), move || {
-            fs::create_dir_all(shared.join(TEMPORARY))?;
-            remove_left_behind(&shared.join(TEMPORARY))
-        })
-        .await?;
-        Ok(Directory { root })
+        let (shared, hands) = (Arc::clone(&root), Hands::new());
+        hands
+            .work("opening the directory".to_owned(), move || {
+                fs::create_dir_all(shared.join(TEMPORARY))?;
+                remove_left_behind(&shared.join(TEMPORARY))
+            })
+            .await?;
+        Ok(Directory { root, hands })
     }
 
     fn path(&self, key: &ObjectKey) -> PathBuf {
@@ -66,22 +73,24 @@ impl Directory {
         let subject = || format!("writing {key}");
         if replace == Replace::Never && self.holds(key).await? {
             let (root, path) = (Arc::clone(&self.root), self.path(key));
-            blocking(subject(), move || sync_folders(&root, &path)).await?;
+            self.hands.work(subject(), move || sync_folders(&root, &path)).await?;
             return Ok(Written::WasThere);
         }
         let root = Arc::clone(&self.root);
-        let mut temporary = blocking(subject(), move || new_temporary(&root)).await?;
+        let mut temporary = self.hands.work(subject(), move || new_temporary(&root)).await?;
         let mut pieces = Pieces { body, left: length, waiting: BytesMut::new(), ended: false };
         while let Some(piece) = pieces.next().await.map_err(|source| StoreError::Body { key: key.clone(), source })? {
             // The file goes with the work: when this future is dropped, the file is removed as soon as the disk is done with it.
-            temporary = blocking(subject(), move || {
-                temporary.as_file_mut().write_all(&piece)?;
-                Ok(temporary)
-            })
-            .await?;
+            temporary = self
+                .hands
+                .work(subject(), move || {
+                    temporary.as_file_mut().write_all(&piece)?;
+                    Ok(temporary)
+                })
+                .await?;
         }
         let (root, path) = (Arc::clone(&self.root), self.path(key));
-        blocking(subject(), move || keep(temporary, &root, &path, replace)).await
+        self.hands.work(subject(), move || keep(temporary, &root, &path, replace)).await
     }
 
     async fn holds(&self, key: &ObjectKey) -> Result<bool, StoreError> {
@@ -94,42 +103,45 @@ impl Directory {
 
     async fn look(&self, key: &ObjectKey) -> Result<ObjectMeta, StoreError> {
         let path = self.path(key);
-        let found = blocking(format!("looking at {key}"), move || absent_is_none(fs::metadata(path))).await?;
+        let found = self.hands.work(format!("looking at {key}"), move || absent_is_none(fs::metadata(path))).await?;
         let found = found.filter(Metadata::is_file).ok_or_else(|| StoreError::NotFound { key: key.clone() })?;
         Ok(meta(&found))
     }
 
     async fn read(&self, key: &ObjectKey, range: Option<Range<u64>>) -> Result<Got, StoreError> {
         let path = self.path(key);
-        let opened = blocking(format!("reading {key}"), move || {
-            let Some(file) = absent_is_none(File::open(path))? else { return Ok(None) };
-            let found = file.metadata()?;
-            Ok(found.is_file().then_some((file, found)))
-        })
-        .await?;
+        let opened = self
+            .hands
+            .work(format!("reading {key}"), move || {
+                let Some(file) = absent_is_none(File::open(path))? else { return Ok(None) };
+                let found = file.metadata()?;
+                Ok(found.is_file().then_some((file, found)))
+            })
+            .await?;
         let (file, found) = opened.ok_or_else(|| StoreError::NotFound { key: key.clone() })?;
         let range = match range {
             None => 0..found.len(),
             Some(Range { start, end }) if start < end && end <= found.len() => start..end,
             Some(Range { start, end }) => return Err(StoreError::OutOfRange { key: key.clone(), start, end }),
         };
-        Ok(Got { meta: meta(&found), body: body(file, range, key.clone()) })
+        Ok(Got { meta: meta(&found), body: body(self.hands.clone(), file, range, key.clone()) })
     }
 
     async fn remove(&self, key: &ObjectKey) -> Result<(), StoreError> {
         let (root, path) = (Arc::clone(&self.root), self.path(key));
-        blocking(format!("removing {key}"), move || {
-            match fs::remove_file(&path) {
-                Ok(()) => {}
-                // A folder of other objects is not this one.
-                Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::IsADirectory => return Ok(()),
-                Err(error) => return Err(error),
-            }
-            sync_folders(&root, &path)?;
-            remove_empty_folders(&root, &path);
-            Ok(())
-        })
-        .await
+        self.hands
+            .work(format!("removing {key}"), move || {
+                match fs::remove_file(&path) {
+                    Ok(()) => {}
+                    // A folder of other objects is not this one.
+                    Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::IsADirectory => return Ok(()),
+                    Err(error) => return Err(error),
+                }
+                sync_folders(&root, &path)?;
+                remove_empty_folders(&root, &path);
+                Ok(())
+            })
+            .await
     }
 }
 
@@ -168,7 +180,7 @@ impl ObjectStore for Directory {
     ) -> BoxFuture<'a, Result<Vec<Listed>, StoreError>> {
         let root = Arc::clone(&self.root);
         let (prefix, after) = (prefix.to_owned(), after.map_or_else(String::new, |key| key.as_str().to_owned()));
-        blocking("listing".to_owned(), move || list::list(&root, &prefix, &after, limit)).boxed()
+        self.hands.work("listing".to_owned(), move || list::list(&root, &prefix, &after, limit)).boxed()
     }
 
     fn name(&self) -> &'static str {
@@ -295,10 +307,10 @@ fn meta(found: &Metadata) -> ObjectMeta {
 }
 
 /// The bytes of `range`, read as they are asked for.
-fn body(file: File, range: Range<u64>, key: ObjectKey) -> ObjectBytes<StoreError> {
+fn body(hands: Hands, file: File, range: Range<u64>, key: ObjectKey) -> ObjectBytes<StoreError> {
     // After an error nothing comes any more: there is no file then.
     let pieces = stream::unfold((Some(file), range), move |(file, range)| {
-        let subject = format!("reading {key}");
+        let (subject, hands) = (format!("reading {key}"), hands.clone());
         async move {
             let file = file?;
             let left = range.end.saturating_sub(range.start);
@@ -306,7 +318,7 @@ fn body(file: File, range: Range<u64>, key: ObjectKey) -> ObjectBytes<StoreError
                 return None;
             }
             let length = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
-            let read = blocking(subject, move || {
+            let read = hands.work(subject, move || {
                 let mut bytes = vec![0; length];
                 file.read_exact_at(&mut bytes, range.start)?;
                 Ok((file, Bytes::from(bytes)))
@@ -320,18 +332,40 @@ fn body(file: File, range: Range<u64>, key: ObjectKey) -> ObjectBytes<StoreError
     Box::pin(pieces)
 }
 
-/// Does `work` where waiting for a disk holds nobody up.
-async fn blocking<T: Send + 'static>(
-    subject: String,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, StoreError> {
-    let reason = match tokio::time::timeout(STEP_MAX, tokio::task::spawn_blocking(work)).await {
-        Ok(Ok(Ok(done))) => return Ok(done),
-        Ok(Ok(Err(error))) => return Err(failure(subject, &error)),
-        Ok(Err(_)) => "the work was given up".to_owned(),
-        Err(_) => format!("it has taken {} s", STEP_MAX.as_secs()),
-    };
-    Err(StoreError::Unavailable { subject, reason })
+/// Where waiting for a disk holds nobody up: a number of threads of the runtime that the store was opened on. Callers' own may have few.
+#[derive(Clone, Debug)]
+struct Hands {
+    runtime: Handle,
+    turns: Arc<Semaphore>,
+}
+
+impl Hands {
+    fn new() -> Hands {
+        Hands { runtime: Handle::current(), turns: Arc::new(Semaphore::new(STEPS_MAX)) }
+    }
+
+    /// Does `work` there. A turn is given back by the work itself: that goes on where nobody waits for it any more.
+    async fn work<T: Send + 'static>(
+        &self,
+        subject: String,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let working = async {
+            let turn = Arc::clone(&self.turns).acquire_owned().await;
+            let work = move || {
+                let _turn = turn;
+                work()
+            };
+            self.runtime.spawn_blocking(work).await
+        };
+        let reason = match tokio::time::timeout(STEP_MAX, working).await {
+            Ok(Ok(Ok(done))) => return Ok(done),
+            Ok(Ok(Err(error))) => return Err(failure(subject, &error)),
+            Ok(Err(_)) => "the work was given up".to_owned(),
+            Err(_) => format!("it has taken {} s", STEP_MAX.as_secs()),
+        };
+        Err(StoreError::Unavailable { subject, reason })
+    }
 }
 
 fn failure(subject: String, error: &io::Error) -> StoreError {

@@ -25,6 +25,11 @@ impl Operation {
             Operation::List => "list",
         }
     }
+
+    /// Whether it changes what is there.
+    pub(super) const fn changes(self) -> bool {
+        matches!(self, Operation::Put | Operation::Delete)
+    }
 }
 
 /// Counters of one store.

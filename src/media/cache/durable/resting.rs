@@ -83,7 +83,8 @@ impl Resting {
     async fn find_place(&self, operation: Operation) -> Result<Turn, StoreError> {
         let shared = &self.shared;
         // Before waiting too: nobody queues for a store that rests.
-        if !shared.breaker().would_admit(shared.clock.now()) {
+        let may_try = operation != Operation::Put;
+        if !shared.breaker().would_admit(shared.clock.now(), may_try) {
             return Err(StoreError::Resting);
         }
         let place = tokio::time::timeout(shared.wait, Arc::clone(&shared.places).acquire_owned()).await;
@@ -92,7 +93,7 @@ impl Resting {
             return Err(StoreError::Unavailable { subject: operation.as_str().to_owned(), reason });
         };
         let begun = shared.clock.now();
-        let ticket = shared.breaker().admit(begun).ok_or(StoreError::Resting)?;
+        let ticket = shared.breaker().admit(begun, may_try).ok_or(StoreError::Resting)?;
         Ok(Turn {
             shared: Arc::clone(shared),
             operation,
@@ -109,6 +110,14 @@ impl Resting {
 impl ObjectStore for Resting {
     fn put<'a>(&'a self, key: &'a ObjectKey, upload: Upload) -> BoxFuture<'a, Result<Written, StoreError>> {
         async move {
+            // A long write would keep all others waiting for how it ends: something short tries the store before it.
+            let wants_trial = self.shared.breaker().wants_trial(self.shared.clock.now());
+            if wants_trial
+                && let Err(error) = self.head(key).await
+                && !error.is_answer()
+            {
+                return Err(error);
+            }
             let turn = self.begin(Operation::Put).await?;
             let length = upload.length;
             let written = turn.settle(self.inner.put(key, upload).await);
@@ -260,6 +269,8 @@ impl Turn {
         match error {
             // These say nothing of whether the store can be asked: as if the request had been given up.
             StoreError::Body { .. } | StoreError::Full { .. } => {}
+            // An object that it does not take, or does not let go, is no reason to read none of the others.
+            StoreError::Refused { .. } if self.operation.changes() => {}
             _ if error.is_answer() => self.succeeded(),
             _ => self.count_failure(),
         }

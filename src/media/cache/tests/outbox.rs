@@ -3,11 +3,12 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 
 use super::{chunk, commit, small};
 use crate::{
     clock::Clock,
-    ids::{ArtifactId, ChunkId, Tenant},
+    ids::{ArtifactId, ChunkId, SourceKey, Tenant},
     media::cache::{
         Cache, Config, News, Purge, Reader, Tier, Whole,
         durable::{Directory, ObjectStore},
@@ -167,5 +168,83 @@ async fn a_list_full_of_removals_stays_at_its_bound() {
     }
     stand.store.set(Faults::default());
     told(&cache).await;
+    cache.close().await;
+}
+
+/// Whoever deletes may be gone a moment later: what is dropped and what the others are told is one change.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_nobody_waits_for_is_told_all_the_same() {
+    let stand = Stand::new().await;
+    let (dir, tenant) = (tempfile::tempdir().unwrap(), Tenant::default_tenant());
+    let cache = stand.node(dir.path(), 100).await;
+    let (artifact, _) = fill(&cache, 0).await;
+    let deleting = cache.drop_reference(&tenant, &artifact, Clock::system().now_wall());
+    assert!(deleting.now_or_never().is_none());
+    // It is in the queue before this one, and nobody says anything after it.
+    cache.forget_source(&tenant, &SourceKey::of(b"another")).await.unwrap();
+    assert!(cache.reference(&tenant, &artifact).await.unwrap().is_none());
+
+    stand.store.set(Faults::default());
+    told(&cache).await;
+    assert_eq!(stand.bucket.list("announcements/", None, 10).await.unwrap().len(), 1);
+    cache.close().await;
+}
+
+/// Waits until so many rows are left to be told.
+async fn left(cache: &Cache, rows: u64) {
+    let is_so = async {
+        while cache.stats().counts.pending != rows {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let left = tokio::time::timeout(Duration::from_secs(600), is_so).await;
+    left.unwrap_or_else(|_| panic!("{} rows are left", cache.stats().counts.pending));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_refuses_holds_up_nothing_else() {
+    let stand = Stand::new().await;
+    let (dir, other_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (tenant, now) = (Tenant::default_tenant(), Clock::system().now_wall());
+    let cache = stand.node(dir.path(), 100).await;
+    let (artifact, (_, bytes)) = fill(&cache, 0).await;
+    cache.purge(&tenant, Purge::Tag("another".to_owned()), now).await.unwrap();
+    assert_eq!(cache.stats().counts.pending, ROWS + 1);
+    stand.store.set(Faults { refuse: Some("artifacts/"), ..Faults::default() });
+    left(&cache, 1).await;
+    assert!(cache.stats().durable_failing);
+
+    let other = stand.fresh(other_dir.path()).await;
+    assert_eq!(other.hear(now).await.unwrap(), [News::Purged]);
+    assert!(other.reference(&tenant, &artifact).await.unwrap().is_some(), "by which it can be made again");
+    assert_eq!(served(&other, &artifact, &bytes).await, None);
+    stand.store.set(Faults::default());
+    left(&cache, 0).await;
+    assert_eq!(served(&other, &artifact, &bytes).await, Some(Tier::Directory));
+    cache.close().await;
+    other.close().await;
+}
+
+/// Bytes stay as long as a reference to them that could not be removed, and go after it.
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_is_refused_is_made_good_with_what_hangs_on_it() {
+    let stand = Stand::new().await;
+    let (dir, tenant) = (tempfile::tempdir().unwrap(), Tenant::default_tenant());
+    stand.store.set(Faults::default());
+    let cache = stand.node(dir.path(), 100).await;
+    let (artifact, _) = fill(&cache, 0).await;
+    left(&cache, 0).await;
+    stand.store.set(Faults { refuse: Some("references/"), ..Faults::default() });
+    cache.drop_reference(&tenant, &artifact, Clock::system().now_wall()).await.unwrap();
+    // Of the index entry all is told.
+    left(&cache, 3).await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(cache.stats().counts.pending, 3);
+
+    stand.store.set(Faults::default());
+    left(&cache, 0).await;
+    for prefix in ["artifacts/", "manifests/", "references/", "index/"] {
+        assert_eq!(stand.bucket.list(prefix, None, 1).await.unwrap(), []);
+    }
     cache.close().await;
 }

@@ -5,13 +5,23 @@ use std::{
     path::Path,
     process::Command,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, poll, stream};
+use tokio::runtime::Builder;
 
-use super::{Directory, TEMPORARY, failure};
-use crate::media::cache::durable::store::{ObjectKey, ObjectStore as _, Replace, StoreError, Upload, Written};
+use super::{Directory, STEPS_MAX, TEMPORARY, failure};
+use crate::{
+    clock::Clock,
+    ids::Tenant,
+    media::cache::{
+        Cache,
+        durable::store::{ObjectKey, ObjectStore as _, Replace, StoreError, Upload, Written},
+        tests::memory_only,
+    },
+};
 
 fn key(text: &str) -> ObjectKey {
     ObjectKey::new(text.to_owned()).unwrap()
@@ -132,4 +142,36 @@ async fn a_full_disk_is_told_and_nothing_is_left() {
     let error =
         std::io::Write::write_all(&mut File::options().write(true).open("/dev/full").unwrap(), b"x").unwrap_err();
     assert!(matches!(failure("x".to_owned(), &error), StoreError::Full { .. }));
+}
+
+/// Neither the few threads of a lane nor those of the node are all held by it.
+#[test]
+fn a_file_system_that_is_silent_holds_up_no_look_up() {
+    let mut node = Builder::new_multi_thread();
+    let node = node.worker_threads(1).max_blocking_threads(STEPS_MAX + 1).enable_all().build().unwrap();
+    let lane = Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
+    let (dir, data_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (store, cache) = node.block_on(async {
+        let store = Directory::open(dir.path().to_owned()).await.unwrap();
+        (store, Cache::open_on(&memory_only(), data_dir.path(), None, Clock::system()).await.unwrap())
+    });
+    // Opening it waits until somebody writes.
+    let silent = dir.path().join("silent");
+    assert!(Command::new("mkfifo").arg(&silent).status().unwrap().success());
+    lane.block_on(async {
+        let silent_key = key("silent");
+        let mut reads: Vec<_> = (0..2 * STEPS_MAX).map(|_| store.get(&silent_key, None)).collect();
+        for read in &mut reads {
+            assert!(poll!(read).is_pending());
+        }
+        let tenant = Tenant::default_tenant();
+        let listed = tokio::time::timeout(Duration::from_secs(30), cache.list(&tenant, None, None, 1)).await;
+        let _writer = File::options().read(true).write(true).open(&silent).unwrap();
+        assert!(listed.expect("it is not held up").unwrap().is_empty());
+        for read in reads {
+            let read = read.await;
+            assert!(matches!(read, Err(StoreError::NotFound { .. })), "{read:?}");
+        }
+    });
+    node.block_on(cache.close());
 }

@@ -59,18 +59,19 @@ impl Breaker {
         Breaker { rules, state: State::Working { failures: 0 }, pause: rules.first, round: 0 }
     }
 
-    /// Whether a request would be let through.
-    pub(super) fn would_admit(&self, now: Instant) -> bool {
-        match self.state {
-            State::Working { .. } => true,
-            State::Resting { until } => until <= now,
-            State::Trying => false,
-        }
+    /// Whether a request would be let through; `may_try` says whether it would do as the one that tries the store after a pause.
+    pub(super) fn would_admit(&self, now: Instant, may_try: bool) -> bool {
+        matches!(self.state, State::Working { .. }) || (may_try && self.wants_trial(now))
     }
 
-    /// The right to send a request, if there is any. After a pause one request gets it, and others once that one has succeeded.
-    pub(super) fn admit(&mut self, now: Instant) -> Option<Ticket> {
-        if !self.would_admit(now) {
+    /// Whether a pause is over, and nobody tries yet.
+    pub(super) fn wants_trial(&self, now: Instant) -> bool {
+        matches!(self.state, State::Resting { until } if until <= now)
+    }
+
+    /// The right to send a request, if there is any. After a pause one request that `may_try` gets it, and others once that one has succeeded.
+    pub(super) fn admit(&mut self, now: Instant, may_try: bool) -> Option<Ticket> {
+        if !self.would_admit(now, may_try) {
             return None;
         }
         let is_trial = matches!(self.state, State::Resting { .. });
@@ -160,7 +161,7 @@ mod tests {
         }
 
         fn admit(&mut self) -> Option<Ticket> {
-            self.breaker.admit(self.now)
+            self.breaker.admit(self.now, true)
         }
 
         fn fail(&mut self, ticket: Ticket) -> Option<Duration> {
@@ -199,6 +200,7 @@ mod tests {
         bench.now += SECOND;
         let trial = bench.admit().unwrap();
         assert_eq!(bench.admit(), None, "one at a time");
+        assert!(!bench.breaker.wants_trial(bench.now));
         assert!(bench.breaker.is_resting());
         bench.breaker.succeeded(trial);
         assert!(!bench.breaker.is_resting());
@@ -210,6 +212,8 @@ mod tests {
         let mut bench = Bench::new(1);
         bench.fail_next().unwrap();
         bench.now += SECOND;
+        assert!(bench.breaker.wants_trial(bench.now));
+        assert_eq!(bench.breaker.admit(bench.now, false), None, "not by what takes long");
         let trial = bench.admit().unwrap();
         bench.breaker.abandoned(trial, bench.now);
         assert!(bench.admit().is_some());

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 
 use super::Resting;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         directory::Directory,
         store::{ObjectKey, ObjectStore as _, Replace, StoreError, Upload},
     },
-    testing::faulty_store::{Faults, FaultyStore},
+    testing::faulty_store::{Call, Faults, FaultyStore},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -175,4 +175,46 @@ async fn a_trial_that_is_given_up_leaves_its_turn_to_another() {
     assert!(trial.await.unwrap_err().is_cancelled());
     bench.faulty.set(Faults::default());
     assert!(bench.look().await.is_ok());
+}
+
+#[tokio::test]
+async fn an_object_that_is_refused_keeps_nobody_from_the_others() {
+    let bench = bench().await;
+    bench.faulty.change(|faults| faults.refuse = Some("x"));
+    for _ in 0..10 {
+        assert!(matches!(bench.store.put(&key("x"), object(1)).await, Err(StoreError::Refused { .. })));
+        assert!(matches!(bench.store.delete(&key("x")).await, Err(StoreError::Refused { .. })));
+    }
+    assert!(!bench.store.is_resting());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_write_keeps_nobody_from_a_store_that_works_again() {
+    let bench = bench().await;
+    bench.faulty.change(|faults| faults.is_down = true);
+    for _ in 0..3 {
+        bench.look().await.unwrap_err();
+    }
+    bench.asked();
+    tokio::time::advance(2 * SECOND).await;
+    assert!(matches!(bench.store.put(&key("x"), object(1)).await, Err(StoreError::Unavailable { .. })));
+    assert_eq!(bench.faulty.take_calls(), [Call::Head("x".to_owned())], "what is short comes first");
+    assert!(bench.store.is_resting());
+
+    bench.faulty.set(Faults::default());
+    tokio::time::advance(3 * SECOND).await;
+    let (began, has_begun) = tokio::sync::oneshot::channel();
+    let body = stream::once(async move {
+        began.send(()).unwrap();
+        future::pending().await
+    });
+    let writing = tokio::spawn({
+        let store = Arc::clone(&bench.store);
+        let upload = Upload { body: body.boxed(), ..object(1) };
+        async move { store.put(&key("x"), upload).await }
+    });
+    has_begun.await.unwrap();
+    assert_eq!(bench.look().await.unwrap(), 600 << 10);
+    writing.abort();
+    assert!(writing.await.unwrap_err().is_cancelled());
 }

@@ -12,6 +12,7 @@ mod error;
 mod parts;
 mod read;
 mod signing;
+mod sought;
 mod write;
 
 #[cfg(test)]
@@ -31,10 +32,10 @@ use futures_util::{
     FutureExt as _,
     future::{self, BoxFuture},
 };
-use tokio::{runtime::Handle, sync::OnceCell};
+use tokio::runtime::Handle;
 
 pub use self::config::{Checksums, Config};
-use self::{client::Clients, direct::Direct};
+use self::{client::Clients, direct::Direct, sought::Sought};
 use super::store::{Got, Listed, ObjectKey, ObjectMeta, ObjectStore, StoreError, Upload, Written};
 pub use crate::secret::Secret;
 
@@ -48,7 +49,7 @@ pub struct S3 {
     part_bytes: usize,
     config: Arc<Config>,
     /// The short way, once it was looked for; none where there is only the SDK's.
-    direct: Arc<OnceCell<Option<Direct>>>,
+    direct: Arc<Sought<Option<Direct>>>,
     /// Whether the server is asked to write only where nothing is. Cleared for good by the first refusal that goes away without it.
     creates_only: Arc<AtomicBool>,
     /// Where connections live. Requests come from lanes, too, and those end before what is still to be written is.
@@ -69,8 +70,8 @@ impl S3 {
             config: Arc::new(config.clone()),
             // Sums beyond the signature are the SDK's to make and to check.
             direct: Arc::new(match config.checksums {
-                Checksums::WhenRequired => OnceCell::new(),
-                Checksums::WhenSupported => OnceCell::new_with(Some(None)),
+                Checksums::WhenRequired => Sought::new(config.connect_timeout + config.read_timeout),
+                Checksums::WhenSupported => Sought::known(None),
             }),
             creates_only: Arc::new(AtomicBool::new(config.create_only)),
             runtime: Handle::current(),
@@ -80,16 +81,14 @@ impl S3 {
     /// The same by the SDK's way alone: what the short one is measured by.
     #[must_use]
     pub fn by_sdk_alone(self) -> S3 {
-        S3 { direct: Arc::new(OnceCell::new_with(Some(None))), ..self }
+        S3 { direct: Arc::new(Sought::known(None)), ..self }
     }
 
     /// The short way, where there is one.
     async fn direct(&self) -> Option<&Direct> {
-        let found = self.direct.get_or_try_init(|| {
-            Direct::find(&self.clients.asking, self.clients.provider.clone(), &self.bucket, &self.config)
-        });
+        let find = || Direct::find(&self.clients.asking, self.clients.provider.clone(), &self.bucket, &self.config);
         // Why it cannot be found the SDK says best, when it is asked instead.
-        found.await.ok()?.as_ref()
+        self.direct.get_or_find(find).await?.as_ref()
     }
 
     /// A request whose connection, if it makes one, is the runtime's that this was opened on.

@@ -57,7 +57,8 @@ impl S3 {
     }
 }
 
-/// An upload in parts that the server keeps until it is completed or aborted: dropped, it is aborted, if there is a runtime to do it.
+/// An upload in parts that the server keeps until it is completed or aborted: dropped, it is aborted, on the store's runtime: that of who
+/// wrote may be ending.
 struct OpenUpload {
     place: Place,
     is_open: bool,
@@ -132,10 +133,8 @@ impl OpenUpload {
 
 impl Drop for OpenUpload {
     fn drop(&mut self) {
-        if self.is_open
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            drop(runtime.spawn(self.place.clone().abort()));
+        if self.is_open {
+            drop(self.place.store.runtime.spawn(self.place.clone().abort()));
         }
     }
 }

@@ -116,26 +116,40 @@ async fn no_parts_are_left_of_what_failed(server: &S3Server, store: &S3) {
     let short = Upload { body, length: 8 << 20, ..object("") };
     assert!(matches!(store.put(&key("short"), short).await, Err(StoreError::Body { .. })));
     assert_eq!(open_uploads().await, 0);
+    let stuck = || {
+        let (reached, end) = tokio::sync::oneshot::channel();
+        let body = stream::iter([Ok(Bytes::from(vec![1; 7 << 20]))]).chain(stream::once(async move {
+            reached.send(()).unwrap();
+            future::pending().await
+        }));
+        let (upload, store) = (Upload { body: Box::pin(body), length: 8 << 20, ..object("") }, store.clone());
+        (async move { store.put(&key("stuck"), upload).await }, end)
+    };
+    let all_gone = async || {
+        let gone = async {
+            while open_uploads().await > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the upload is aborted");
+    };
     // Nobody waits for it any more.
-    let (reached, end) = tokio::sync::oneshot::channel();
-    let body = stream::iter([Ok(Bytes::from(vec![1; 7 << 20]))]).chain(stream::once(async move {
-        reached.send(()).unwrap();
-        future::pending().await
-    }));
-    let stuck = Upload { body: Box::pin(body), length: 8 << 20, ..object("") };
-    let writing = tokio::spawn({
-        let store = store.clone();
-        async move { store.put(&key("stuck"), stuck).await }
-    });
+    let (writing, end) = stuck();
+    let writing = tokio::spawn(writing);
     end.await.unwrap();
     writing.abort();
     assert!(writing.await.unwrap_err().is_cancelled());
-    let gone = async {
-        while open_uploads().await > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the upload is aborted");
+    all_gone().await;
+    // And the lane that it was asked for on is gone.
+    let lane = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (writing, end) = stuck();
+    drop(lane.spawn(writing));
+    let ended = tokio::task::spawn_blocking(move || {
+        lane.block_on(end).unwrap();
+        drop(lane);
+    });
+    ended.await.unwrap();
+    all_gone().await;
 }
 
 async fn refusals_are_told_without_secrets(server: &S3Server) {
