@@ -465,7 +465,7 @@ async fn what_a_redirect_says_of_its_use_holds_of_what_it_leads_to() {
 async fn what_one_file_can_be_checked_by_is_not_held_against_another() {
     let origin = Origin::start().await.unwrap();
     let node = TestNode::start(&origin).await;
-    let day = |day| std::time::UNIX_EPOCH + Duration::from_secs(day * 86_400);
+    let day = |day: u64| std::time::UNIX_EPOCH + Duration::from_secs(day * 86_400);
     // Both with nothing but a date, the second of them older.
     origin.set("/monday.wav", audio(NEW, "max-age=1").last_modified(day(20_000)));
     origin.set("/tuesday.wav", audio(OLD, "max-age=1").last_modified(day(20_001)));
