@@ -60,6 +60,23 @@ fn who_is_stopped_keeps_the_turn_at_its_pool_and_gets_the_last_at_another() {
 }
 
 #[test]
+fn who_is_being_tried_is_not_passed_by_one_who_comes() {
+    let mut lines = Lines::new();
+    lines.join(line(1), ALL, (9, u32::MAX), 1).unwrap();
+    let (key, number) = lines.next(ALL).map(|(key, number, _)| (key, number)).unwrap();
+    let comes = |lines: &Lines<u8>| lines.first_waited_for(&line(2), &[own(2), ALL]);
+    assert_eq!(comes(&lines), Some(1));
+    lines.stopped(&key, own(1));
+    assert_eq!(comes(&lines), None, "it waits at a pool that is not the other's");
+    assert!(lines.next(own(1)).is_some());
+    lines.stopped(&key, ALL);
+    assert_eq!(comes(&lines), Some(1));
+    assert!(lines.next(ALL).is_some());
+    lines.admitted(&key, number);
+    assert_eq!(comes(&lines), None);
+}
+
+#[test]
 fn an_account_with_many_lines_has_no_more_turns_than_one_with_one() {
     let mut lines = Lines::new();
     for key in 0..5_u8 {
