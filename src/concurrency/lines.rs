@@ -136,22 +136,34 @@ impl<T> Lines<T> {
         Some((key, *number, waiter))
     }
 
-    /// The waiter has its place, and is given out unless it has left meanwhile. Its account is last in turn now.
-    pub(super) fn admitted(&mut self, key: &LineKey, number: u64) -> Option<T> {
-        let line = self.lines.get_mut(key)?;
-        line.is_tried = false;
-        let waiter = line.waiters.remove(&number);
-        let (pool, is_gone) = (line.stopped_by, line.waiters.is_empty());
-        self.end_try(pool);
-        if waiter.is_some() {
+    /// How many of a line that is tried may be so at once: all of them while nobody else waits at its pool, otherwise one, because accounts take turns.
+    pub(super) fn at_once_max(&self, key: &LineKey) -> usize {
+        let Some(line) = self.lines.get(key) else { return 0 };
+        if self.rings.contains_key(&line.stopped_by) { 1 } else { line.waiters.len() }
+    }
+
+    /// So many of a line that is tried have their places: its first, who are given out, or fewer where others have left meanwhile.
+    pub(super) fn take_first(&mut self, key: &LineKey, count: usize) -> Vec<T> {
+        let Some(line) = self.lines.get_mut(key) else { return Vec::new() };
+        let first: Vec<T> =
+            std::iter::from_fn(|| line.waiters.pop_first()).take(count).map(|(_, waiter)| waiter).collect();
+        for _ in &first {
             self.count_down(key);
         }
+        first
+    }
+
+    /// All who were tried of the line have their places. Its account is last in turn now.
+    pub(super) fn admitted(&mut self, key: &LineKey) {
+        let Some(line) = self.lines.get_mut(key) else { return };
+        line.is_tried = false;
+        let (pool, is_gone) = (line.stopped_by, line.waiters.is_empty());
+        self.end_try(pool);
         if is_gone {
             self.lines.remove(key);
         } else {
             self.rings.entry(pool).or_default().push_back(*key);
         }
-        waiter
     }
 
     /// The line is stopped by a pool, its first still waiting. At the pool where it had its turn it keeps it.

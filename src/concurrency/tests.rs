@@ -2,6 +2,7 @@
 
 mod alone;
 mod asked;
+mod fake;
 mod fleet;
 mod givers;
 mod lines;
