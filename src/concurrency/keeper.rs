@@ -57,7 +57,7 @@ impl Core {
         // First what nobody knows of: while they register again, others wait for it.
         stream::iter(unknown)
             .for_each_concurrent(AGAIN_MAX, |ticket| async move {
-                self.register(&ticket, epoch, lasts).await.ok();
+                self.register(&ticket, lasts).await.ok();
             })
             .await;
         for batch in held.chunks(RENEWED_MAX) {
@@ -75,7 +75,7 @@ impl Core {
             }
             stream::iter(gone)
                 .for_each_concurrent(AGAIN_MAX, |ticket| async move {
-                    self.take_again(ticket, epoch, lasts).await.ok();
+                    self.take_again(ticket, lasts).await.ok();
                 })
                 .await;
         }
@@ -83,29 +83,24 @@ impl Core {
     }
 
     /// Counts what is held already, whatever the limit.
-    async fn register(self: &Arc<Self>, ticket: &Arc<Ticket>, epoch: u64, lasts: Duration) -> Result<(), LeaseError> {
+    async fn register(self: &Arc<Self>, ticket: &Arc<Ticket>, lasts: Duration) -> Result<(), LeaseError> {
         let asked = self.clock.since_boot();
-        if let Taken::Held { lease, .. } = self.take(&ticket.path, Some(lasts), true).await? {
+        if let Taken::Held { lease, epoch, .. } = self.take(&ticket.path, Some(lasts), true).await? {
             self.set_lease(ticket, lease, epoch, asked + lasts);
         }
         Ok(())
     }
 
     /// Takes the place of work that goes on again, because others may have it: whether it has one.
-    async fn take_again(
-        self: &Arc<Self>,
-        ticket: &Arc<Ticket>,
-        epoch: u64,
-        lasts: Duration,
-    ) -> Result<bool, LeaseError> {
+    async fn take_again(self: &Arc<Self>, ticket: &Arc<Ticket>, lasts: Duration) -> Result<bool, LeaseError> {
         let asked = self.clock.since_boot();
         match self.take(&ticket.path, Some(lasts), false).await? {
-            Taken::Held { lease, .. } => {
+            Taken::Held { lease, epoch, .. } => {
                 self.set_lease(ticket, lease, epoch, asked + lasts);
                 Ok(true)
             }
             Taken::Full { .. } if ticket.path.resource.outlives_its_place() => {
-                self.register(ticket, epoch, lasts).await?;
+                self.register(ticket, lasts).await?;
                 self.note_overcommitted(ticket);
                 Ok(true)
             }
@@ -163,7 +158,7 @@ impl Core {
     ) -> Result<bool, LeaseError> {
         let epoch = self.leases.standing().borrow().epoch().ok_or(LeaseError::Unreachable)?;
         let Some((lease, _)) = state.lease.filter(|(_, taken_in)| *taken_in == epoch) else {
-            self.register(ticket, epoch, lasts).await?;
+            self.register(ticket, lasts).await?;
             return Ok(true);
         };
         let asked = self.clock.since_boot();
@@ -174,7 +169,7 @@ impl Core {
             }
             return Ok(true);
         }
-        self.take_again(ticket, epoch, lasts).await
+        self.take_again(ticket, lasts).await
     }
 
     /// The work of a ticket has ended.

@@ -5,6 +5,7 @@ mod asked;
 mod fake;
 mod fleet;
 mod givers;
+mod keeper;
 mod lines;
 mod lookout;
 mod reserve;

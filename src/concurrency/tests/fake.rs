@@ -17,16 +17,24 @@ pub(super) struct Fake {
     asked: AtomicUsize,
     /// How long each answer takes.
     takes: Duration,
+    standing: watch::Sender<Standing>,
 }
 
 impl Fake {
     pub(super) fn new() -> Fake {
-        Fake { local: Local::new(Clock::system()), asked: AtomicUsize::new(0), takes: Duration::ZERO }
+        let local = Local::new(Clock::system());
+        let standing = watch::Sender::new(*local.standing().borrow());
+        Fake { local, asked: AtomicUsize::new(0), takes: Duration::ZERO, standing }
     }
 
     /// One whose answers take some time.
     pub(super) fn slow(takes: Duration) -> Fake {
         Fake { takes, ..Fake::new() }
+    }
+
+    /// What is said of how things are. It answers all the same.
+    pub(super) fn say(&self, standing: Standing) {
+        self.standing.send_replace(standing);
     }
 
     pub(super) fn asked(&self) -> usize {
@@ -87,7 +95,7 @@ impl Leases for Fake {
     }
 
     fn standing(&self) -> watch::Receiver<Standing> {
-        self.local.standing()
+        self.standing.subscribe()
     }
 
     fn keep(&self) -> Answer<'_, ()> {

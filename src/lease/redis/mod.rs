@@ -108,7 +108,7 @@ impl Redis {
         unheard.heard();
         let (verdict, values) = answer.split_first().ok_or(LeaseError::Misread("take"))?;
         match usize::try_from(*verdict) {
-            Ok(0) => Ok(Taken::Held { lease, values: counts(values) }),
+            Ok(0) => Ok(Taken::Held { lease, epoch, values: counts(values) }),
             Ok(level) => Ok(Taken::Full { level: level - 1, values: counts(values) }),
             Err(_) => Err(inner.link.note_verdict(&answer)),
         }
