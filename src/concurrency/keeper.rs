@@ -57,7 +57,8 @@ impl Core {
         // First what nobody knows of: while they register again, others wait for it.
         stream::iter(unknown)
             .for_each_concurrent(AGAIN_MAX, |ticket| async move {
-                self.register(&ticket, lasts).await.ok();
+                let _one = ticket.getting_back.lock().await;
+                self.get_back(&ticket, None, lasts).await.ok();
             })
             .await;
         for batch in held.chunks(RENEWED_MAX) {
@@ -68,18 +69,36 @@ impl Core {
             let mut gone = Vec::new();
             for ((lease, ticket), is_there) in batch.iter().zip(there) {
                 if !is_there {
-                    gone.push(ticket);
+                    gone.push((*lease, ticket));
                 } else if let Some(state) = lock(&ticket.state).of_lease(*lease) {
                     state.good_until = asked + lasts;
                 }
             }
             stream::iter(gone)
-                .for_each_concurrent(AGAIN_MAX, |ticket| async move {
-                    self.take_again(ticket, lasts).await.ok();
+                .for_each_concurrent(AGAIN_MAX, |(lease, ticket)| async move {
+                    let _one = ticket.getting_back.lock().await;
+                    self.get_back(ticket, Some(lease), lasts).await.ok();
                 })
                 .await;
         }
         Ok(())
+    }
+
+    /// Gets back the place of a ticket whose lease is `gone`, or was lost with its epoch: whether it has one then. Who asks holds `getting_back`, and may come second.
+    async fn get_back(
+        self: &Arc<Self>,
+        ticket: &Arc<Ticket>,
+        gone: Option<LeaseId>,
+        lasts: Duration,
+    ) -> Result<bool, LeaseError> {
+        let epoch = self.leases.standing().borrow().epoch().ok_or(LeaseError::Unreachable)?;
+        let state = *lock(&ticket.state);
+        match state.lease {
+            _ if state.is_lost || state.is_over => Ok(!state.is_lost),
+            Some((lease, taken_in)) if taken_in == epoch && gone != Some(lease) => Ok(true),
+            Some((_, taken_in)) if taken_in == epoch => self.take_again(ticket, lasts).await,
+            Some(_) | None => self.register(ticket, lasts).await.map(|()| true),
+        }
     }
 
     /// Counts what is held already, whatever the limit.
@@ -137,9 +156,8 @@ impl Core {
 
     /// What [`Place::confirm`](super::Place::confirm) asks for a place of which it is not sure.
     pub(super) async fn confirm(self: &Arc<Self>, ticket: &Arc<Ticket>) -> Result<(), PlaceLost> {
-        let state = *lock(&ticket.state);
-        let Some(lasts) = self.lasts.filter(|_| !state.is_lost) else { return Err(PlaceLost) };
-        match self.ask_whether_held(ticket, state, lasts).await {
+        let Some(lasts) = self.lasts else { return Err(PlaceLost) };
+        match self.ask_whether_held(ticket, lasts).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(PlaceLost),
             Err(error) => {
@@ -150,18 +168,16 @@ impl Core {
         }
     }
 
-    async fn ask_whether_held(
-        self: &Arc<Self>,
-        ticket: &Arc<Ticket>,
-        state: TicketState,
-        lasts: Duration,
-    ) -> Result<bool, LeaseError> {
-        let epoch = self.leases.standing().borrow().epoch().ok_or(LeaseError::Unreachable)?;
-        let Some((lease, _)) = state.lease.filter(|(_, taken_in)| *taken_in == epoch) else {
-            self.register(ticket, lasts).await?;
-            return Ok(true);
+    async fn ask_whether_held(self: &Arc<Self>, ticket: &Arc<Ticket>, lasts: Duration) -> Result<bool, LeaseError> {
+        let _one = ticket.getting_back.lock().await;
+        let (state, asked) = (*lock(&ticket.state), self.clock.since_boot());
+        if state.is_lost || asked < state.good_until {
+            return Ok(!state.is_lost);
+        }
+        let epoch = self.leases.standing().borrow().epoch();
+        let Some((lease, _)) = state.lease.filter(|(_, taken_in)| Some(*taken_in) == epoch) else {
+            return self.get_back(ticket, None, lasts).await;
         };
-        let asked = self.clock.since_boot();
         let there = self.leases.renew(&[Lease { id: lease, chain: &ticket.path.chain }], lasts).await?;
         if there.first() == Some(&true) {
             if let Some(state) = lock(&ticket.state).of_lease(lease) {
@@ -169,7 +185,7 @@ impl Core {
             }
             return Ok(true);
         }
-        self.take_again(ticket, lasts).await
+        self.get_back(ticket, Some(lease), lasts).await
     }
 
     /// The work of a ticket has ended.

@@ -33,6 +33,8 @@ pub(super) struct Ticket {
     pub(super) number: u64,
     pub(super) path: Arc<Path>,
     pub(super) state: Mutex<TicketState>,
+    /// Held by whoever gets its place back, so that nobody does it twice at once.
+    pub(super) getting_back: tokio::sync::Mutex<()>,
 }
 
 /// What is known of it. A std lock: held for reads and writes of these few words.
@@ -173,7 +175,8 @@ impl Core {
     /// A place in a fleet, which the keeper knows from now on.
     pub(super) fn ticket(&self, path: &Arc<Path>, state: TicketState) -> Held {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let ticket = Arc::new(Ticket { number, path: path.clone(), state: Mutex::new(state) });
+        let (state, getting_back) = (Mutex::new(state), tokio::sync::Mutex::default());
+        let ticket = Arc::new(Ticket { number, path: path.clone(), state, getting_back });
         lock(&self.tickets).insert(number, ticket.clone());
         Held::There(ticket)
     }

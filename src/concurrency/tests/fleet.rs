@@ -269,6 +269,22 @@ async fn a_node_that_was_asleep_takes_its_places_again_before_it_goes_on() {
 }
 
 #[tokio::test]
+async fn who_makes_sure_twice_at_once_loses_nothing() {
+    let (node, places, _server) = asleep(async |_| {}).await;
+    let standing = node.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
+    let [stream, call] = &places;
+    let core = &node.gate.concurrency.core;
+    let (renewed, first, second, third) =
+        tokio::join!(core.renew_all(standing, LASTS), stream.confirm(), stream.confirm(), call.confirm());
+    assert!(renewed.is_ok());
+    assert_eq!([first, second, third], [Ok(()); 3]);
+    assert!(places.iter().all(Place::is_sure));
+    assert_eq!(node.gate.concurrency.overcommitted(), 0);
+    let usage = node.gate.concurrency.usage(subject(1)).await;
+    assert!(usage.len() == 2 && usage.iter().all(|reading| reading.current == 1), "{usage:?}");
+}
+
+#[tokio::test]
 async fn where_others_have_them_streams_end_and_calls_live_on_and_are_counted() {
     let mut taken = Vec::new();
     let (node, [stream, call], _server) = asleep(async |awake| {
