@@ -97,6 +97,12 @@ impl Core {
             _ if state.is_lost || state.is_over => Ok(!state.is_lost),
             Some((lease, taken_in)) if taken_in == epoch && gone != Some(lease) => Ok(true),
             Some((_, taken_in)) if taken_in == epoch => self.take_again(ticket, lasts).await,
+            Some(_) if state.good_until <= self.clock.since_boot() => match self.take_again(ticket, lasts).await {
+                // Nobody else is let in yet: it was cut off together with all others.
+                Err(LeaseError::Recovering { .. }) => self.register(ticket, lasts).await.map(|()| true),
+                answer => answer,
+            },
+            // It was lost while it held, or admitted alone.
             Some(_) | None => self.register(ticket, lasts).await.map(|()| true),
         }
     }

@@ -238,7 +238,7 @@ async fn holders_register_again_when_everything_was_lost() {
 }
 
 /// A node that holds a place of each kind and is asleep for longer than leases last, while another takes what becomes free.
-async fn asleep(while_asleep: impl AsyncFnOnce(&Node)) -> (Node, [Place; 2], RedisServer) {
+async fn asleep(while_asleep: impl AsyncFnOnce(&Node, &RedisServer)) -> (Node, [Place; 2], RedisServer) {
     let server = RedisServer::start().await.unwrap();
     let limits = limited(Limit::hard(1));
     let sleeps = Node::ready(&server, WhenAway::Closed, &limits).await;
@@ -251,14 +251,14 @@ async fn asleep(while_asleep: impl AsyncFnOnce(&Node)) -> (Node, [Place; 2], Red
         keeping.abort();
     }
     awake.until_current(0).await;
-    while_asleep(&awake).await;
+    while_asleep(&awake, &server).await;
     sleeps.gate.clock.sleep_through(2 * LASTS);
     (sleeps, places, server)
 }
 
 #[tokio::test]
 async fn a_node_that_was_asleep_takes_its_places_again_before_it_goes_on() {
-    let (node, places, _server) = asleep(async |_| {}).await;
+    let (node, places, _server) = asleep(async |_, _| {}).await;
     for place in &places {
         assert!(!place.is_sure());
         assert_eq!(place.confirm().await, Ok(()));
@@ -270,7 +270,7 @@ async fn a_node_that_was_asleep_takes_its_places_again_before_it_goes_on() {
 
 #[tokio::test]
 async fn who_makes_sure_twice_at_once_loses_nothing() {
-    let (node, places, _server) = asleep(async |_| {}).await;
+    let (node, places, _server) = asleep(async |_, _| {}).await;
     let standing = node.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
     let [stream, call] = &places;
     let core = &node.gate.concurrency.core;
@@ -287,7 +287,7 @@ async fn who_makes_sure_twice_at_once_loses_nothing() {
 #[tokio::test]
 async fn where_others_have_them_streams_end_and_calls_live_on_and_are_counted() {
     let mut taken = Vec::new();
-    let (node, [stream, call], _server) = asleep(async |awake| {
+    let (node, [stream, call], _server) = asleep(async |awake, _| {
         taken.push(awake.admit().await.unwrap());
         taken.push(awake.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap());
     })
@@ -300,6 +300,40 @@ async fn where_others_have_them_streams_end_and_calls_live_on_and_are_counted() 
     let usage = node.gate.concurrency.usage(subject(1)).await;
     let calls = usage.iter().find(|reading| reading.resource == Resource::Calls).unwrap();
     assert_eq!((calls.current, calls.limit), (2, Some(1)));
+}
+
+#[tokio::test]
+async fn who_comes_too_late_to_register_takes_its_places_again() {
+    let mut taken = Vec::new();
+    let (node, [stream, call], _server) = asleep(async |awake, server| {
+        let before = awake.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
+        server.tell("FLUSHALL").unwrap();
+        awake.until(|standing| matches!(standing, Standing::Deciding { .. }) && standing != before).await;
+        taken.push(awake.admit().await.unwrap());
+        taken.push(awake.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap());
+    })
+    .await;
+    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost));
+    assert_eq!(call.confirm().await, Ok(()));
+    assert_eq!(node.gate.concurrency.overcommitted(), 1);
+}
+
+#[tokio::test]
+async fn who_could_not_renew_registers_while_holders_do_whatever_the_limit() {
+    let server = RedisServer::start().await.unwrap();
+    let wire = Wire::to(server.address()).await.unwrap();
+    let limits = limited(Limit::hard(1));
+    let node = Node::ready_at(wire.url(), WhenAway::Closed, &limits).await;
+    let stream = node.admit().await.unwrap();
+    wire.cut();
+    eventually("the end of its lease", async || !stream.is_sure()).await;
+    limits.set(scope(1), RESOURCE, Limit::hard(0)).unwrap();
+    server.tell("FLUSHALL").unwrap();
+    wire.mend();
+    node.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
+    assert_eq!(stream.confirm().await, Ok(()));
+    assert_eq!(node.gate.current(account(1)).await, 1);
+    assert_eq!(node.gate.concurrency.overcommitted(), 0);
 }
 
 #[tokio::test]
