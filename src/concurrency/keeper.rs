@@ -4,7 +4,7 @@ use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::lease::{Lease, LeaseError, LeaseId, Standing, Taken, lock};
+use crate::lease::{Lease, LeaseError, LeaseId, Standing, Take, Taken, lock};
 
 use super::{
     PlaceLost, WhenAway,
@@ -119,7 +119,8 @@ impl Core {
     /// Takes the place of work that goes on again, because others may have it: whether it has one.
     async fn take_again(self: &Arc<Self>, ticket: &Arc<Ticket>, lasts: Duration) -> Result<bool, LeaseError> {
         let asked = self.clock.since_boot();
-        match self.take(&ticket.path, Some(lasts), false).await? {
+        let (chain, caps) = (&ticket.path.chain, self.caps_now(&ticket.path));
+        match self.leases.take(Take { chain, caps: &caps, lasts: Some(lasts), is_held_already: false }).await? {
             Taken::Held { lease, epoch, .. } => {
                 self.set_lease(ticket, lease, epoch, asked + lasts);
                 Ok(true)
@@ -135,6 +136,13 @@ impl Core {
                 Ok(false)
             }
         }
+    }
+
+    /// How many may be held in each pool of a path, as the limits are now.
+    fn caps_now(&self, path: &Path) -> Vec<u32> {
+        let Ok(now) = self.path(path.subject, path.resource) else { return path.caps().to_vec() };
+        let cap = |pool| now.levels.iter().find(|level| level.pool == pool).map_or(u32::MAX, |level| level.limit.cap());
+        path.chain.pools().iter().copied().map(cap).collect()
     }
 
     fn note_overcommitted(&self, ticket: &Ticket) {

@@ -72,6 +72,14 @@ impl Node {
         eventually(&format!("{expected} in progress"), async || self.gate.current(account(1)).await == expected).await;
     }
 
+    /// Until nothing of any kind is in progress.
+    async fn until_idle(&self) {
+        eventually("an end of all", async || {
+            self.gate.concurrency.usage(subject(1)).await.iter().all(|reading| reading.current == 0)
+        })
+        .await;
+    }
+
     async fn admit(&self) -> Result<Place, super::Impeded> {
         self.gate.admit(subject(1)).await
     }
@@ -250,7 +258,7 @@ async fn asleep(while_asleep: impl AsyncFnOnce(&Node, &RedisServer)) -> (Node, [
     if let Some(keeping) = &sleeps.gate.keeping {
         keeping.abort();
     }
-    awake.until_current(0).await;
+    awake.until_idle().await;
     while_asleep(&awake, &server).await;
     sleeps.gate.clock.sleep_through(2 * LASTS);
     (sleeps, places, server)
@@ -300,6 +308,27 @@ async fn where_others_have_them_streams_end_and_calls_live_on_and_are_counted() 
     let usage = node.gate.concurrency.usage(subject(1)).await;
     let calls = usage.iter().find(|reading| reading.resource == Resource::Calls).unwrap();
     assert_eq!((calls.current, calls.limit), (2, Some(1)));
+}
+
+#[tokio::test]
+async fn what_is_taken_again_is_taken_under_the_limits_of_now() {
+    let (node, [stream, call], _server) = asleep(async |_, _| {}).await;
+    node.gate.limits.set(scope(1), RESOURCE, Limit::hard(0)).unwrap();
+    node.gate.limits.set(scope(1), Resource::Calls, Limit::hard(0)).unwrap();
+    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost));
+    assert_eq!(call.confirm().await, Ok(()));
+    assert_eq!(node.gate.concurrency.overcommitted(), 1);
+
+    let mut taken = Vec::new();
+    let (node, [stream, call], _server) = asleep(async |awake, _| {
+        taken.push(awake.admit().await.unwrap());
+        taken.push(awake.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap());
+        awake.gate.limits.set(scope(1), RESOURCE, Limit::hard(2)).unwrap();
+        awake.gate.limits.edit(scope(1), Resource::Calls, None, 1).unwrap();
+    })
+    .await;
+    assert_eq!([stream.confirm().await, call.confirm().await], [Ok(()); 2]);
+    assert_eq!(node.gate.concurrency.overcommitted(), 0);
 }
 
 #[tokio::test]
@@ -403,7 +432,7 @@ async fn a_node_that_was_cut_off_finds_by_itself_what_others_took_meanwhile() {
     let stream = cut_off.admit().await.unwrap();
     let call = cut_off.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap();
     wire.cut();
-    other.until_current(0).await;
+    other.until_idle().await;
     let taken = other.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap();
     let also = other.admit().await.unwrap();
     // While nobody can be asked and nothing is admitted so, what is not sure does not go on; but for calls, which do.
