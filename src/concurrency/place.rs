@@ -145,7 +145,7 @@ impl Place {
     /// nobody while [`is_sure`](Place::is_sure).
     ///
     /// # Errors
-    /// Others have the place. Streams end then; of what lives on (calls) nothing is said here, it is counted as overcommitted.
+    /// Others have the place. Streams end then; of what goes on (calls, uploads) nothing is said here, it is counted as overcommitted.
     pub async fn confirm(&self) -> Result<(), PlaceLost> {
         match &self.held {
             Held::Here(_) => Ok(()),

@@ -96,7 +96,7 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 
 fn limited(limit: Limit) -> Arc<MemoryLimits> {
     let limits = MemoryLimits::default();
-    for resource in [RESOURCE, Resource::Calls] {
+    for resource in [RESOURCE, Resource::Calls, Resource::Uploads] {
         limits.set(scope(1), resource, limit).unwrap();
     }
     Arc::new(limits)
@@ -308,6 +308,28 @@ async fn where_others_have_them_streams_end_and_calls_live_on_and_are_counted() 
     let usage = node.gate.concurrency.usage(subject(1)).await;
     let calls = usage.iter().find(|reading| reading.resource == Resource::Calls).unwrap();
     assert_eq!((calls.current, calls.limit), (2, Some(1)));
+}
+
+#[tokio::test]
+async fn an_upload_whose_place_others_have_goes_on_and_is_counted() {
+    let server = RedisServer::start().await.unwrap();
+    let limits = limited(Limit::hard(1));
+    let cut_off = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let other = Node::ready(&server, WhenAway::Closed, &limits).await;
+    let upload = async |node: &Node| node.gate.concurrency.admit(subject(1), Resource::Uploads).await.unwrap();
+    let place = upload(&cut_off).await;
+    if let Some(keeping) = &cut_off.gate.keeping {
+        keeping.abort();
+    }
+    other.until_idle().await;
+    let also = upload(&other).await;
+    // Nobody makes sure of it but the keeper.
+    let standing = cut_off.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
+    cut_off.gate.concurrency.core.renew_all(standing, LASTS).await.unwrap();
+    assert_eq!(cut_off.gate.concurrency.overcommitted(), 1);
+    let usage = cut_off.gate.concurrency.usage(subject(1)).await;
+    assert_eq!((usage[0].resource, usage[0].current), (Resource::Uploads, 2));
+    drop((place, also));
 }
 
 #[tokio::test]
