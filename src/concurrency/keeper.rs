@@ -19,6 +19,8 @@ const RENEWED_MAX: usize = 5_000;
 const AGAIN_MAX: usize = 256;
 /// Leases that have ended and wait to be released. Beyond it they expire.
 const ENDED_MAX: usize = 65_536;
+/// Pause before what could not be released is tried again, unless it is heard before that somebody can be asked.
+const RELEASE_PAUSE: Duration = Duration::from_secs(1);
 /// Leases are renewed so often in the time that they last.
 const RENEWALS: u32 = 3;
 
@@ -236,27 +238,42 @@ impl Core {
         if self.lasts.is_none() {
             return std::future::pending().await;
         }
+        let mut standing = self.leases.standing();
         loop {
             self.has_ended.notified().await;
-            self.release_ended().await;
+            while !self.release_ended().await {
+                if let Ok(Err(_)) = tokio::time::timeout(RELEASE_PAUSE, standing.changed()).await {
+                    return std::future::pending().await;
+                }
+            }
         }
     }
 
-    /// Gives back what has ended by now.
-    pub(super) async fn release_ended(&self) {
+    /// Gives back what has ended by now; whether that could be done.
+    pub(super) async fn release_ended(&self) -> bool {
         let ended = std::mem::take(&mut *lock(&self.ended));
         if ended.is_empty() {
-            return;
+            return true;
         }
         let leases: Vec<Lease<'_>> = ended.iter().map(|(id, path)| Lease { id: *id, chain: &path.chain }).collect();
         if let Err(error) = self.leases.release(&leases).await {
-            // They expire.
-            tracing::debug!(%error, "leases that have ended are not released");
-            self.meters.unreleased().increment(u64::try_from(ended.len()).unwrap_or(u64::MAX));
+            tracing::debug!(%error, "leases that have ended are not released yet");
+            self.put_back(ended);
+            return false;
         }
         for (_, path) in &ended {
             self.note_freed(path);
         }
+        true
+    }
+
+    /// What has ended and could not be released. Beyond what is kept they expire.
+    fn put_back(&self, unreleased: Vec<(LeaseId, Arc<Path>)>) {
+        let mut ended = lock(&self.ended);
+        let room = ENDED_MAX.saturating_sub(ended.len());
+        let beyond = unreleased.len().saturating_sub(room);
+        self.meters.unreleased().increment(u64::try_from(beyond).unwrap_or(u64::MAX));
+        ended.extend(unreleased.into_iter().take(room));
     }
 }
 

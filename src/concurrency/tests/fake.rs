@@ -18,13 +18,15 @@ pub(super) struct Fake {
     /// How long each answer takes.
     takes: Duration,
     standing: watch::Sender<Standing>,
+    /// Releases that fail.
+    failing: AtomicUsize,
 }
 
 impl Fake {
     pub(super) fn new() -> Fake {
         let local = Local::new(Clock::system());
         let standing = watch::Sender::new(*local.standing().borrow());
-        Fake { local, asked: AtomicUsize::new(0), takes: Duration::ZERO, standing }
+        Fake { local, asked: AtomicUsize::new(0), takes: Duration::ZERO, standing, failing: AtomicUsize::new(0) }
     }
 
     /// One whose answers take some time.
@@ -35,6 +37,11 @@ impl Fake {
     /// What is said of how things are. It answers all the same.
     pub(super) fn say(&self, standing: Standing) {
         self.standing.send_replace(standing);
+    }
+
+    /// So many releases fail.
+    pub(super) fn fail_releases(&self, count: usize) {
+        self.failing.store(count, Ordering::SeqCst);
     }
 
     pub(super) fn asked(&self) -> usize {
@@ -71,6 +78,10 @@ impl Leases for Fake {
     }
 
     fn release<'a>(&'a self, leases: &'a [Lease<'a>]) -> Answer<'a, Result<usize, LeaseError>> {
+        let fails = self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+        if fails.is_ok() {
+            return Answer::now(Err(LeaseError::Unreachable));
+        }
         self.answer(move |local| Ok(leases.iter().filter(|lease| local.release_now(**lease)).count()))
     }
 

@@ -105,7 +105,8 @@ impl Redis {
         }
         // From here to the answer it may be taken: whoever gives up waiting leaves it to be released.
         let unheard = inner.link.unheard(member);
-        let answer: Vec<i64> = inner.link.ask(&call).await?;
+        let answer: Vec<i64> =
+            if take.is_held_already { inner.link.ask_of_held(&call).await? } else { inner.link.ask(&call).await? };
         unheard.heard();
         let (verdict, values) = answer.split_first().ok_or(LeaseError::Misread("take"))?;
         match usize::try_from(*verdict) {
@@ -125,7 +126,7 @@ impl Redis {
             for lease in batch {
                 call.arg(names(lease.chain)?.member(lease.id));
             }
-            let answer: Vec<i64> = inner.link.ask(&call).await?;
+            let answer: Vec<i64> = inner.link.ask_of_held(&call).await?;
             match answer.first() {
                 Some(-1) => return Err(inner.link.note_verdict(&answer)),
                 _ if answer.len() == batch.len() => all.extend(answer.iter().map(|there| *there == 1)),
@@ -143,7 +144,7 @@ impl Redis {
             for lease in batch {
                 call.arg(names(lease.chain)?.member(lease.id));
             }
-            released += inner.link.ask::<usize>(&call).await?;
+            released += inner.link.ask_of_held::<usize>(&call).await?;
         }
         Ok(released)
     }
