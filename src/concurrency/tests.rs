@@ -8,6 +8,7 @@ mod givers;
 mod keeper;
 mod lines;
 mod lookout;
+mod paused;
 mod reserve;
 mod stored;
 mod wire;
