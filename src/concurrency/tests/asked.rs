@@ -68,12 +68,13 @@ async fn a_line_that_never_ends_keeps_no_other_from_its_turn() {
     const ANSWER: Duration = Duration::from_millis(1);
     let leases = Arc::new(Fake::slow(ANSWER));
     let gate = Arc::new(Gate::new(Config::default(), leases, Arc::default(), Duration::from_secs(15)));
-    for number in [1, 2] {
-        gate.limit(scope(number), Limit::hard(1).with(delay(Duration::from_secs(30), 99)));
+    // Of the flood there are more than may, and whoever is let in is done at once: there is always one who waits, and always room.
+    for (number, limit) in [(1, 50), (2, 1)] {
+        gate.limit(scope(number), Limit::hard(limit).with(delay(Duration::from_secs(30), 999)));
     }
     let held = gate.admit(subject(2)).await.unwrap();
     let mut flood = tokio::task::JoinSet::new();
-    for _ in 0..50 {
+    for _ in 0..150 {
         let gate = gate.clone();
         flood.spawn(async move {
             loop {
