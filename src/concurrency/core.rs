@@ -93,7 +93,7 @@ impl Core {
         let path = self.path(subject, resource).ok()?;
         let taken = self.take(&path, None, false).at_once().ok()?;
         match taken {
-            Ok(Taken::Held { lease, values }) => Some(Place::new(self.clone(), path, Held::Here(lease), values)),
+            Ok(Taken::Held { lease, values, .. }) => Some(Place::new(self.clone(), path, Held::Here(lease), values)),
             Ok(Taken::Full { .. }) | Err(_) => None,
         }
     }
@@ -172,17 +172,17 @@ impl Core {
     pub(super) async fn attempt(self: &Arc<Self>, path: &Arc<Path>) -> Attempt {
         let Some(lasts) = self.lasts else {
             return match self.take(path, None, false).await {
-                Ok(Taken::Held { lease, values }) => {
+                Ok(Taken::Held { lease, values, .. }) => {
                     Attempt::Admitted(Place::new(self.clone(), path.clone(), Held::Here(lease), values))
                 }
                 Ok(Taken::Full { level, values }) => Attempt::Full(stop(path, level, &values, path.caps())),
                 Err(_) => Attempt::Closed,
             };
         };
-        let (epoch, asked) = (self.leases.standing().borrow().epoch(), self.clock.since_boot());
+        let asked = self.clock.since_boot();
         match self.take(path, Some(lasts), false).await {
-            Ok(Taken::Held { lease, values }) => {
-                let lease = epoch.map(|epoch| (lease, epoch));
+            Ok(Taken::Held { lease, epoch, values }) => {
+                let lease = Some((lease, epoch));
                 let state = TicketState { lease, good_until: asked + lasts, ..TicketState::default() };
                 let held = self.ticket(path, state);
                 Attempt::Admitted(Place::new(self.clone(), path.clone(), held, values))
@@ -221,7 +221,9 @@ impl Core {
                 let caps: [u32; LEVELS_MAX] = path.caps_alone(self.config.local_percent);
                 let take = Take { chain, caps: &caps, lasts: None, is_held_already: false };
                 match self.local.take_now(take) {
-                    Ok(Taken::Held { lease, values }) => admitted(TicketState { alone: Some(lease), ..state }, values),
+                    Ok(Taken::Held { lease, values, .. }) => {
+                        admitted(TicketState { alone: Some(lease), ..state }, values)
+                    }
                     Ok(Taken::Full { level, values }) => Attempt::Full(stop(path, level, &values, &caps)),
                     Err(_) => Attempt::Closed,
                 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::lease::{Lease, LeaseError, LeaseId, Standing, Taken, lock};
+use crate::lease::{Lease, LeaseError, LeaseId, Standing, Take, Taken, lock};
 
 use super::{
     PlaceLost, WhenAway,
@@ -19,6 +19,8 @@ const RENEWED_MAX: usize = 5_000;
 const AGAIN_MAX: usize = 256;
 /// Leases that have ended and wait to be released. Beyond it they expire.
 const ENDED_MAX: usize = 65_536;
+/// Pause before what could not be released is tried again, unless it is heard before that somebody can be asked.
+const RELEASE_PAUSE: Duration = Duration::from_secs(1);
 /// Leases are renewed so often in the time that they last.
 const RENEWALS: u32 = 3;
 
@@ -57,7 +59,8 @@ impl Core {
         // First what nobody knows of: while they register again, others wait for it.
         stream::iter(unknown)
             .for_each_concurrent(AGAIN_MAX, |ticket| async move {
-                self.register(&ticket, epoch, lasts).await.ok();
+                let _one = ticket.getting_back.lock().await;
+                self.get_back(&ticket, None, lasts).await.ok();
             })
             .await;
         for batch in held.chunks(RENEWED_MAX) {
@@ -68,44 +71,64 @@ impl Core {
             let mut gone = Vec::new();
             for ((lease, ticket), is_there) in batch.iter().zip(there) {
                 if !is_there {
-                    gone.push(ticket);
+                    gone.push((*lease, ticket));
                 } else if let Some(state) = lock(&ticket.state).of_lease(*lease) {
                     state.good_until = asked + lasts;
                 }
             }
             stream::iter(gone)
-                .for_each_concurrent(AGAIN_MAX, |ticket| async move {
-                    self.take_again(ticket, epoch, lasts).await.ok();
+                .for_each_concurrent(AGAIN_MAX, |(lease, ticket)| async move {
+                    let _one = ticket.getting_back.lock().await;
+                    self.get_back(ticket, Some(lease), lasts).await.ok();
                 })
                 .await;
         }
         Ok(())
     }
 
+    /// Gets back the place of a ticket whose lease is `gone`, or was lost with its epoch: whether it has one then. Who asks holds `getting_back`, and may come second.
+    async fn get_back(
+        self: &Arc<Self>,
+        ticket: &Arc<Ticket>,
+        gone: Option<LeaseId>,
+        lasts: Duration,
+    ) -> Result<bool, LeaseError> {
+        let epoch = self.leases.standing().borrow().epoch().ok_or(LeaseError::Unreachable)?;
+        let state = *lock(&ticket.state);
+        match state.lease {
+            _ if state.is_lost || state.is_over => Ok(!state.is_lost),
+            Some((lease, taken_in)) if taken_in == epoch && gone != Some(lease) => Ok(true),
+            Some((_, taken_in)) if taken_in == epoch => self.take_again(ticket, lasts).await,
+            Some(_) if state.good_until <= self.clock.since_boot() => match self.take_again(ticket, lasts).await {
+                // Nobody else is let in yet: it was cut off together with all others.
+                Err(LeaseError::Recovering { .. }) => self.register(ticket, lasts).await.map(|()| true),
+                answer => answer,
+            },
+            // It was lost while it held, or admitted alone.
+            Some(_) | None => self.register(ticket, lasts).await.map(|()| true),
+        }
+    }
+
     /// Counts what is held already, whatever the limit.
-    async fn register(self: &Arc<Self>, ticket: &Arc<Ticket>, epoch: u64, lasts: Duration) -> Result<(), LeaseError> {
+    async fn register(self: &Arc<Self>, ticket: &Arc<Ticket>, lasts: Duration) -> Result<(), LeaseError> {
         let asked = self.clock.since_boot();
-        if let Taken::Held { lease, .. } = self.take(&ticket.path, Some(lasts), true).await? {
+        if let Taken::Held { lease, epoch, .. } = self.take(&ticket.path, Some(lasts), true).await? {
             self.set_lease(ticket, lease, epoch, asked + lasts);
         }
         Ok(())
     }
 
     /// Takes the place of work that goes on again, because others may have it: whether it has one.
-    async fn take_again(
-        self: &Arc<Self>,
-        ticket: &Arc<Ticket>,
-        epoch: u64,
-        lasts: Duration,
-    ) -> Result<bool, LeaseError> {
+    async fn take_again(self: &Arc<Self>, ticket: &Arc<Ticket>, lasts: Duration) -> Result<bool, LeaseError> {
         let asked = self.clock.since_boot();
-        match self.take(&ticket.path, Some(lasts), false).await? {
-            Taken::Held { lease, .. } => {
+        let (chain, caps) = (&ticket.path.chain, self.caps_now(&ticket.path));
+        match self.leases.take(Take { chain, caps: &caps, lasts: Some(lasts), is_held_already: false }).await? {
+            Taken::Held { lease, epoch, .. } => {
                 self.set_lease(ticket, lease, epoch, asked + lasts);
                 Ok(true)
             }
             Taken::Full { .. } if ticket.path.resource.outlives_its_place() => {
-                self.register(ticket, epoch, lasts).await?;
+                self.register(ticket, lasts).await?;
                 self.note_overcommitted(ticket);
                 Ok(true)
             }
@@ -115,6 +138,13 @@ impl Core {
                 Ok(false)
             }
         }
+    }
+
+    /// How many may be held in each pool of a path, as the limits are now.
+    fn caps_now(&self, path: &Path) -> Vec<u32> {
+        let Ok(now) = self.path(path.subject, path.resource) else { return path.caps().to_vec() };
+        let cap = |pool| now.levels.iter().find(|level| level.pool == pool).map_or(u32::MAX, |level| level.limit.cap());
+        path.chain.pools().iter().copied().map(cap).collect()
     }
 
     fn note_overcommitted(&self, ticket: &Ticket) {
@@ -142,9 +172,8 @@ impl Core {
 
     /// What [`Place::confirm`](super::Place::confirm) asks for a place of which it is not sure.
     pub(super) async fn confirm(self: &Arc<Self>, ticket: &Arc<Ticket>) -> Result<(), PlaceLost> {
-        let state = *lock(&ticket.state);
-        let Some(lasts) = self.lasts.filter(|_| !state.is_lost) else { return Err(PlaceLost) };
-        match self.ask_whether_held(ticket, state, lasts).await {
+        let Some(lasts) = self.lasts else { return Err(PlaceLost) };
+        match self.ask_whether_held(ticket, lasts).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(PlaceLost),
             Err(error) => {
@@ -155,18 +184,16 @@ impl Core {
         }
     }
 
-    async fn ask_whether_held(
-        self: &Arc<Self>,
-        ticket: &Arc<Ticket>,
-        state: TicketState,
-        lasts: Duration,
-    ) -> Result<bool, LeaseError> {
-        let epoch = self.leases.standing().borrow().epoch().ok_or(LeaseError::Unreachable)?;
-        let Some((lease, _)) = state.lease.filter(|(_, taken_in)| *taken_in == epoch) else {
-            self.register(ticket, epoch, lasts).await?;
-            return Ok(true);
+    async fn ask_whether_held(self: &Arc<Self>, ticket: &Arc<Ticket>, lasts: Duration) -> Result<bool, LeaseError> {
+        let _one = ticket.getting_back.lock().await;
+        let (state, asked) = (*lock(&ticket.state), self.clock.since_boot());
+        if state.is_lost || asked < state.good_until {
+            return Ok(!state.is_lost);
+        }
+        let epoch = self.leases.standing().borrow().epoch();
+        let Some((lease, _)) = state.lease.filter(|(_, taken_in)| Some(*taken_in) == epoch) else {
+            return self.get_back(ticket, None, lasts).await;
         };
-        let asked = self.clock.since_boot();
         let there = self.leases.renew(&[Lease { id: lease, chain: &ticket.path.chain }], lasts).await?;
         if there.first() == Some(&true) {
             if let Some(state) = lock(&ticket.state).of_lease(lease) {
@@ -174,7 +201,7 @@ impl Core {
             }
             return Ok(true);
         }
-        self.take_again(ticket, epoch, lasts).await
+        self.get_back(ticket, Some(lease), lasts).await
     }
 
     /// The work of a ticket has ended.
@@ -211,27 +238,42 @@ impl Core {
         if self.lasts.is_none() {
             return std::future::pending().await;
         }
+        let mut standing = self.leases.standing();
         loop {
             self.has_ended.notified().await;
-            self.release_ended().await;
+            while !self.release_ended().await {
+                if let Ok(Err(_)) = tokio::time::timeout(RELEASE_PAUSE, standing.changed()).await {
+                    return std::future::pending().await;
+                }
+            }
         }
     }
 
-    /// Gives back what has ended by now.
-    pub(super) async fn release_ended(&self) {
+    /// Gives back what has ended by now; whether that could be done.
+    pub(super) async fn release_ended(&self) -> bool {
         let ended = std::mem::take(&mut *lock(&self.ended));
         if ended.is_empty() {
-            return;
+            return true;
         }
         let leases: Vec<Lease<'_>> = ended.iter().map(|(id, path)| Lease { id: *id, chain: &path.chain }).collect();
         if let Err(error) = self.leases.release(&leases).await {
-            // They expire.
-            tracing::debug!(%error, "leases that have ended are not released");
-            self.meters.unreleased().increment(u64::try_from(ended.len()).unwrap_or(u64::MAX));
+            tracing::debug!(%error, "leases that have ended are not released yet");
+            self.put_back(ended);
+            return false;
         }
         for (_, path) in &ended {
             self.note_freed(path);
         }
+        true
+    }
+
+    /// What has ended and could not be released. Beyond what is kept they expire.
+    fn put_back(&self, unreleased: Vec<(LeaseId, Arc<Path>)>) {
+        let mut ended = lock(&self.ended);
+        let room = ENDED_MAX.saturating_sub(ended.len());
+        let beyond = unreleased.len().saturating_sub(room);
+        self.meters.unreleased().increment(u64::try_from(beyond).unwrap_or(u64::MAX));
+        ended.extend(unreleased.into_iter().take(room));
     }
 }
 

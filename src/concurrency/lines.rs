@@ -17,6 +17,8 @@ pub(super) type LineKey = (Subject, Resource);
 pub(super) struct Lines<T> {
     lines: HashMap<LineKey, Line<T>>,
     rings: HashMap<Pool, Ring>,
+    /// How many lines are being tried right now, by the pool where they have their turn: they wait there still.
+    tried: HashMap<Pool, u32>,
     /// How many wait for each account, by kind of work.
     waiting: HashMap<(AccountSid, Resource), u32>,
     number: u64,
@@ -46,7 +48,14 @@ pub(super) struct Full;
 
 impl<T> Lines<T> {
     pub(super) fn new() -> Lines<T> {
-        Lines { lines: HashMap::new(), rings: HashMap::new(), waiting: HashMap::new(), number: 0, looks: 0 }
+        Lines {
+            lines: HashMap::new(),
+            rings: HashMap::new(),
+            tried: HashMap::new(),
+            waiting: HashMap::new(),
+            number: 0,
+            looks: 0,
+        }
     }
 
     /// How many wait.
@@ -65,7 +74,7 @@ impl<T> Lines<T> {
         if let Some(line) = self.lines.get(key) {
             return Some(pools.iter().position(|pool| *pool == line.stopped_by).unwrap_or_default());
         }
-        pools.iter().position(|pool| self.rings.contains_key(pool))
+        pools.iter().position(|pool| self.rings.contains_key(pool) || self.tried.contains_key(pool))
     }
 
     /// Joins the end of a line, which is stopped by a pool unless it is there already: the waiter's number. No more of the account wait than may for this kind of
@@ -123,33 +132,48 @@ impl<T> Lines<T> {
         let line = self.lines.get_mut(&key)?;
         line.is_tried = true;
         let (number, waiter) = line.waiters.first_key_value()?;
+        *self.tried.entry(pool).or_default() += 1;
         Some((key, *number, waiter))
     }
 
-    /// The waiter has its place, and is given out unless it has left meanwhile. Its account is last in turn now.
-    pub(super) fn admitted(&mut self, key: &LineKey, number: u64) -> Option<T> {
-        let line = self.lines.get_mut(key)?;
-        line.is_tried = false;
-        let waiter = line.waiters.remove(&number);
-        let (pool, is_gone) = (line.stopped_by, line.waiters.is_empty());
-        if waiter.is_some() {
+    /// How many of a line that is tried may be so at once: all of them while nobody else waits at its pool, otherwise one, because accounts take turns.
+    pub(super) fn at_once_max(&self, key: &LineKey) -> usize {
+        let Some(line) = self.lines.get(key) else { return 0 };
+        if self.rings.contains_key(&line.stopped_by) { 1 } else { line.waiters.len() }
+    }
+
+    /// So many of a line that is tried have their places: its first, who are given out, or fewer where others have left meanwhile.
+    pub(super) fn take_first(&mut self, key: &LineKey, count: usize) -> Vec<T> {
+        let Some(line) = self.lines.get_mut(key) else { return Vec::new() };
+        let first: Vec<T> =
+            std::iter::from_fn(|| line.waiters.pop_first()).take(count).map(|(_, waiter)| waiter).collect();
+        for _ in &first {
             self.count_down(key);
         }
+        first
+    }
+
+    /// All who were tried of the line have their places. Its account is last in turn now.
+    pub(super) fn admitted(&mut self, key: &LineKey) {
+        let Some(line) = self.lines.get_mut(key) else { return };
+        line.is_tried = false;
+        let (pool, is_gone) = (line.stopped_by, line.waiters.is_empty());
+        self.end_try(pool);
         if is_gone {
             self.lines.remove(key);
         } else {
             self.rings.entry(pool).or_default().push_back(*key);
         }
-        waiter
     }
 
     /// The line is stopped by a pool, its first still waiting. At the pool where it had its turn it keeps it.
     pub(super) fn stopped(&mut self, key: &LineKey, pool: Pool) {
         let Some(line) = self.lines.get_mut(key) else { return };
         line.is_tried = false;
-        let keeps_turn = line.stopped_by == pool;
-        line.stopped_by = pool;
-        if line.waiters.is_empty() {
+        let tried_at = std::mem::replace(&mut line.stopped_by, pool);
+        let (keeps_turn, is_gone) = (tried_at == pool, line.waiters.is_empty());
+        self.end_try(tried_at);
+        if is_gone {
             self.lines.remove(key);
             return;
         }
@@ -159,7 +183,7 @@ impl<T> Lines<T> {
 
     /// Where somebody waits.
     pub(super) fn pools(&self) -> Vec<Pool> {
-        self.rings.keys().copied().collect()
+        self.rings.keys().chain(self.tried.keys()).copied().collect()
     }
 
     /// The same for one look: of each account at most `of_one_max` of the pools in which nobody else waits, in turn from look to look.
@@ -190,6 +214,15 @@ impl<T> Lines<T> {
             *waiting -= 1;
             if *waiting == 0 {
                 self.waiting.remove(&key);
+            }
+        }
+    }
+
+    fn end_try(&mut self, pool: Pool) {
+        if let Some(tried) = self.tried.get_mut(&pool) {
+            *tried -= 1;
+            if *tried == 0 {
+                self.tried.remove(&pool);
             }
         }
     }

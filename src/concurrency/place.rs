@@ -33,6 +33,8 @@ pub(super) struct Ticket {
     pub(super) number: u64,
     pub(super) path: Arc<Path>,
     pub(super) state: Mutex<TicketState>,
+    /// Held by whoever gets its place back, so that nobody does it twice at once.
+    pub(super) getting_back: tokio::sync::Mutex<()>,
 }
 
 /// What is known of it. A std lock: held for reads and writes of these few words.
@@ -150,7 +152,7 @@ impl Place {
     /// nobody while [`is_sure`](Place::is_sure).
     ///
     /// # Errors
-    /// Others have the place. Streams end then; of what lives on (calls) nothing is said here, it is counted as overcommitted.
+    /// Others have the place. Streams end then; of what goes on (calls, uploads) nothing is said here, it is counted as overcommitted.
     pub async fn confirm(&self) -> Result<(), PlaceLost> {
         match &self.held {
             Held::Here(_) => Ok(()),
@@ -180,7 +182,8 @@ impl Core {
     /// A place in a fleet, which the keeper knows from now on.
     pub(super) fn ticket(&self, path: &Arc<Path>, state: TicketState) -> Held {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let ticket = Arc::new(Ticket { number, path: path.clone(), state: Mutex::new(state) });
+        let (state, getting_back) = (Mutex::new(state), tokio::sync::Mutex::default());
+        let ticket = Arc::new(Ticket { number, path: path.clone(), state, getting_back });
         lock(&self.tickets).insert(number, ticket.clone());
         Held::There(ticket)
     }

@@ -71,9 +71,9 @@ resources! {
 }
 
 impl Resource {
-    /// Whether work goes on though its place turns out to be lost: calls do, and are counted as overcommitted; streams end.
+    /// Whether work goes on though its place turns out to be lost, and is counted as overcommitted: all but streams, which can end at any piece.
     pub const fn outlives_its_place(self) -> bool {
-        matches!(self.completion(), Completion::WorkEnded)
+        !matches!(self.completion(), Completion::LastByte)
     }
 }
 

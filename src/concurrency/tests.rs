@@ -2,10 +2,13 @@
 
 mod alone;
 mod asked;
+mod fake;
 mod fleet;
 mod givers;
+mod keeper;
 mod lines;
 mod lookout;
+mod paused;
 mod reserve;
 mod stored;
 mod wire;

@@ -1,16 +1,17 @@
 //! Waiting for a place: how one joins and leaves, and how places that were given back are handed to those who wait.
 //!
 //! Nobody who waits asks for himself. One task, the keeper's, tries for the first of each line, and hands over the place together with the lease: so there is no
-//! rush on what was given back, and whoever leaves meanwhile gives it back by being dropped.
+//! rush on what was given back, and whoever leaves meanwhile gives it back by being dropped. Each pool is handed over by itself, in parts: one that never has its
+//! fill keeps no other from its turn.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use tokio::sync::{Notify, oneshot};
 
 use crate::lease::{self, Mutex, Pool, lock};
@@ -24,6 +25,10 @@ use super::{
 
 /// Pools for which a place is tried at once.
 const AT_ONCE_MAX: usize = 64;
+/// Tries for one pool until another that waits for its turn comes before it.
+const TRIES_MAX: usize = 16;
+/// Tries at once for one line where nobody else waits: one at first, twice as many each time that all of them were let in.
+const OF_LINE_MAX: usize = 8;
 
 /// Who waits holds a connection: where an owner's limit is what is full, nobody waits any more when so many of the account do on a node, for whatever kind of work.
 pub(super) const OWNER_WAITING_MAX: u32 = 256;
@@ -36,8 +41,33 @@ pub(super) type Waiter = oneshot::Sender<Place>;
 /// Pools in which something was given back that somebody may wait for.
 #[derive(Default)]
 pub(super) struct Freed {
-    pools: Mutex<HashSet<Pool>>,
+    pools: Mutex<Due>,
     notify: Notify,
+}
+
+/// The same, each once, in the order in which they come.
+#[derive(Default)]
+struct Due {
+    order: VecDeque<Pool>,
+    all: HashSet<Pool>,
+}
+
+impl Due {
+    fn pop(&mut self) -> Option<Pool> {
+        let pool = self.order.pop_front()?;
+        self.all.remove(&pool);
+        Some(pool)
+    }
+}
+
+impl Extend<Pool> for Due {
+    fn extend<I: IntoIterator<Item = Pool>>(&mut self, pools: I) {
+        for pool in pools {
+            if self.all.insert(pool) {
+                self.order.push_back(pool);
+            }
+        }
+    }
 }
 
 /// A place in a line, left when it is dropped.
@@ -101,7 +131,7 @@ impl Core {
         if self.waiting.load(Ordering::Acquire) == 0 {
             return;
         }
-        lock(&self.freed.pools).extend(path.chain.pools());
+        lock(&self.freed.pools).extend(path.chain.pools().iter().copied());
         self.freed.notify.notify_one();
     }
 
@@ -111,6 +141,9 @@ impl Core {
         let is_shared = self.lasts.is_some();
         // Where leases are not shared nobody else gives anything back, and no timer is made.
         let mut look = pin!(is_shared.then(|| tokio::time::sleep(self.look_pause())));
+        let mut under_way = FuturesUnordered::new();
+        // Of each pool that is being handed over, whether something was given back meanwhile.
+        let mut freed_again: HashMap<Pool, bool> = HashMap::new();
         loop {
             let is_look_due = async {
                 match look.as_mut().as_pin_mut() {
@@ -129,6 +162,12 @@ impl Core {
                     self.note_all_freed();
                     false
                 }
+                Some((pool, is_left)) = under_way.next(), if !under_way.is_empty() => {
+                    if freed_again.remove(&pool).unwrap_or_default() || is_left {
+                        lock(&self.freed.pools).extend([pool]);
+                    }
+                    false
+                }
             };
             if is_look_due {
                 // What other nodes give back nobody tells.
@@ -136,8 +175,16 @@ impl Core {
                 lock(&self.freed.pools).extend(looked_at);
                 look.set(Some(tokio::time::sleep(self.look_pause())));
             }
-            let freed = std::mem::take(&mut *lock(&self.freed.pools));
-            stream::iter(freed).for_each_concurrent(AT_ONCE_MAX, |pool| self.hand_over(pool)).await;
+            while under_way.len() < AT_ONCE_MAX {
+                let Some(pool) = lock(&self.freed.pools).pop() else { break };
+                match freed_again.entry(pool) {
+                    Entry::Occupied(mut again) => *again.get_mut() = true,
+                    Entry::Vacant(first) => {
+                        first.insert(false);
+                        under_way.push(self.hand_over(pool));
+                    }
+                }
+            }
         }
     }
 
@@ -164,44 +211,59 @@ impl Core {
         self.lasts.is_none() || matches!(*self.leases.standing().borrow(), lease::Standing::Deciding { .. })
     }
 
-    /// Hands over what is free of one pool.
-    async fn hand_over(self: &Arc<Self>, pool: Pool) {
-        loop {
-            let next = lock(&self.lines).next(pool).map(|(key, number, _)| (key, number));
-            let Some((key, number)) = next else { return };
-            // As the limits are now.
-            let attempt = match self.path(key.0, key.1) {
-                Ok(path) => (self.attempt_unless_shut(&path).await, Some(path)),
-                Err(_) => (Attempt::Closed, None),
+    /// Hands over what is free of one pool: which it was, and whether more of it may be.
+    async fn hand_over(self: &Arc<Self>, pool: Pool) -> (Pool, bool) {
+        let (mut at_once, mut tries) = (1, 0);
+        while tries < TRIES_MAX {
+            let next = {
+                let mut lines = lock(&self.lines);
+                let key = lines.next(pool).map(|(key, ..)| key);
+                key.map(|key| (key, lines.at_once_max(&key)))
             };
-            match attempt {
-                (Attempt::Admitted(place), _) => {
-                    let waiter = lock(&self.lines).admitted(&key, number);
-                    if let Some(waiter) = waiter {
-                        self.waiting.fetch_sub(1, Ordering::AcqRel);
-                        // Who has left meanwhile drops the place, which gives it back.
-                        drop(waiter.send(place));
-                    }
+            let Some((key, at_once_max)) = next else { return (pool, false) };
+            let count = at_once.min(at_once_max);
+            tries += count;
+            let (places, stopped_by) = self.try_for(&key, count, pool).await;
+            let waiters = {
+                let mut lines = lock(&self.lines);
+                let waiters = lines.take_first(&key, places.len());
+                match stopped_by {
+                    Some(stopped_by) => lines.stopped(&key, stopped_by),
+                    None => lines.admitted(&key),
                 }
-                (Attempt::Full(stop), Some(path)) => {
-                    let stopped_by = path.levels.get(stop.level).map_or(pool, |level| level.pool);
-                    lock(&self.lines).stopped(&key, stopped_by);
-                    if stopped_by == pool {
-                        return;
-                    }
-                }
-                (Attempt::Closed | Attempt::Full(_), _) => {
-                    lock(&self.lines).stopped(&key, pool);
-                    return;
-                }
+                waiters
+            };
+            self.waiting.fetch_sub(waiters.len(), Ordering::AcqRel);
+            // Who has left meanwhile drops the place, which gives it back.
+            waiters.into_iter().zip(places).for_each(|(waiter, place)| drop(waiter.send(place)));
+            match stopped_by {
+                Some(stopped_by) if stopped_by == pool => return (pool, false),
+                Some(_) => at_once = 1,
+                None => at_once = OF_LINE_MAX.min(2 * at_once),
             }
         }
+        (pool, true)
+    }
+
+    /// So many tries for the first of a line that has its turn at a pool: the places, and the pool that stopped the others.
+    async fn try_for(self: &Arc<Self>, key: &LineKey, count: usize, pool: Pool) -> (Vec<Place>, Option<Pool>) {
+        // As the limits are now.
+        let Ok(path) = self.path(key.0, key.1) else { return (Vec::new(), Some(pool)) };
+        let (mut places, mut stopped_by) = (Vec::new(), None);
+        for attempt in join_all((0..count).map(|_| self.attempt_unless_shut(&path))).await {
+            match attempt {
+                Attempt::Admitted(place) => places.push(place),
+                Attempt::Full(stop) => stopped_by = Some(path.levels.get(stop.level).map_or(pool, |level| level.pool)),
+                Attempt::Closed => stopped_by = Some(pool),
+            }
+        }
+        (places, stopped_by)
     }
 }
 
 impl Freed {
     fn note(&self, pool: Pool) {
-        lock(&self.pools).insert(pool);
+        lock(&self.pools).extend([pool]);
         self.notify.notify_one();
     }
 }

@@ -28,7 +28,7 @@ pub struct Config {
     /// How long one answer may take; then the node decides without, until the server answers in time again.
     #[serde(with = "duration_text")]
     pub answer_timeout: Duration,
-    /// Questions under way at once.
+    /// Questions under way at once, and beside them as many about leases that are held.
     pub questions_max: usize,
 }
 

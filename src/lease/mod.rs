@@ -142,6 +142,8 @@ pub enum Taken {
     Held {
         /// Names it.
         lease: LeaseId,
+        /// The epoch that it was taken in: when that is over it is lost.
+        epoch: u64,
         /// What the pools hold, this one among them.
         values: Values,
     },

@@ -1,87 +1,24 @@
 //! What waiting costs: questions to those who keep the leases, and connections.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
-use tokio::sync::watch;
+use std::sync::Arc;
 
 use super::{
     super::{Giver, waiting::OWNER_WAITING_MAX},
-    Clock, Config, Duration, Gate, Leases, Limit, Local, MemoryLimits, RESOURCE, Resource, Why, delay, impeded, scope,
-    settle, subject,
+    Config, Duration, Gate, Limit, MemoryLimits, RESOURCE, Resource, Why, delay,
+    fake::Fake,
+    impeded, scope, settle, subject,
 };
-use crate::lease::{Answer, Chain, Lease, LeaseError, Paced, Pool, Rate, Standing, Subscription, Take, Taken, Values};
-
-/// As if others took from the same pools. It counts how often it is asked for a place.
-#[derive(Debug)]
-struct Counting {
-    local: Local,
-    asked: AtomicUsize,
-}
-
-impl Leases for Counting {
-    fn is_shared(&self) -> bool {
-        true
-    }
-
-    fn chain(&self, pools: &[Pool]) -> Result<Chain, LeaseError> {
-        self.local.chain(pools)
-    }
-
-    fn take<'a>(&'a self, take: Take<'a>) -> Answer<'a, Result<Taken, LeaseError>> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        self.local.take(take)
-    }
-
-    fn renew<'a>(&'a self, leases: &'a [Lease<'a>], lasts: Duration) -> Answer<'a, Result<Vec<bool>, LeaseError>> {
-        self.local.renew(leases, lasts)
-    }
-
-    fn release<'a>(&'a self, leases: &'a [Lease<'a>]) -> Answer<'a, Result<usize, LeaseError>> {
-        self.local.release(leases)
-    }
-
-    fn values<'a>(&'a self, chain: &'a Chain) -> Answer<'a, Result<Values, LeaseError>> {
-        self.local.values(chain)
-    }
-
-    fn pace(&self, pool: Pool, rate: Rate) -> Answer<'_, Result<Paced, LeaseError>> {
-        self.local.pace(pool, rate)
-    }
-
-    fn add(&self, counter: Pool, by: i64, lasts: Duration) -> Answer<'_, Result<i64, LeaseError>> {
-        self.local.add(counter, by, lasts)
-    }
-
-    fn publish<'a>(&'a self, topic: &'a str, message: &'a [u8]) -> Answer<'a, Result<(), LeaseError>> {
-        self.local.publish(topic, message)
-    }
-
-    fn subscribe(&self, topic: &str) -> Result<Subscription, LeaseError> {
-        self.local.subscribe(topic)
-    }
-
-    fn standing(&self) -> watch::Receiver<Standing> {
-        self.local.standing()
-    }
-
-    fn keep(&self) -> Answer<'_, ()> {
-        self.local.keep()
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn what_lets_in_nobody_is_asked_once_and_lets_in_who_waits_when_it_is_raised() {
-    let leases = Arc::new(Counting { local: Local::new(Clock::system()), asked: AtomicUsize::new(0) });
+    let leases = Arc::new(Fake::new());
     let limits: Arc<MemoryLimits> = Arc::default();
     let gate = Arc::new(Gate::new(Config::default(), leases.clone(), limits.clone(), Duration::from_secs(15)));
     let policy = delay(Duration::from_secs(30), 9);
     gate.limit(scope(1), Limit::hard(0).with(policy));
     // For as long as six hundred looks take.
     impeded(gate.admit(subject(1)).await, Why::WaitedTooLong);
-    assert_eq!(leases.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(leases.asked(), 1);
     let waits = tokio::spawn({
         let gate = gate.clone();
         async move { gate.admit(subject(1)).await }
@@ -91,9 +28,9 @@ async fn what_lets_in_nobody_is_asked_once_and_lets_in_who_waits_when_it_is_rais
     limits.set_by(Giver::Operator, scope(1), RESOURCE, Limit::hard(1).with(policy)).unwrap();
     let held = waits.await.unwrap().unwrap();
     // Where there may be one somebody looks for it.
-    let before = leases.asked.load(Ordering::SeqCst);
+    let before = leases.asked();
     impeded(gate.admit(subject(1)).await, Why::WaitedTooLong);
-    assert!(before + 100 < leases.asked.load(Ordering::SeqCst));
+    assert!(before + 100 < leases.asked());
     drop(held);
 }
 
@@ -124,4 +61,41 @@ async fn an_owners_limits_make_so_many_wait_whatever_for() {
     wait(Resource::Uploads);
     settle().await;
     assert_eq!(waiting(Resource::Uploads), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_never_ends_keeps_no_other_from_its_turn() {
+    const ANSWER: Duration = Duration::from_millis(1);
+    let leases = Arc::new(Fake::slow(ANSWER));
+    let gate = Arc::new(Gate::new(Config::default(), leases, Arc::default(), Duration::from_secs(15)));
+    // Of the flood there are more than may, and whoever is let in is done at once: there is always one who waits, and always room.
+    for (number, limit) in [(1, 50), (2, 1)] {
+        gate.limit(scope(number), Limit::hard(limit).with(delay(Duration::from_secs(30), 999)));
+    }
+    let held = gate.admit(subject(2)).await.unwrap();
+    let mut flood = tokio::task::JoinSet::new();
+    for _ in 0..150 {
+        let gate = gate.clone();
+        flood.spawn(async move {
+            loop {
+                drop(gate.admit(subject(1)).await);
+            }
+        });
+    }
+    let waits = tokio::spawn({
+        let gate = gate.clone();
+        async move {
+            let began = gate.clock.now();
+            gate.admit(subject(2)).await.map(|_| gate.clock.now() - began)
+        }
+    });
+    tokio::time::sleep(200 * ANSWER).await;
+    assert_eq!(gate.concurrency.waiting(subject(2), RESOURCE), 1);
+    let before = gate.concurrency.usage(subject(1)).await[0].admitted;
+    drop(held);
+    let waited = waits.await.unwrap().unwrap();
+    assert!(waited < 300 * ANSWER, "{waited:?}");
+    // The flood is served, too.
+    tokio::time::sleep(200 * ANSWER).await;
+    assert!(before + 50 < gate.concurrency.usage(subject(1)).await[0].admitted);
 }

@@ -12,7 +12,6 @@ use super::{
     super::{Giver, PerSecond, WhenAway},
     Concurrency, Config, Gate, Leases, Limit, MemoryLimits, Place, Policy, RESOURCE, Resource, Scope, Why, account,
     delay, impeded, scope, subject,
-    wire::Wire,
 };
 use crate::{
     clock::Clock,
@@ -21,16 +20,16 @@ use crate::{
 };
 
 /// How long leases last here: short, because some tests wait for it.
-const LASTS: Duration = Duration::from_secs(2);
+pub(super) const LASTS: Duration = Duration::from_secs(2);
 /// How long a server may take that is well, on a machine that is busy with other tests.
 const ANSWER_MAX: Duration = Duration::from_millis(600);
 /// Longest that something may take that is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A node of a fleet.
-struct Node {
-    gate: Gate,
-    leases: Redis,
+pub(super) struct Node {
+    pub(super) gate: Gate,
+    pub(super) leases: Redis,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -53,31 +52,39 @@ impl Node {
         Node { gate: Gate::new(config, Arc::new(leases.clone()), limits.clone(), LASTS), leases, task }
     }
 
-    async fn ready(server: &RedisServer, when_away: WhenAway, limits: &Arc<MemoryLimits>) -> Node {
+    pub(super) async fn ready(server: &RedisServer, when_away: WhenAway, limits: &Arc<MemoryLimits>) -> Node {
         Node::ready_at(server.url(), when_away, limits).await
     }
 
-    async fn ready_at(url: String, when_away: WhenAway, limits: &Arc<MemoryLimits>) -> Node {
+    pub(super) async fn ready_at(url: String, when_away: WhenAway, limits: &Arc<MemoryLimits>) -> Node {
         let node = Node::start(url, when_away, limits);
         node.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
         node
     }
 
-    async fn until(&self, holds: impl Fn(Standing) -> bool) -> Standing {
+    pub(super) async fn until(&self, holds: impl Fn(Standing) -> bool) -> Standing {
         let mut standing = self.leases.standing();
         *tokio::time::timeout(WAIT_MAX, standing.wait_for(|now| holds(*now))).await.unwrap().unwrap()
     }
 
-    async fn until_current(&self, expected: u32) {
+    pub(super) async fn until_current(&self, expected: u32) {
         eventually(&format!("{expected} in progress"), async || self.gate.current(account(1)).await == expected).await;
     }
 
-    async fn admit(&self) -> Result<Place, super::Impeded> {
+    /// Until nothing of any kind is in progress.
+    pub(super) async fn until_idle(&self) {
+        eventually("an end of all", async || {
+            self.gate.concurrency.usage(subject(1)).await.iter().all(|reading| reading.current == 0)
+        })
+        .await;
+    }
+
+    pub(super) async fn admit(&self) -> Result<Place, super::Impeded> {
         self.gate.admit(subject(1)).await
     }
 }
 
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(super) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let clock = Clock::system();
     let deadline = clock.now() + WAIT_MAX;
     while !holds().await {
@@ -86,9 +93,9 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-fn limited(limit: Limit) -> Arc<MemoryLimits> {
+pub(super) fn limited(limit: Limit) -> Arc<MemoryLimits> {
     let limits = MemoryLimits::default();
-    for resource in [RESOURCE, Resource::Calls] {
+    for resource in [RESOURCE, Resource::Calls, Resource::Uploads] {
         limits.set(scope(1), resource, limit).unwrap();
     }
     Arc::new(limits)
@@ -237,55 +244,6 @@ async fn holders_register_again_when_everything_was_lost() {
     one.until_current(0).await;
 }
 
-/// A node that holds a place of each kind and is asleep for longer than leases last, while another takes what becomes free.
-async fn asleep(while_asleep: impl AsyncFnOnce(&Node)) -> (Node, [Place; 2], RedisServer) {
-    let server = RedisServer::start().await.unwrap();
-    let limits = limited(Limit::hard(1));
-    let sleeps = Node::ready(&server, WhenAway::Closed, &limits).await;
-    let awake = Node::ready(&server, WhenAway::Closed, &limits).await;
-    let places =
-        [sleeps.admit().await.unwrap(), sleeps.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap()];
-    assert!(places.iter().all(Place::is_sure));
-    // Its keeper sleeps with it.
-    if let Some(keeping) = &sleeps.gate.keeping {
-        keeping.abort();
-    }
-    awake.until_current(0).await;
-    while_asleep(&awake).await;
-    sleeps.gate.clock.sleep_through(2 * LASTS);
-    (sleeps, places, server)
-}
-
-#[tokio::test]
-async fn a_node_that_was_asleep_takes_its_places_again_before_it_goes_on() {
-    let (node, places, _server) = asleep(async |_| {}).await;
-    for place in &places {
-        assert!(!place.is_sure());
-        assert_eq!(place.confirm().await, Ok(()));
-        assert!(place.is_sure());
-    }
-    assert_eq!(node.gate.current(account(1)).await, 1);
-    assert_eq!(node.gate.concurrency.overcommitted(), 0);
-}
-
-#[tokio::test]
-async fn where_others_have_them_streams_end_and_calls_live_on_and_are_counted() {
-    let mut taken = Vec::new();
-    let (node, [stream, call], _server) = asleep(async |awake| {
-        taken.push(awake.admit().await.unwrap());
-        taken.push(awake.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap());
-    })
-    .await;
-    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost));
-    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost), "and it stays lost");
-    assert_eq!(call.confirm().await, Ok(()));
-    assert!(call.is_sure());
-    assert_eq!(node.gate.concurrency.overcommitted(), 1);
-    let usage = node.gate.concurrency.usage(subject(1)).await;
-    let calls = usage.iter().find(|reading| reading.resource == Resource::Calls).unwrap();
-    assert_eq!((calls.current, calls.limit), (2, Some(1)));
-}
-
 #[tokio::test]
 async fn who_waits_is_let_in_when_another_node_gives_something_back() {
     let server = RedisServer::start().await.unwrap();
@@ -340,37 +298,4 @@ async fn what_is_reserved_asks_nobody() {
     let reserve = Concurrency::reserve(&node.gate.concurrency);
     assert!(matches!(reserve.hang_up(account(1), 1).await, super::super::HangUp::First(_)));
     assert!(reserve.admin(account(1)).is_some());
-}
-
-#[tokio::test]
-async fn a_node_that_was_cut_off_finds_by_itself_what_others_took_meanwhile() {
-    let server = RedisServer::start().await.unwrap();
-    let wire = Wire::to(server.address()).await.unwrap();
-    let limits = limited(Limit::hard(1));
-    let cut_off = Node::ready_at(wire.url(), WhenAway::Closed, &limits).await;
-    let other = Node::ready(&server, WhenAway::Closed, &limits).await;
-    let before = other.until(|standing| matches!(standing, Standing::Deciding { .. })).await;
-    let stream = cut_off.admit().await.unwrap();
-    let call = cut_off.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap();
-    wire.cut();
-    other.until_current(0).await;
-    let taken = other.gate.concurrency.admit(subject(1), Resource::Calls).await.unwrap();
-    let also = other.admit().await.unwrap();
-    // While nobody can be asked and nothing is admitted so, what is not sure does not go on; but for calls, which do.
-    eventually("doubt", async || !stream.is_sure() && !call.is_sure()).await;
-    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost));
-    assert_eq!(call.confirm().await, Ok(()));
-    wire.mend();
-    assert_eq!(
-        cut_off.until(|standing| matches!(standing, Standing::Deciding { .. })).await,
-        before,
-        "nothing was lost"
-    );
-    eventually("an overcommitted call", async || cut_off.gate.concurrency.overcommitted() == 1).await;
-    assert!(call.is_sure());
-    assert_eq!(stream.confirm().await, Err(super::super::PlaceLost));
-    // What others hold is theirs still.
-    assert!(taken.confirm().await.is_ok() && also.confirm().await.is_ok());
-    drop((stream, call, taken, also));
-    other.until_current(0).await;
 }

@@ -19,6 +19,13 @@ fn own(number: u8) -> Pool {
     Pool::of_family(u128::from(number), 2, u128::from(number))
 }
 
+/// The first of a line that is tried has its place.
+fn admitted<T>(lines: &mut Lines<T>, key: &LineKey) -> Option<T> {
+    let first = lines.take_first(key, 1).pop();
+    lines.admitted(key);
+    first
+}
+
 fn line(number: u8) -> LineKey {
     (subject(number), Resource::Fetches)
 }
@@ -32,9 +39,9 @@ fn accounts_take_turns_and_each_is_first_come_first_served() {
     lines.join(line(2), ALL, (9, u32::MAX), 10).unwrap();
     lines.join(line(3), ALL, (9, u32::MAX), 20).unwrap();
     let mut order = Vec::new();
-    while let Some((key, number, waiter)) = lines.next(ALL).map(|(key, number, waiter)| (key, number, *waiter)) {
+    while let Some((key, waiter)) = lines.next(ALL).map(|(key, _, waiter)| (key, *waiter)) {
         order.push(waiter);
-        assert_eq!(lines.admitted(&key, number), Some(waiter));
+        assert_eq!(admitted(&mut lines, &key), Some(waiter));
     }
     assert_eq!(order, [0, 10, 20, 1, 2]);
     assert_eq!(lines.len(), 0);
@@ -60,6 +67,44 @@ fn who_is_stopped_keeps_the_turn_at_its_pool_and_gets_the_last_at_another() {
 }
 
 #[test]
+fn a_line_that_nobody_else_waits_beside_is_tried_as_a_whole_and_served_in_order() {
+    let mut lines = Lines::new();
+    for waiter in 0..4 {
+        lines.join(line(1), ALL, (9, u32::MAX), waiter).unwrap();
+    }
+    let (key, ..) = lines.next(ALL).unwrap();
+    assert_eq!(lines.at_once_max(&key), 4);
+    assert_eq!(lines.take_first(&key, 2), [0, 1]);
+    lines.stopped(&key, ALL);
+    lines.join(line(2), ALL, (9, u32::MAX), 10).unwrap();
+    let (key, ..) = lines.next(ALL).unwrap();
+    assert_eq!((key, lines.at_once_max(&key)), (line(1), 1), "another account waits for its turn");
+    // Two have their places, and one of them has left.
+    assert_eq!(lines.take_first(&key, 1), [2]);
+    assert!(lines.leave(&key, 4));
+    assert!(lines.take_first(&key, 1).is_empty());
+    lines.admitted(&key);
+    assert_eq!(lines.next(ALL).map(|(key, ..)| key), Some(line(2)));
+}
+
+#[test]
+fn who_is_being_tried_is_not_passed_by_one_who_comes() {
+    let mut lines = Lines::new();
+    lines.join(line(1), ALL, (9, u32::MAX), 1).unwrap();
+    let (key, ..) = lines.next(ALL).unwrap();
+    let comes = |lines: &Lines<u8>| lines.first_waited_for(&line(2), &[own(2), ALL]);
+    assert_eq!(comes(&lines), Some(1));
+    lines.stopped(&key, own(1));
+    assert_eq!(comes(&lines), None, "it waits at a pool that is not the other's");
+    assert!(lines.next(own(1)).is_some());
+    lines.stopped(&key, ALL);
+    assert_eq!(comes(&lines), Some(1));
+    assert!(lines.next(ALL).is_some());
+    admitted(&mut lines, &key);
+    assert_eq!(comes(&lines), None);
+}
+
+#[test]
 fn an_account_with_many_lines_has_no_more_turns_than_one_with_one() {
     let mut lines = Lines::new();
     for key in 0..5_u8 {
@@ -71,9 +116,10 @@ fn an_account_with_many_lines_has_no_more_turns_than_one_with_one() {
         lines.join(line(2), ALL, (9, u32::MAX), 2).unwrap();
     }
     let mut order = Vec::new();
-    while let Some((key, number, waiter)) = lines.next(ALL).map(|(key, number, waiter)| (key, number, *waiter)) {
+    while let Some((key, waiter)) = lines.next(ALL).map(|(key, _, waiter)| (key, *waiter)) {
+        assert_eq!(lines.at_once_max(&key), 1, "somebody else waits, or nobody besides");
         order.push(waiter);
-        lines.admitted(&key, number);
+        admitted(&mut lines, &key);
     }
     assert_eq!(order, [1, 2, 1, 2, 1, 2, 1, 2, 1, 2]);
 }
@@ -107,7 +153,7 @@ proptest! {
         // Everybody who waits, by account: the numbers in order.
         let mut waiting: HashMap<u8, BTreeMap<u64, usize>> = HashMap::new();
         let mut joined: Vec<(u8, u64)> = Vec::new();
-        let mut tried: Option<(LineKey, u64, u8)> = None;
+        let mut tried: Option<(LineKey, u8)> = None;
         for step in steps {
             match step {
                 Step::Join(number) => {
@@ -136,16 +182,16 @@ proptest! {
                         let number = joined[waiter].0;
                         prop_assert_eq!(key, line(number));
                         prop_assert_eq!(waiting[&number].first_key_value(), Some((&at, &waiter)), "first come, first served");
-                        tried = Some((key, at, number));
+                        tried = Some((key, number));
                     }
                 }
                 Step::Admit => {
-                    let Some((key, at, number)) = tried.take() else { continue };
-                    let expected = waiting.get_mut(&number).and_then(|all| all.remove(&at));
-                    prop_assert_eq!(lines.admitted(&key, at), expected);
+                    let Some((key, number)) = tried.take() else { continue };
+                    let expected = waiting.get_mut(&number).and_then(|all| all.pop_first()).map(|(_, waiter)| waiter);
+                    prop_assert_eq!(admitted(&mut lines, &key), expected);
                 }
                 Step::Stop { at_all } => {
-                    let Some((key, _, number)) = tried.take() else { continue };
+                    let Some((key, number)) = tried.take() else { continue };
                     lines.stopped(&key, if at_all { ALL } else { own(number) });
                 }
             }
@@ -169,8 +215,8 @@ proptest! {
         let mut served = 0;
         let total: usize = waiting.values().map(BTreeMap::len).sum();
         for pool in [ALL, own(1), own(2), own(3), own(4)] {
-            while let Some((key, at)) = lines.next(pool).map(|(key, at, _)| (key, at)) {
-                prop_assert!(lines.admitted(&key, at).is_some());
+            while let Some(key) = lines.next(pool).map(|(key, ..)| key) {
+                prop_assert!(admitted(&mut lines, &key).is_some());
                 served += 1;
             }
         }

@@ -37,6 +37,9 @@ const SHARDS: usize = 64;
 /// Pools that are kept at once: what chains in use are made of. A few gigabytes of memory; far above what a node has callers.
 const POOLS_MAX: usize = 1 << 24;
 
+/// The one epoch: what is kept here is never lost before the process ends.
+const EPOCH: u64 = 0;
+
 /// Leases of one node. Cheap to clone.
 #[derive(Clone)]
 pub struct Local {
@@ -147,7 +150,7 @@ impl Local {
             pools: AtomicUsize::new(0),
             counts: Counts::default(),
             topics: Topics::default(),
-            standing: watch::Sender::new(Standing::Deciding { epoch: 0 }),
+            standing: watch::Sender::new(Standing::Deciding { epoch: EPOCH }),
         };
         Local { inner: Arc::new(inner) }
     }
@@ -215,7 +218,7 @@ impl Local {
         let (slot, turn) = shard.hold(slots.number, places, expires);
         drop(shard);
         values.count_up();
-        Ok(Taken::Held { lease: lease_id(slots.shard, slot, turn), values })
+        Ok(Taken::Held { lease: lease_id(slots.shard, slot, turn), epoch: EPOCH, values })
     }
 
     /// [`Leases::release`] of one lease, which needs no waiting here: whether it was still held.

@@ -40,6 +40,8 @@ pub(super) struct Link {
     /// Something has changed that the keeper has to look at.
     look: Notify,
     questions: Semaphore,
+    /// As many again for leases that are held: decisions, however many, leave them room to be renewed and released.
+    of_held: Semaphore,
     standing: watch::Sender<Standing>,
     topics: Arc<Topics>,
     unheard: Mutex<Vec<String>>,
@@ -72,6 +74,7 @@ impl Link {
             state: Mutex::default(),
             look: Notify::new(),
             questions: Semaphore::new(config.questions_max),
+            of_held: Semaphore::new(config.questions_max),
             standing: watch::Sender::new(Standing::Away),
             topics: Arc::default(),
             unheard: Mutex::default(),
@@ -98,7 +101,20 @@ impl Link {
 
     /// Asks, once: whoever asks for something that must not happen twice has no other way to know.
     pub(super) async fn ask<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, LeaseError> {
-        let _question = self.questions.try_acquire().map_err(|_| LeaseError::Crowded)?;
+        self.ask_among(&self.questions, call).await
+    }
+
+    /// The same for leases that are held: to renew, to register or to release them.
+    pub(super) async fn ask_of_held<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, LeaseError> {
+        self.ask_among(&self.of_held, call).await
+    }
+
+    async fn ask_among<T: FromRedisValue>(
+        &self,
+        questions: &Semaphore,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<T, LeaseError> {
+        let _question = questions.try_acquire().map_err(|_| LeaseError::Crowded)?;
         let (mut connection, number) = self.connection()?;
         self.in_time(number, call.invoke_async(&mut connection)).await
     }
@@ -322,13 +338,21 @@ impl Link {
         let mut members = std::mem::take(&mut *lock(&self.unheard));
         while !members.is_empty() {
             let batch = members.split_off(members.len().saturating_sub(BATCH));
-            let Ok((mut connection, number)) = self.connection() else { return };
-            let mut call = self.release.key(&self.held_key);
-            call.key(&self.leases_key).arg(&batch);
-            if self.in_time::<usize>(number, call.invoke_async(&mut connection)).await.is_err() {
+            if self.release_members(&batch).await.is_err() {
+                // It is tried again when the server has answered the next time.
+                let mut unheard = lock(&self.unheard);
+                let room = UNHEARD_MAX.saturating_sub(unheard.len());
+                unheard.extend(members.into_iter().chain(batch).take(room));
                 return;
             }
         }
+    }
+
+    async fn release_members(&self, members: &[String]) -> Result<usize, LeaseError> {
+        let (mut connection, number) = self.connection()?;
+        let mut call = self.release.key(&self.held_key);
+        call.key(&self.leases_key).arg(members);
+        self.in_time(number, call.invoke_async(&mut connection)).await
     }
 }
 

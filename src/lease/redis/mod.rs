@@ -92,7 +92,8 @@ impl Redis {
 
     async fn take_there(&self, take: Take<'_>) -> Result<Taken, LeaseError> {
         let (inner, names) = (&*self.inner, names(take.chain)?);
-        let epoch = inner.link.epoch(take.is_held_already)?;
+        // While holders register the server is asked as well: on its clock it is over exactly.
+        let epoch = inner.link.epoch(true)?;
         let number = inner.leases.fetch_add(1, Ordering::Relaxed);
         let lease = LeaseId(u128::from(inner.node) << 64 | u128::from(number));
         let member = names.member(lease);
@@ -104,11 +105,12 @@ impl Redis {
         }
         // From here to the answer it may be taken: whoever gives up waiting leaves it to be released.
         let unheard = inner.link.unheard(member);
-        let answer: Vec<i64> = inner.link.ask(&call).await?;
+        let answer: Vec<i64> =
+            if take.is_held_already { inner.link.ask_of_held(&call).await? } else { inner.link.ask(&call).await? };
         unheard.heard();
         let (verdict, values) = answer.split_first().ok_or(LeaseError::Misread("take"))?;
         match usize::try_from(*verdict) {
-            Ok(0) => Ok(Taken::Held { lease, values: counts(values) }),
+            Ok(0) => Ok(Taken::Held { lease, epoch, values: counts(values) }),
             Ok(level) => Ok(Taken::Full { level: level - 1, values: counts(values) }),
             Err(_) => Err(inner.link.note_verdict(&answer)),
         }
@@ -124,7 +126,7 @@ impl Redis {
             for lease in batch {
                 call.arg(names(lease.chain)?.member(lease.id));
             }
-            let answer: Vec<i64> = inner.link.ask(&call).await?;
+            let answer: Vec<i64> = inner.link.ask_of_held(&call).await?;
             match answer.first() {
                 Some(-1) => return Err(inner.link.note_verdict(&answer)),
                 _ if answer.len() == batch.len() => all.extend(answer.iter().map(|there| *there == 1)),
@@ -142,7 +144,7 @@ impl Redis {
             for lease in batch {
                 call.arg(names(lease.chain)?.member(lease.id));
             }
-            released += inner.link.ask::<usize>(&call).await?;
+            released += inner.link.ask_of_held::<usize>(&call).await?;
         }
         Ok(released)
     }

@@ -191,3 +191,21 @@ async fn a_server_that_comes_back_with_what_it_had_earlier_is_another() {
     assert_ne!(after.epoch(), before.epoch());
     assert_eq!(values(&node.leases, &chain).await, [0], "what is still held is registered anew");
 }
+
+#[tokio::test]
+async fn decisions_however_many_leave_room_for_what_is_held() {
+    let server = RedisServer::start().await.unwrap();
+    let node = Node::ready(&Config { questions_max: 1, ..config(server.url()) }).await;
+    let chain = node.leases.chain(&[pool(1, 1)]).unwrap();
+    let lease = Lease { id: held(take(&node.leases, &chain, &[], LONG).await), chain: &chain };
+    let question = Take { chain: &chain, caps: &[], lasts: Some(LONG), is_held_already: false };
+    // It is under way until somebody looks for the answer.
+    let mut asked = pin!(node.leases.take(question));
+    assert!(poll_fn(|context| Poll::Ready(asked.as_mut().poll(context).is_pending())).await);
+    let refused = node.leases.take(question).await;
+    assert!(matches!(refused, Err(LeaseError::Crowded)), "{refused:?}");
+    assert_eq!(node.leases.renew(&[lease], LONG).await.unwrap(), [true]);
+    held(node.leases.take(Take { is_held_already: true, ..question }).await.unwrap());
+    assert_eq!(node.leases.release(&[lease]).await.unwrap(), 1);
+    held(asked.await.unwrap());
+}

@@ -110,7 +110,7 @@ proptest! {
                     let full = ids.iter().zip(caps).position(|(id, cap)| cap <= model.held(*id));
                     let take = Take { chain: &chains[chain], caps: &caps, lasts: lasts.map(span), is_held_already };
                     match (now(leases.take(take)).unwrap(), full.filter(|_| !is_held_already)) {
-                        (Taken::Held { lease, values }, None) => {
+                        (Taken::Held { lease, values, .. }, None) => {
                             let expires = lasts.map(|lasts| model.now + lasts);
                             model.leases.insert(taken.len(), Modelled { chain, expires });
                             taken.push((lease, chain));

@@ -30,7 +30,7 @@ impl Side<'_> {
     async fn take(&mut self, chain: usize, caps: &[u32], is_held_already: bool) -> (Option<usize>, Vec<u32>) {
         let take = Take { chain: &self.chains[chain], caps, lasts: Some(LONG), is_held_already };
         match self.leases.take(take).await.unwrap() {
-            Taken::Held { lease, values } => {
+            Taken::Held { lease, values, .. } => {
                 self.taken.push((lease, chain));
                 (None, values.as_slice().to_vec())
             }
