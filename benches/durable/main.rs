@@ -8,11 +8,12 @@
 
 #[path = "../node.rs"]
 mod node;
+mod spent;
 
 use std::{
     env,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -40,7 +41,10 @@ use ringback::{
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
-use crate::node::Node;
+use crate::{
+    node::Node,
+    spent::{Spent, now, spent},
+};
 
 const USAGE: &str = "durable NODE_BINARY [ROUNDS [FILLS [SIDES [PART]]]]
 ROUNDS of hits from S3, FILLS before the write-behind, SIDES of hits in memory on each side of each comparison.
@@ -661,51 +665,4 @@ fn settings(endpoint: &str) -> [(&str, &str); 8] {
         ("RINGBACK_MEDIA__ORIGIN__PER_ORIGIN_MAX", "64"),
         ("RINGBACK_LOG", "warn,ringback::app=info"),
     ]
-}
-
-/// Time on the clock and of the CPU, in seconds.
-#[derive(Clone, Copy, Default)]
-struct Spent {
-    wall: f64,
-    cpu: f64,
-}
-
-impl Spent {
-    fn each(self, rounds: usize) -> Spent {
-        Spent { wall: self.wall / rounds as f64, cpu: self.cpu / rounds as f64 }
-    }
-
-    fn text(self) -> String {
-        format!("{:.2} ({:.2})", self.wall * 1_000.0, self.cpu * 1_000.0)
-    }
-
-    /// Of the times and of the CPU, each by itself.
-    fn median(all: Vec<Spent>) -> Spent {
-        let middle = |what: fn(&Spent) -> f64| {
-            let mut values: Vec<f64> = all.iter().map(what).collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-        };
-        Spent { wall: middle(|spent| spent.wall), cpu: middle(|spent| spent.cpu) }
-    }
-}
-
-/// What work takes; and what it leaves to be done behind, which takes CPU and nobody's time.
-async fn spent(work: impl Future<Output = Result<()>>, behind: impl Future<Output = ()>) -> Result<Spent> {
-    let (began, cpu) = (now(), cpu_seconds());
-    work.await?;
-    let wall = began.elapsed().as_secs_f64();
-    behind.await;
-    Ok(Spent { wall, cpu: cpu_seconds() - cpu })
-}
-
-/// CPU of this process, all threads, to the nanosecond.
-fn cpu_seconds() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -439,7 +439,7 @@ async fn what_a_redirect_says_of_its_use_holds_of_what_it_leads_to() {
     let path = fetch_path(&origin.url("/current.wav"), "ulaw");
     let old = node.get(&path).await;
     check_cached(&old, "fwd=miss; stored");
-    check_cached(&node.get(&path).await, "fwd=request; fwd-status=304");
+    check_cached(&node.get(&path).await, "fwd=stale; fwd-status=304");
     origin.set("/current.wav", to("/v2").header("cache-control", "no-cache"));
     let new = node.get(&path).await;
     assert_eq!((new.status, new.body == old.body), (StatusCode::OK, false));

@@ -71,7 +71,7 @@ pub use self::{
 };
 use crate::{
     clock::Clock,
-    ids::{ArtifactId, ChunkId, ContentHash, ResponseKey, SourceKey, Tenant},
+    ids::{ArtifactId, ChunkId, ContentHash, SourceKey, Tenant},
 };
 
 /// Most bytes of a chunk.
@@ -545,43 +545,6 @@ impl Cache {
         let Some(kept) = durable.kept(hash).await else { return Ok(None) };
         self.learn(Learned::Kept(kept.clone()), &gap).await;
         Ok(Some(Arc::new(kept)))
-    }
-
-    /// What is kept of an address that the reverse proxy answers for.
-    ///
-    /// # Errors
-    /// As [`source`](Cache::source).
-    pub async fn responses(&self, key: &ResponseKey) -> Result<Option<Arc<Responses>>, CacheError> {
-        self.parts.catalogue.responses(key).await
-    }
-
-    /// [`responses`](Cache::responses), if their record is in memory.
-    pub fn responses_in_memory(&self, key: &ResponseKey) -> Option<Arc<Responses>> {
-        self.parts.catalogue.responses_in_memory(key)
-    }
-
-    /// Keeps a response, in the place of one that answered the same requests. Beyond `addresses_max` addresses, those leave that have
-    /// not changed for the longest.
-    ///
-    /// When it returns, it survives the end of this process, and a look-up finds it.
-    ///
-    /// # Errors
-    /// The catalogue could not be written.
-    pub async fn keep_response(
-        &self,
-        key: ResponseKey,
-        response: StoredResponse,
-        addresses_max: u64,
-    ) -> Result<(), CacheError> {
-        self.parts.catalogue.keep_response(key, response, addresses_max).await
-    }
-
-    /// Forgets one response of an address, or all. Chunks stay until they are evicted: others may have the same bytes.
-    ///
-    /// # Errors
-    /// The catalogue could not be written.
-    pub async fn forget_responses(&self, key: ResponseKey, which: Option<Which>) -> Result<(), CacheError> {
-        self.parts.catalogue.forget_responses(key, which).await
     }
 
     /// Writes records down in one transaction: all of them or none. Concurrent commits share transactions.

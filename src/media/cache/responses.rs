@@ -1,15 +1,54 @@
 //! The records of the reverse proxy: responses of its origin as they were received. In a namespace of their own, beside the artifacts'.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::records::ChunkRef;
-use crate::media::freshness::Selection;
+use super::{Cache, CacheError, records::ChunkRef};
+use crate::{ids::ResponseKey, media::freshness::Selection};
 
 /// Responses that are kept of one address, for different requests. More would be a `Vary` on what each caller has for itself.
 const VARIANTS_MAX: usize = 16;
+
+impl Cache {
+    /// What is kept of an address that the reverse proxy answers for.
+    ///
+    /// # Errors
+    /// As [`source`](Cache::source).
+    pub async fn responses(&self, key: &ResponseKey) -> Result<Option<Arc<Responses>>, CacheError> {
+        self.parts.catalogue.responses(key).await
+    }
+
+    /// [`responses`](Cache::responses), if their record is in memory.
+    pub fn responses_in_memory(&self, key: &ResponseKey) -> Option<Arc<Responses>> {
+        self.parts.catalogue.responses_in_memory(key)
+    }
+
+    /// Keeps a response, in the place of one that answered the same requests. Beyond `addresses_max` addresses, those leave that have
+    /// not changed for the longest.
+    ///
+    /// When it returns, it survives the end of this process, and a look-up finds it.
+    ///
+    /// # Errors
+    /// The catalogue could not be written.
+    pub async fn keep_response(
+        &self,
+        key: ResponseKey,
+        response: StoredResponse,
+        addresses_max: u64,
+    ) -> Result<(), CacheError> {
+        self.parts.catalogue.keep_response(key, response, addresses_max).await
+    }
+
+    /// Forgets one response of an address, or all. Chunks stay until they are evicted: others may have the same bytes.
+    ///
+    /// # Errors
+    /// The catalogue could not be written.
+    pub async fn forget_responses(&self, key: ResponseKey, which: Option<Which>) -> Result<(), CacheError> {
+        self.parts.catalogue.forget_responses(key, which).await
+    }
+}
 
 /// A response, complete and as received.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Steps back of the clock that are passed over.
-pub(in crate::media) const CLOCK_STEP_MAX: Duration = Duration::from_secs(5);
+pub const CLOCK_STEP_MAX: Duration = Duration::from_secs(5);
 /// A guess at the lifetime is this part of the time that the response had not changed for (RFC 9111 §4.2.2).
 const HEURISTIC_DIVISOR: u32 = 10;
 

@@ -33,7 +33,7 @@ mod tests;
 pub use decision::Decision;
 pub use directives::{CDN_CACHE_CONTROL, MaxStale, RequestDirectives, ResponseDirectives};
 pub use fields::{remove_hop_by_hop, to_be_stored, update};
-pub(in crate::media) use lifetime::CLOCK_STEP_MAX;
+pub use lifetime::CLOCK_STEP_MAX;
 pub use lifetime::{Basis, Freshness, Rules, Times};
 pub use said::{CAME_FROM, Said};
 pub use storable::{NotStorable, is_heuristically_cacheable, storable};
