@@ -124,7 +124,7 @@ pub struct Media {
     cache: Cache,
     spools: Spools,
     tasks: TaskTracker,
-    /// What is to end whoever leaves runs there, and not where it was asked for.
+    /// Where what has to come to its end runs, though whoever asked for it leaves.
     runtime: Handle,
     fill: Fill,
     origin: Origin,

@@ -163,16 +163,27 @@ impl Spool {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Problem> {
-        if self.append_short(offset, bytes) {
-            return Ok(());
-        }
         // One writes: what it finds stays until it changes that. And nothing waits for a disk with the lock held, because readers on lanes take
         // it: all the connections of a lane would wait with them.
-        if let Some(short) = self.short() {
+        let (short, mut file) = match &mut *self.store.write().unwrap_or_else(PoisonError::into_inner) {
+            Store::Short(short) => {
+                let added = bytes.len() as u64;
+                if offset + added <= self.shared.short_max && self.shared.memory.reserve(added) {
+                    short.extend_from_slice(bytes);
+                    return Ok(());
+                }
+                // It stays there for readers until there is a file.
+                (Some(short.clone()), None)
+            }
+            Store::File(file) => (None, Some(Arc::clone(file))),
+            Store::Memory(_) => (None, None),
+        };
+        if let Some(short) = short {
             let opened = self.shared.open_store(short);
+            file = if let Store::File(opened) = &opened { Some(Arc::clone(opened)) } else { None };
             *self.store.write().unwrap_or_else(PoisonError::into_inner) = opened;
         }
-        if let Some(file) = self.file() {
+        if let Some(file) = file {
             let Err(error) = file.write_all_at(bytes, offset) else { return Ok(()) };
             tracing::warn!(%error, "spool file refused a write, going on in memory");
             metrics::counter!("ringback_media_spool_memory_total").increment(1);
@@ -188,33 +199,6 @@ impl Spool {
             memory.extend(added);
         }
         Ok(())
-    }
-
-    /// Appends in memory, while it is short.
-    fn append_short(&self, offset: u64, bytes: &[u8]) -> bool {
-        let added = bytes.len() as u64;
-        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        let Store::Short(short) = &mut *store else { return false };
-        let has_room = offset + added <= self.shared.short_max && self.shared.memory.reserve(added);
-        if has_room {
-            short.extend_from_slice(bytes);
-        }
-        has_room
-    }
-
-    /// What is in memory while it is short. It stays there for readers until there is a file.
-    fn short(&self) -> Option<Vec<u8>> {
-        match &*self.store.read().unwrap_or_else(PoisonError::into_inner) {
-            Store::Short(short) => Some(short.clone()),
-            Store::File(_) | Store::Memory(_) => None,
-        }
-    }
-
-    fn file(&self) -> Option<Arc<File>> {
-        match &*self.store.read().unwrap_or_else(PoisonError::into_inner) {
-            Store::File(file) => Some(Arc::clone(file)),
-            Store::Short(_) | Store::Memory(_) => None,
-        }
     }
 
     /// Whether so many bytes more would leave it in memory, so that appending them is only a copy.
@@ -287,7 +271,7 @@ impl Spool {
         let there = usize::try_from(self.length().saturating_sub(offset)).unwrap_or(usize::MAX);
         // Made here: what a thread of the pool allocates stays with that thread when it rests.
         let mut buffer = vec![0; length_max.min(there)];
-        if self.file().is_none() {
+        if !matches!(*self.store.read().unwrap_or_else(PoisonError::into_inner), Store::File(_)) {
             // It may have gone to a file since; then this is one read of what was written a moment ago.
             return self.read_at(offset, &mut buffer).map(|_| Bytes::from(buffer));
         }

@@ -24,8 +24,6 @@ use crate::{
 /// Labels of a source that are read at most, and bytes of each.
 const TAGS_MAX: usize = 64;
 const TAG_BYTES_MAX: usize = 256;
-/// No digest: nothing came from there.
-const NOWHERE: HeaderValue = HeaderValue::from_static("");
 
 /// Fetches sources. Clones share the limits per origin.
 #[derive(Clone, Debug)]
@@ -163,8 +161,10 @@ impl Origin {
     ) -> Result<Fetched, OriginError> {
         let Response { status, mut headers, final_url, redirects, is_conditional, body } = response;
         headers.remove(CAME_FROM);
-        if !redirects.is_empty() {
-            headers.insert(CAME_FROM, HeaderValue::try_from(key_of(&final_url).to_string()).unwrap_or(NOWHERE));
+        if !redirects.is_empty()
+            && let Ok(digest) = HeaderValue::try_from(key_of(&final_url).to_string())
+        {
+            headers.insert(CAME_FROM, digest);
         }
         for (status, redirect) in &redirects {
             heed(&mut headers, *status, redirect, times, &policy.freshness);
